@@ -1,0 +1,328 @@
+"""Profile, agreement and the field set that follows from them: profile ∩ agreement ∩ law, with a reason for every field left out.
+
+Pure: text in, models out. Who reads the files is `pipelines.settings`.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from data_contracts.fields import CATALOGUE, JAARGROEPEN, Privacy, Record
+
+SCHOOL_KEY = r"^\d{2}[A-Z]{2}-\d{2}$"
+SchoolKey = Annotated[str, StringConstraints(pattern=SCHOOL_KEY)]
+SupplierName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+
+
+class Strict(BaseModel):
+    """A model that a person writes in YAML: unknown keys are errors, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+def _known_field(field_id: str) -> str:
+    field = CATALOGUE.get(field_id)
+    if field is None:
+        raise ValueError(f"onbekend veld `{field_id}`; kies een veld uit EDEXML 2.1, bijvoorbeeld leerling.roepnaam")
+    if field.privacy is Privacy.NEVER:
+        raise ValueError(f"`{field_id}` mag aan niemand worden gegeven; haal de regel weg")
+    return field_id
+
+
+def _secret_reference(text: str) -> str:
+    if not re.match(r"^(env|file|keyring):.+", text):
+        raise ValueError(
+            "hier hoort een verwijzing: env:NAAM, file:PAD of keyring:DIENST/NAAM; een wachtwoord zelf mag hier niet staan"
+        )
+    return text
+
+
+SecretReference = Annotated[str, AfterValidator(_secret_reference)]
+FieldId = Annotated[str, AfterValidator(_known_field)]
+
+
+class ProfileField(Strict):
+    """One line of a privacy leaflet: what the leaflet calls it, and which EDEXML field that is."""
+
+    item: str
+    field: FieldId
+    optional: bool = False  # the school must switch it on
+    wire: str | None = None  # name on the wire, where it is not the EDEXML name
+    transform: str | None = None  # a function of mappings.transforms
+
+
+class SupplierItem(Strict):
+    """A line of the leaflet that the supplier itself gives, such as its own number of a pupil."""
+
+    item: str
+    description: str
+
+
+class Profile(Strict):
+    """What a supplier's privacy leaflet allows at most (Privacyconvenant, bijlage 1)."""
+
+    supplier: SupplierName
+    name: str
+    version: str  # of the leaflet
+    leaflet: str
+    purpose: str
+    wire_format: Literal["edexml_whole_set", "json_delta"]
+    record_key: Literal["key", "eckid"]  # eckid: the ECK iD where there is one, else the key (UWLR 2.3)
+    fields: tuple[ProfileField, ...]
+    from_supplier: tuple[SupplierItem, ...] = ()
+    envelope: tuple[FieldId, ...] = ()  # school fields that the message itself needs; they tell nothing of a person
+
+    @model_validator(mode="after")
+    def _fields_once_and_keyed(self) -> Self:
+        ids = [line.field for line in self.fields]
+        if twice := sorted({field_id for field_id in ids if ids.count(field_id) > 1}):
+            raise ValueError(f"veld staat er twee keer: {', '.join(twice)}")
+        for record in {CATALOGUE[field_id].record for field_id in ids} - {Record.SCHOOL}:
+            if f"{record}.key" not in ids:
+                raise ValueError(
+                    f"{record}.key ontbreekt; zonder sleutel is een {record} niet bij te werken of te verwijderen"
+                )
+        return self
+
+
+class Limit(Strict):
+    """Reached when `count` OR `percent` is reached (>=); a part that is absent does not count."""
+
+    count: int | None = Field(default=None, ge=1)
+    percent: float | None = Field(default=None, gt=0, le=100)
+
+    def reached(self, number: int, total: int) -> bool:
+        """Whether `number` out of `total` reaches this limit; nothing never does."""
+        if number == 0:
+            return False
+        by_count = self.count is not None and number >= self.count
+        by_percent = self.percent is not None and 100 * number >= self.percent * total
+        return by_count or by_percent
+
+
+class ExportSize(Strict):
+    """How large an export may be, in percent of the last good one."""
+
+    minimum_percent: float = Field(default=95, ge=0, le=100)
+    maximum_percent: float = Field(default=115, ge=100)
+
+
+class Limits(Strict):
+    """When a change plan waits for a person; every number can be set in an agreement."""
+
+    first_delivery: Literal["hold", "allow"] = "hold"
+    unexplained_deletes: Limit = Limit(count=3, percent=2)
+    all_deletes: Limit = Limit(percent=10)  # not between 15 July and 15 September, the change of school year
+    field_changes: Limit = Limit(percent=30)
+    creates: Limit = Limit(percent=25)
+    export_size: ExportSize = ExportSize()
+
+
+class Scope(Strict):
+    """Which pupils: those of these year groups. Empty means every pupil who is at school."""
+
+    jaargroepen: tuple[str, ...] = ()
+
+    @field_validator("jaargroepen")
+    @classmethod
+    def _known(cls, groups: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(groups) - JAARGROEPEN):
+            raise ValueError(f"onbekende jaargroep {', '.join(unknown)}; kies uit {', '.join(sorted(JAARGROEPEN))}")
+        return groups
+
+
+class Connection(Strict):
+    """Where the supplier is reached, and with which secrets (as references only)."""
+
+    base_url: str
+    token: SecretReference
+    client_certificate: SecretReference | None = None  # file:PATH of a PEM with certificate and key
+    certificate_authority: SecretReference | None = None  # file:PATH, where the supplier does not use a public one
+    batch_size: int | None = Field(default=None, ge=1, le=5000)
+
+    @field_validator("base_url")
+    @classmethod
+    def _https(cls, url: str) -> str:
+        if not re.match(r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$))", url):
+            raise ValueError("gebruik een adres dat met https:// begint")
+        return url.rstrip("/")
+
+
+class LegalBasis(StrEnum):
+    """AVG art. 6 lid 1: on what ground the school may give these data."""
+
+    PUBLIC_TASK = "publieke_taak"
+    CONTRACT = "overeenkomst"
+    CONSENT = "toestemming"
+    LEGAL_DUTY = "wettelijke_verplichting"
+
+
+class Stage(StrEnum):
+    """How far deliveries go while a school tries a supplier out."""
+
+    REPORT_ONLY = "report_only"
+    CREATE = "create"
+    CREATE_UPDATE = "create_update"
+    FULL = "full"
+
+
+class Agreement(Strict):
+    """The school's own signed instance of a profile (AVG art. 28 lid 3)."""
+
+    supplier: SupplierName
+    schools: tuple[SchoolKey, ...] = Field(min_length=1)
+    model: str
+    signed: date
+    valid_until: date
+    legal_basis: LegalBasis
+    optional: tuple[str, ...] = ()  # leaflet items switched on
+    withhold: tuple[str, ...] = ()  # leaflet items withheld
+    scope: Scope = Scope()
+    limits: Limits = Limits()
+    stage: Stage = Stage.FULL
+    connection: Connection
+
+    @model_validator(mode="after")
+    def _dates_in_order(self) -> Self:
+        if self.valid_until < self.signed:
+            raise ValueError("valid_until ligt vóór signed; keer de datums om of verbeter ze")
+        return self
+
+    def active_on(self, day: date) -> bool:
+        """Whether the agreement is in force on `day`, its first and last day included."""
+        return self.signed <= day <= self.valid_until
+
+
+class NarrowingError(ValueError):
+    """An agreement names something that its profile does not have. `key` and `value` say where it stands."""
+
+    def __init__(self, key: str, value: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+        self.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class AgreedField:
+    """A field that goes out, and why."""
+
+    id: str
+    item: str
+    wire: str
+    transform: str | None
+    reason: str
+
+    @property
+    def record(self) -> Record:
+        return CATALOGUE[self.id].record
+
+    @property
+    def name(self) -> str:
+        """The EDEXML name, and the column in the delivery set."""
+        return CATALOGUE[self.id].name
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A line of the leaflet that does not go out, and why."""
+
+    item: str
+    id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSet:
+    """The fields that one school gives one supplier: profile ∩ agreement ∩ law, each with its reason."""
+
+    supplier: str
+    profile_version: str
+    record_key: Literal["key", "eckid"]
+    fields: tuple[AgreedField, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def digest(self) -> str:
+        """Names what is sent and how; equal digests mean equal sets."""
+        lines = [self.supplier, self.record_key, *(f"{f.id} {f.wire} {f.transform or '-'}" for f in self.fields)]
+        return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of all fields that go out."""
+        return frozenset(f.id for f in self.fields)
+
+    def of(self, record: Record) -> tuple[AgreedField, ...]:
+        """The fields of one kind of record, in catalogue order."""
+        return tuple(f for f in self.fields if f.record is record)
+
+    @property
+    def kinds(self) -> tuple[Record, ...]:
+        """The kinds of record that go out, groups before persons; the school itself is no record but an envelope."""
+        return tuple(kind for kind in Record if kind is not Record.SCHOOL and self.of(kind))
+
+
+def field_set(profile: Profile, agreement: Agreement) -> FieldSet:
+    """Cut the profile down to what this agreement gives.
+
+    Raises:
+        NarrowingError: the agreement names an item that the profile does not have, or withholds a key.
+    """
+    _check_narrowing(profile, agreement)
+    agreed: list[AgreedField] = []
+    left_out = [
+        LeftOut(i.item, None, f"komt van {profile.name} zelf, wordt niet gestuurd") for i in profile.from_supplier
+    ]
+    for line in profile.fields:
+        reason = _why_left_out(line, agreement)
+        if reason:
+            left_out.append(LeftOut(line.item, line.field, reason))
+        else:
+            agreed.append(_agreed(line, _why_given(line, profile, agreement)))
+    agreed += [
+        AgreedField(f, "bericht", CATALOGUE[f].name, None, "nodig om het bericht te plaatsen") for f in profile.envelope
+    ]
+    order = list(CATALOGUE)
+    agreed.sort(key=lambda f: order.index(f.id))
+    return FieldSet(profile.supplier, profile.version, profile.record_key, tuple(agreed), tuple(left_out))
+
+
+def _agreed(line: ProfileField, reason: str) -> AgreedField:
+    return AgreedField(line.field, line.item, line.wire or CATALOGUE[line.field].name, line.transform, reason)
+
+
+def _why_given(line: ProfileField, profile: Profile, agreement: Agreement) -> str:
+    how = "keuzeveld, door de school aangezet" if line.optional else "vast onderdeel van de privacybijsluiter"
+    return f"{how} ({profile.leaflet}, versie {profile.version}; grondslag {agreement.legal_basis.value})"
+
+
+def _why_left_out(line: ProfileField, agreement: Agreement) -> str | None:
+    if line.item in agreement.withhold:
+        return "door de school ingehouden (withhold)"
+    if line.optional and line.item not in agreement.optional:
+        return "keuzeveld, door de school niet aangezet (optional)"
+    return None
+
+
+def _check_narrowing(profile: Profile, agreement: Agreement) -> None:
+    switchable = {line.item for line in profile.fields if line.optional}
+    items = {line.item for line in profile.fields}
+    keys = {line.item for line in profile.fields if CATALOGUE[line.field].name == "key"}
+    for item in agreement.optional:
+        if item not in switchable:
+            choice = ", ".join(sorted(switchable)) or "geen"
+            raise NarrowingError(
+                "optional", item, f"`{item}` is geen keuzeveld van {profile.name}; keuzevelden zijn: {choice}"
+            )
+    for item in agreement.withhold:
+        if item not in items:
+            raise NarrowingError("withhold", item, f"`{item}` staat niet in de privacybijsluiter van {profile.name}")
+        if item in keys:
+            raise NarrowingError(
+                "withhold", item, f"`{item}` is de sleutel; zonder sleutel kan er niets worden verwijderd"
+            )

@@ -1,0 +1,1 @@
+"""Dagster, the ledger, the vault and the commands: where everything is put together."""
