@@ -213,8 +213,8 @@ def _config(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
         log_config=None,
         access_log=False,  # a path can name a pupil
         timeout_graceful_shutdown=1,
-        ssl_certfile=tls and str(tls.certificate),
-        ssl_keyfile=tls and str(tls.key),
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
         ssl_ca_certs=str(tls.client_ca) if tls and tls.client_ca else None,
         ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.client_ca else ssl.CERT_NONE,
     )
