@@ -1,0 +1,149 @@
+"""Roster and field set make a delivery set: which records of a school one supplier gets, with which fields.
+
+Pure frames. What was delivered before, and what may be sent, is not known here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import orjson
+import pandas as pd
+
+from data_contracts.fields import Record
+from data_contracts.findings import Checked
+from data_contracts.roster import Roster
+from mappings.agreement import FieldSet, Scope
+from mappings.transforms import own_year_group, transformed
+
+PERSONS = (Record.LEERLING, Record.LEERKRACHT)
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """What a broken export leaves unsaid, so that nothing is concluded from it (design rule 3: quarantined is not absent).
+
+    `keys` are the records, by kind, whose state at the supplier must stay as it is; `kinds` are the kinds of which no
+    record may be taken for absent, because a record without a usable key could be any of them.
+    """
+
+    keys: Mapping[Record, "pd.Index[str]"]
+    kinds: frozenset[Record]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySet:
+    """What one supplier should hold of one school.
+
+    `records`: per kind a frame with the record key of ParnasSys as index; columns `id` (how the supplier knows the
+    record) and the agreed fields, all text. `gone`: per kind the keys that are in the export and not in the set, with
+    the reason as value. `uncertain`: see there.
+    """
+
+    supplier: str
+    school: str
+    school_fields: Mapping[str, str]
+    records: Mapping[Record, pd.DataFrame] = field(repr=False)
+    gone: Mapping[Record, pd.Series] = field(repr=False)
+    uncertain: Uncertain = field(repr=False)
+
+
+def delivery_set(checked: Checked, field_set: FieldSet, scope: Scope, school: str, day: date) -> DeliverySet:
+    """Project a checked roster on a field set.
+
+    `checked.roster` has every field of `field_set` and every steering field as a column; `school` is `99XX-00`; from
+    `day` on, somebody whose last school day was before it counts as gone.
+    """
+    roster, quarantined = checked.roster, checked.quarantined
+    pupils, pupils_gone, yearless = _pupils(roster, scope, day)
+    group_keys = _groups_in_use(pupils, quarantined)
+    teachers = _teachers(roster, group_keys) if Record.LEERKRACHT in field_set.kinds else roster.leerkrachten.iloc[:0]
+    groups = roster.groepen[roster.groepen["key"].isin(group_keys)]
+    chosen = {
+        Record.GROEP: groups[groups["soort"] == Record.GROEP],
+        Record.SAMENGESTELDE_GROEP: groups[groups["soort"] == Record.SAMENGESTELDE_GROEP],
+        Record.LEERLING: pupils,
+        Record.LEERKRACHT: teachers,
+    }
+    return DeliverySet(
+        supplier=field_set.supplier,
+        school=school,
+        school_fields={f.name: roster.school_value(f.name) or "" for f in field_set.of(Record.SCHOOL)},
+        records={kind: _records(kind, chosen[kind], roster.groepen, field_set) for kind in field_set.kinds},
+        gone={Record.LEERLING: pupils_gone},
+        uncertain=_uncertain(quarantined, checked.findings, yearless),
+    )
+
+
+def has_left(pupils: pd.DataFrame, day: date) -> pd.Series:
+    """Which pupils no longer go to this school on `day`: year group H, or a last school day that has passed."""
+    return pupils["jaargroep"].eq("H") | pupils["uitstroomdatum"].lt(day.isoformat()).fillna(value=False)
+
+
+def _pupils(roster: Roster, scope: Scope, day: date) -> tuple[pd.DataFrame, pd.Series, pd.Index]:
+    """The pupils that go out, the reasons why others do not, and the keys of whom it cannot be told."""
+    pupils = roster.leerlingen.set_index("key", drop=False)
+    left = has_left(pupils, day)
+    gone = pd.Series("van_school", index=pupils.index[left], dtype="str")
+    here = pupils[~left]
+    if not scope.jaargroepen:
+        return here, gone, pupils.index[:0]
+    year = own_year_group(here, roster.groepen)
+    inside = year.isin(scope.jaargroepen)
+    outside = pd.Series("buiten_bereik", index=here.index[~inside & year.notna()], dtype="str")
+    return here[inside], pd.concat([gone, outside]), here.index[year.isna()]
+
+
+def _groups_in_use(pupils: pd.DataFrame, quarantined: pd.DataFrame) -> set[str]:
+    """Keys of the groups of these pupils, and of pupils in quarantine: a group that only they are in still exists."""
+    kept_out = quarantined.loc[quarantined["soort"] == Record.LEERLING, "groep"]
+    keys = set(pupils["groep"].dropna()) | set(kept_out.dropna())
+    if "samengestelde_groepen" in pupils:
+        for text in pupils["samengestelde_groepen"].dropna().unique():
+            keys.update(orjson.loads(text))
+    return keys
+
+
+def _teachers(roster: Roster, group_keys: set[str]) -> pd.DataFrame:
+    """The teachers of these groups, each with these groups only."""
+    teachers = roster.leerkrachten.set_index("key", drop=False)
+    texts = {text: _groups_of_teacher(text, group_keys) for text in teachers["groepen"].dropna().unique()}
+    kept = teachers["groepen"].map(texts).astype("str")
+    return teachers.assign(groepen=kept)[kept.notna()]
+
+
+def _groups_of_teacher(text: str, group_keys: set[str]) -> str | None:
+    kept = [g for g in orjson.loads(text) if (g.get("groep") or g.get("samengestelde_groep")) in group_keys]
+    return orjson.dumps(kept).decode() if kept else None
+
+
+def _records(kind: Record, rows: pd.DataFrame, groups: pd.DataFrame, field_set: FieldSet) -> pd.DataFrame:
+    """The frame of one kind: the supplier's key of each record, then the agreed fields."""
+    rows = rows.set_index("key", drop=False)
+    by_eckid = field_set.record_key == "eckid" and f"{kind}.eckid" in field_set.ids
+    columns = {"id": rows["eckid"].where(rows["eckid"].notna(), rows["key"]) if by_eckid else rows["key"]}
+    for agreed in field_set.of(kind):
+        columns[agreed.name] = transformed(agreed.transform, agreed.name, rows, groups)
+    return pd.DataFrame(columns, index=rows.index)
+
+
+STEERS_PRESENCE = ("jaargroep", "groep", "uitstroomdatum", "groepen", "samengestelde_groepen")
+"""Fields that decide whether a record, or the group it names, is in the set: a broken one leaves that open."""
+
+
+def _uncertain(quarantined: pd.DataFrame, findings: pd.DataFrame, yearless: pd.Index) -> Uncertain:
+    """Everything of which the export does not say whether it is still there."""
+    usable = quarantined["key"].ne("") & ~quarantined["key"].str.startswith("#")
+    values = findings[findings["gevolg"].eq("waarde") & findings["veld"].isin(STEERS_PRESENCE)]
+    keys = {kind: _keys_of(kind, quarantined[usable]).union(_keys_of(kind, values)) for kind in Record}
+    keys[Record.LEERLING] = keys[Record.LEERLING].union(yearless)
+    kinds = {Record(kind) for kind in quarantined.loc[~usable, "soort"].unique()}
+    pupils = quarantined[quarantined["soort"] == Record.LEERLING]
+    if len(pupils) or len(yearless) or values["veld"].isin(("groep", "samengestelde_groepen", "groepen")).any():
+        # The groups of these pupils are not all known; who teaches only such a group would seem to have gone as well.
+        kinds |= {Record.GROEP, Record.SAMENGESTELDE_GROEP, Record.LEERKRACHT}
+    return Uncertain(keys, frozenset(kinds))
+
+
+def _keys_of(kind: Record, frame: pd.DataFrame) -> "pd.Index[str]":
+    return pd.Index(frame.loc[frame["soort"] == kind, "key"], dtype="str")
