@@ -108,11 +108,15 @@ class HttpSession:
                 stream=stream,
                 timeout=(self._settings.connect_timeout, self._settings.read_timeout),
                 allow_redirects=False,
+                verify=_path(self._settings.certificate_authority) or True,  # here, or REQUESTS_CA_BUNDLE would win
+                cert=_path(self._settings.client_certificate),
                 proxies={"no_proxy": host} if host in LOOPBACK else None,
             )
-        except OSError as error:  # requests' own errors are among these
-            self._breaker.failed(host)
-            raise connection_failure(error, host) from None
+        except (OSError, ValueError) as error:  # requests' own are OSErrors; http.client has ValueError for headers
+            told = connection_failure(error, host)
+            if isinstance(told, TransientError):
+                self._breaker.failed(host)
+            raise told from None
         self._count(host, response.status_code)
         return response
 
@@ -135,14 +139,13 @@ class HttpSession:
 
 def open_session(settings: HttpSettings) -> HttpSession:
     """Open a session that verifies TLS, tries again as `settings` say, and writes no queries to the log."""
-    logging.getLogger("urllib3.connectionpool").addFilter(_WITHOUT_QUERIES)
+    for logger in ("urllib3.connectionpool", "urllib3.util.retry"):
+        logging.getLogger(logger).addFilter(_WITHOUT_QUERIES)
     session = requests.Session()
     adapter = HTTPAdapter(max_retries=_patience(settings))
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.auth = _Bearer(settings.token)
-    session.verify = str(settings.certificate_authority) if settings.certificate_authority else True
-    session.cert = str(settings.client_certificate) if settings.client_certificate else None
     return HttpSession(session, settings, Breaker(settings.breaker_failures, settings.breaker_rest))
 
 
@@ -197,7 +200,7 @@ def failure(status: int, who: str) -> ConnectorError | None:
     return PermanentError("bericht_geweigerd", f"{who} weigert het bericht ({status}).", _CALL.format(who=who))
 
 
-def connection_failure(error: OSError, who: str) -> ConnectorError:
+def connection_failure(error: OSError | ValueError, who: str) -> ConnectorError:
     """What a broken connection means; raise it `from None`, since `error` may hold addresses and headers.
 
     A refused certificate, a missing certificate file and an impossible request need a person; anything else may pass.
@@ -210,7 +213,7 @@ def connection_failure(error: OSError, who: str) -> ConnectorError:
         )
     if isinstance(error, _BROKEN):
         return TransientError("onbereikbaar", f"{who} is niet bereikbaar, of verbrak de verbinding.", _LATER)
-    if isinstance(error, requests.RequestException):
+    if isinstance(error, requests.RequestException | ValueError):
         return PermanentError(
             "aanvraag_onmogelijk",
             f"De aanvraag aan {who} kan zo niet worden verstuurd ({type(error).__name__}).",
@@ -239,6 +242,10 @@ def _refused_certificate(error: BaseException | None) -> bool:
         inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
         error = next((e for e in inner if isinstance(e, BaseException)), None)
     return False
+
+
+def _path(path: Path | None) -> str | None:
+    return str(path) if path else None
 
 
 def _safe_host(url: str) -> str:
