@@ -8,15 +8,24 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from data_contracts.fields import CATALOGUE, JAARGROEPEN, Privacy, Record
 
 SCHOOL_KEY = r"^\d{2}[A-Z]{2}-\d{2}$"
 SchoolKey = Annotated[str, StringConstraints(pattern=SCHOOL_KEY)]
-SupplierName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+SUPPLIER_NAME = r"^[a-z][a-z0-9_]{0,40}$"
+SupplierName = Annotated[str, StringConstraints(pattern=SUPPLIER_NAME)]
 
 
 class Strict(BaseModel):
@@ -42,7 +51,16 @@ def _secret_reference(text: str) -> str:
     return text
 
 
+def _https(url: str) -> str:
+    if re.match(r"^\w+://[^/]*@", url):
+        raise ValueError("zet geen naam of wachtwoord in het adres")
+    if not re.match(r"^(https://[^/]|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$))", url):
+        raise ValueError("gebruik een adres dat met https:// begint")
+    return url
+
+
 SecretReference = Annotated[str, AfterValidator(_secret_reference)]
+HttpsAddress = Annotated[str, AfterValidator(_https)]
 FieldId = Annotated[str, AfterValidator(_known_field)]
 
 
@@ -77,9 +95,10 @@ class Profile(Strict):
     from_supplier: tuple[SupplierItem, ...] = ()
     envelope: tuple[FieldId, ...] = ()  # school fields that the message itself needs; they tell nothing of a person
 
-    @model_validator(mode="after")
-    def _fields_once_and_keyed(self) -> Self:
-        ids = [line.field for line in self.fields]
+    @field_validator("fields")
+    @classmethod
+    def _fields_once_and_keyed(cls, fields: tuple[ProfileField, ...]) -> tuple[ProfileField, ...]:
+        ids = [line.field for line in fields]
         if twice := sorted({field_id for field_id in ids if ids.count(field_id) > 1}):
             raise ValueError(f"veld staat er twee keer: {', '.join(twice)}")
         for record in {CATALOGUE[field_id].record for field_id in ids} - {Record.SCHOOL}:
@@ -87,7 +106,7 @@ class Profile(Strict):
                 raise ValueError(
                     f"{record}.key ontbreekt; zonder sleutel is een {record} niet bij te werken of te verwijderen"
                 )
-        return self
+        return fields
 
 
 class Limit(Strict):
@@ -139,7 +158,7 @@ class Scope(Strict):
 class Connection(Strict):
     """Where the supplier is reached, and with which secrets (as references only)."""
 
-    base_url: str
+    base_url: HttpsAddress
     token: SecretReference
     client_certificate: SecretReference | None = None  # file:PATH of a PEM with certificate and key
     certificate_authority: SecretReference | None = None  # file:PATH, where the supplier does not use a public one
@@ -147,9 +166,7 @@ class Connection(Strict):
 
     @field_validator("base_url")
     @classmethod
-    def _https(cls, url: str) -> str:
-        if not re.match(r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$))", url):
-            raise ValueError("gebruik een adres dat met https:// begint")
+    def _without_last_slash(cls, url: str) -> str:
         return url.rstrip("/")
 
 
@@ -187,11 +204,12 @@ class Agreement(Strict):
     stage: Stage = Stage.FULL
     connection: Connection
 
-    @model_validator(mode="after")
-    def _dates_in_order(self) -> Self:
-        if self.valid_until < self.signed:
+    @field_validator("valid_until")
+    @classmethod
+    def _dates_in_order(cls, valid_until: date, info: ValidationInfo) -> date:
+        if (signed := info.data.get("signed")) and valid_until < signed:
             raise ValueError("valid_until ligt vóór signed; keer de datums om of verbeter ze")
-        return self
+        return valid_until
 
     def active_on(self, day: date) -> bool:
         """Whether the agreement is in force on `day`, its first and last day included."""
