@@ -1,0 +1,260 @@
+"""The tables of the ledger. What is asked of them stands in the modules beside this one; how they came about, in `migrations`.
+
+No name, birth date, address or ECK iD is in any column; a record key stands in `record` alone, encrypted.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+REF_SIZE: Final = 16
+CHAIN_SIZE: Final = 32
+REASON_SIZE: Final = 500
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment in UTC; SQLite, which knows no zones, keeps it without one."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a moment without a zone: nobody can say when that was."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("een tijdstip in het grootboek heeft een tijdzone nodig")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  SQLAlchemy's signature
+        """The moment with its zone."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", sa.Integer, primary_key=True)
+
+
+def _text(name: str, size: int, *, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.String(size), nullable=nullable)
+
+
+def _number(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False)
+
+
+def _moment(name: str, *, nullable: bool = False) -> sa.Column[datetime]:
+    return sa.Column(name, Moment, nullable=nullable)
+
+
+def _bytes(name: str, *, nullable: bool = False) -> sa.Column[bytes]:
+    return sa.Column(name, sa.LargeBinary, nullable=nullable)
+
+
+def _json(name: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.JSON, nullable=False)
+
+
+def _link(name: str, target: str, *, nullable: bool = False) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, sa.ForeignKey(target), nullable=nullable)
+
+
+def _supplier(*, nullable: bool = False) -> sa.Column[str]:
+    return _text("supplier", 41, nullable=nullable)
+
+
+def _school() -> sa.Column[str]:
+    return _text("school", 7)
+
+
+key_use = sa.Table(
+    "key_use",
+    metadata,
+    sa.Column("purpose", sa.String(20), primary_key=True),  # encryption, fingerprint
+    _text("key_id", 8),
+    comment="With which keys this ledger was written: another key would make every record look new.",
+)
+
+record = sa.Table(
+    "record",
+    metadata,
+    _id(),
+    _school(),
+    _text("kind", 20),
+    _bytes("ref"),  # keyed BLAKE2b of school, kind and key
+    _bytes("key_encrypted", nullable=True),  # null once the key has been shredded
+    sa.UniqueConstraint("school", "kind", "ref"),
+)
+
+field_set = sa.Table(
+    "field_set",
+    metadata,
+    _id(),
+    _text("digest", 64),
+    _supplier(),
+    _text("profile_version", 100),
+    _json("fields"),  # field id -> reason
+    _json("left_out"),  # item -> reason
+    sa.UniqueConstraint("digest"),
+)
+
+plan = sa.Table(
+    "plan",
+    metadata,
+    _id(),
+    _text("digest", 64),
+    _supplier(),
+    _school(),
+    _text("run_id", 64),
+    _text("agreement_digest", 64),
+    _link("field_set_id", "field_set.id"),
+    _text("schooljaar", 9),
+    _text("basis", 64),  # digest of everything the plan was made from
+    _number("export_size"),  # pupils in the export
+    _json("counts"),
+    _text("state", 12),
+    _text("reason", REASON_SIZE, nullable=True),
+    _moment("created_at"),
+    _moment("finished_at", nullable=True),
+    sa.Index("ix_plan_supplier_school", "supplier", "school"),
+)
+sa.Index(
+    "uq_plan_delivering",
+    plan.c.supplier,
+    plan.c.school,
+    unique=True,
+    sqlite_where=plan.c.state == "delivering",
+    postgresql_where=plan.c.state == "delivering",
+)
+
+seal = sa.Table(
+    "seal",
+    metadata,
+    _id(),
+    _link("plan_id", "plan.id"),
+    _number("batch"),
+    _bytes("changes"),  # keyed digest of what was accepted
+    _bytes("previous"),
+    _bytes("chain"),
+    _moment("sealed_at"),
+    sa.UniqueConstraint("previous"),  # no seal has two successors
+)
+
+change = sa.Table(
+    "change",
+    metadata,
+    _id(),
+    _link("plan_id", "plan.id"),
+    _link("record_id", "record.id"),
+    _text("operation", 6),
+    _text("cause", 40),
+    _bytes("fingerprint", nullable=True),  # null for a delete
+    sa.Column("changed_fields", sa.Text, nullable=True),  # names only, with commas
+    _number("batch"),
+    _text("state", 10),
+    _bytes("answer_encrypted", nullable=True),  # the supplier's own words: they may name a pupil
+    _moment("answered_at", nullable=True),
+    _link("seal_id", "seal.id", nullable=True),
+    sa.Index("ix_change_plan_id_batch", "plan_id", "batch"),
+    sa.Index("ix_change_record_id", "record_id"),
+)
+
+delivered = sa.Table(
+    "delivered",
+    metadata,
+    sa.Column("supplier", sa.String(41), primary_key=True),
+    sa.Column("record_id", sa.Integer, sa.ForeignKey("record.id"), primary_key=True, autoincrement=False),
+    _bytes("fingerprint"),
+    _link("field_set_id", "field_set.id"),
+    _bytes("handle_encrypted", nullable=True),  # JSON [wire id, the supplier's own id]
+    _moment("updated_at"),
+    comment="What each supplier is known to hold now.",
+)
+
+hold = sa.Table(
+    "hold",
+    metadata,
+    _id(),
+    _supplier(),
+    _school(),
+    _text("operation", 20),
+    _text("digest", 64),
+    _number("number"),
+    _text("reason", REASON_SIZE),
+    _text("state", 12),
+    _moment("opened_at"),
+    _moment("decided_at", nullable=True),
+    _text("decided_by", 100, nullable=True),
+    _text("plan_digest", 64),
+)
+_live = hold.c.state.in_([sa.literal_column("'open'"), sa.literal_column("'approved'")])
+sa.Index(
+    "uq_hold_live",
+    hold.c.supplier,
+    hold.c.school,
+    hold.c.operation,
+    unique=True,
+    sqlite_where=_live,
+    postgresql_where=_live,
+)
+
+export = sa.Table(
+    "export",
+    metadata,
+    sa.Column("school", sa.String(7), primary_key=True),
+    _text("digest", 64),
+    _text("schooljaar", 9),
+    _number("pupils"),
+    _moment("received_at"),
+    sa.Column("next_date", sa.Date, nullable=True),  # the first day on which a known leaver is gone
+    _number("findings"),
+    _number("quarantined"),
+    _text("run_id", 64),
+    comment="The last good export of each school.",
+)
+
+finding = sa.Table(
+    "finding",
+    metadata,
+    _id(),
+    _school(),
+    _text("run_id", 64),
+    _supplier(nullable=True),
+    _text("kind", 20),
+    _link("record_id", "record.id", nullable=True),  # null for a record without a key
+    _text("field", 60),
+    _text("rule", 60),
+    _text("consequence", 20),
+    _moment("found_at"),
+    sa.Index("ix_finding_school", "school"),
+    comment="What was wrong in the last export of each school; never the value.",
+)
+
+lease = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("supplier", sa.String(41), primary_key=True),
+    sa.Column("school", sa.String(7), primary_key=True),
+    _text("token", 32),
+    _text("host", 300),
+    _number("pid"),
+    _text("started", 100),  # when the process began, as its host counts; a pid alone is used again
+    _moment("expires_at"),
+)

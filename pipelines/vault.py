@@ -1,0 +1,124 @@
+"""The vault: an encrypted folder for data at rest between two steps, with a short life.
+
+Bytes in, bytes out. What is kept in it, and for how long, is decided by the assets.
+"""
+
+import os
+import re
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from pipelines.keys import DamagedError, Keys
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,7}")
+_SUFFIX: Final = ".kluis"
+_TEMPORARY: Final = ".nieuw-"
+
+
+class NotInVaultError(Exception):
+    """The vault has nothing under this name: never put, removed, or swept."""
+
+
+class BadNameError(ValueError):
+    """A name that is no plain path inside the vault."""
+
+
+class Vault:
+    """Encrypted files under `folder`, by names such as `momentopname/basispoort/99XX-00`.
+
+    A name is bound to its content: a file that was moved to another name cannot be read.
+    """
+
+    def __init__(self, folder: Path, keys: Keys) -> None:
+        self._folder = folder
+        self._keys = keys
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep `content` under `name`, in the place of what was there; after a power cut it is whole, old or new."""
+        file = self._file(name)
+        self._make_folder(file.parent)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=_TEMPORARY)  # mode 0600
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(self._keys.encrypt(content, name.encode()))
+                out.flush()
+                os.fsync(out.fileno())
+            Path(temporary).replace(file)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        _sync_folder(file.parent)
+
+    def get(self, name: str) -> bytes:
+        """What was put under `name`.
+
+        Raises:
+            NotInVaultError: there is nothing.
+            DamagedError: the file was changed, cut off, or moved here from another name.
+            KeyMissingError: it was encrypted with another key.
+        """
+        try:
+            content = self._file(name).read_bytes()
+        except FileNotFoundError:
+            raise _not_there(name) from None
+        try:
+            return self._keys.decrypt(content, name.encode())
+        except DamagedError:
+            raise DamagedError(f"Wat in de kluis staat als {name} is beschadigd. Draai de vorige stap opnieuw.") from None
+
+    def remove(self, name: str) -> None:
+        """Forget `name`; nothing happens if it is not there."""
+        self._file(name).unlink(missing_ok=True)
+
+    def touch(self, name: str) -> None:
+        """Begin the life of `name` anew; raises NotInVaultError if it is not there."""
+        try:
+            os.utime(self._file(name))
+        except FileNotFoundError:
+            raise _not_there(name) from None
+
+    def sweep(self, older_than: timedelta, now: datetime) -> list[str]:
+        """Remove what was last put or touched more than `older_than` before `now` (aware); their names, in order.
+
+        Half-written files of a killed process go as well, but are not named.
+        """
+        limit = now - older_than
+        stale = [file for file in self._folder.rglob("*") if _stale(file, limit)]
+        for file in stale:
+            file.unlink(missing_ok=True)
+        names = (file.relative_to(self._folder).as_posix() for file in stale if file.suffix == _SUFFIX)
+        return sorted(name.removesuffix(_SUFFIX) for name in names)
+
+    def _file(self, name: str) -> Path:
+        """The suffix keeps `a` and `a/b` apart: a file and a folder."""
+        if not _NAME.fullmatch(name):
+            raise BadNameError("Een naam in de kluis bestaat uit letters, cijfers en . _ - tussen schuine strepen.")
+        return self._folder / f"{name}{_SUFFIX}"
+
+    def _make_folder(self, folder: Path) -> None:
+        """`mkdir(parents=True)` would give the folders in between the mode of the umask."""
+        for part in [*reversed(folder.relative_to(self._folder).parents), folder.relative_to(self._folder)]:
+            (self._folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _not_there(name: str) -> NotInVaultError:
+    return NotInVaultError(f"In de kluis staat niets als {name}. Draai de vorige stap opnieuw.")
+
+
+def _stale(file: Path, limit: datetime) -> bool:
+    """Whether `file` is a file, was last used before `limit`, and was not taken away by another process meanwhile."""
+    try:
+        return file.is_file() and datetime.fromtimestamp(file.stat().st_mtime, UTC) < limit
+    except FileNotFoundError:
+        return False
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename outlives a power cut only when the folder itself is on disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
