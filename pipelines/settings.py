@@ -1,0 +1,331 @@
+"""The instance folder read once: schools, agreements and profiles, checked against each other, and where things stand.
+
+Reads settings files only: no secret is resolved here until someone asks for it, and importing reads nothing.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, field_validator
+
+from connectors.base import SchoolId
+from connectors.secrets import resolve
+from mappings.agreement import (
+    Agreement,
+    FieldSet,
+    HttpsAddress,
+    NarrowingError,
+    Profile,
+    SchoolKey,
+    SecretReference,
+    Strict,
+    field_set,
+)
+from mappings.profiles import profile_texts
+from mappings.yaml_source import Document, Problem, SettingsError, document, validated
+
+M = TypeVar("M", bound=BaseModel)
+ShortText = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class EdexmlSource(Strict):
+    """EDEXML files that someone exports from ParnasSys and puts in a folder, or one file; relative to the instance."""
+
+    kind: Literal["edexml"] = "edexml"
+    path: Path = Path("inbox")
+
+
+class UwlrSource(Strict):
+    """The UWLR web service of ParnasSys; the two keys are references, `klantnaam` is what the school is called there."""
+
+    kind: Literal["uwlr"] = "uwlr"
+    url: HttpsAddress
+    version: Literal["2.2", "2.3"] = "2.3"
+    autorisatiesleutel: SecretReference
+    klantcode: SecretReference
+    klantnaam: ShortText
+    gegevenssetid: ShortText | None = None
+    client_certificate: SecretReference | None = None
+
+
+def _one_source(value: object) -> object:
+    """`{edexml: {path: inbox}}` as pydantic tells kinds apart: `{kind: edexml, path: inbox}`."""
+    if not isinstance(value, dict) or len(value) != 1:
+        raise ValueError("noem precies één bron: edexml of uwlr, met de instellingen daaronder")
+    kind, inner = next(iter(value.items()))
+    if kind not in {"edexml", "uwlr"}:
+        raise ValueError(f"`{kind}` is geen bron; kies edexml of uwlr")
+    if not isinstance(inner, dict | None) or "kind" in (inner or {}):
+        raise ValueError(f"zet onder {kind} de instellingen van de bron, elk op een eigen regel")
+    return {**(inner or {}), "kind": kind}
+
+
+SourceSettings = Annotated[EdexmlSource | UwlrSource, Field(discriminator="kind"), BeforeValidator(_one_source)]
+
+
+class SchoolSettings(Strict):
+    """One school, which is one location of a BRIN, and the one door through which its pupils come in."""
+
+    school: SchoolKey
+    name: str
+    schoolkey: str | None = None
+    source: SourceSettings
+
+    def id_on(self, day: date) -> SchoolId:
+        """Which school, and which school year, an export that is pulled on `day` must be about."""
+        return SchoolId(self.school[:4], self.school[5:], schooljaar_on(day), self.schoolkey)
+
+
+class Schools(Strict):
+    """The file `schools.yaml`."""
+
+    schools: tuple[SchoolSettings, ...] = Field(min_length=1)
+
+    @field_validator("schools")
+    @classmethod
+    def _once(cls, schools: tuple[SchoolSettings, ...]) -> tuple[SchoolSettings, ...]:
+        keys = [school.school for school in schools]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"school staat er twee keer: {', '.join(twice)}")
+        return schools
+
+
+class InstanceSettings(Strict):
+    """The file `instance.yaml`, which may be left out."""
+
+    ledger: SecretReference | None = None  # where a PostgreSQL address is found; else SQLite in the instance folder
+    schedule: str = "30 2 * * *"  # when the nightly sync starts, as cron, in Dutch time
+    on: bool = True  # whether the nightly sync starts by itself
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, text: str) -> str:
+        bounds = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+        parts = text.split()
+        if len(parts) != len(bounds) or not all(map(_cron_part, parts, bounds)):
+            raise ValueError('verwacht vijf delen: minuut, uur, dag, maand en weekdag, zoals "30 2 * * *"')
+        return text
+
+
+def _cron_part(part: str, bounds: tuple[int, int]) -> bool:
+    numbers = [int(number) for number in re.findall(r"\d+", re.sub(r"/\d+", "", part))]
+    shape = re.fullmatch(r"(\*|\d+(-\d+)?)(/[1-9]\d*)?(,\d+(-\d+)?)*", part)
+    return shape is not None and all(bounds[0] <= number <= bounds[1] for number in numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a person wrote in the instance folder, proved to fit together."""
+
+    home: Path
+    instance: InstanceSettings
+    schools: tuple[SchoolSettings, ...]
+    agreements: tuple[Agreement, ...]
+    profiles: Mapping[str, Profile]  # by supplier: those shipped, and the instance's own
+
+    @property
+    def ledger_url(self) -> str:
+        """The SQLAlchemy address of the ledger; a reference is resolved here and now.
+
+        Raises:
+            PermanentError: the reference names a secret that is not there.
+        """
+        if self.instance.ledger is None:
+            return f"sqlite:///{self.home / 'ledger.db'}"
+        return resolve(self.instance.ledger, self.home)
+
+    @property
+    def vault(self) -> Path:
+        """The folder with the encrypted copies."""
+        return self.home / "vault"
+
+    @property
+    def inbox(self) -> Path:
+        """The folder in which a person puts exports."""
+        return self.home / "inbox"
+
+    @property
+    def reports(self) -> Path:
+        """The folder with the reports for the school."""
+        return self.home / "reports"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's own folder, with `dagster.yaml` and its databases."""
+        return self.home / "dagster"
+
+    @property
+    def sleutels(self) -> Path:
+        """The folder with the keys of vault and ledger."""
+        return self.home / "sleutels"
+
+    @property
+    def suppliers(self) -> tuple[str, ...]:
+        """Every supplier that some agreement names, in order of name."""
+        return tuple(sorted({agreement.supplier for agreement in self.agreements}))
+
+    @property
+    def school_keys(self) -> tuple[str, ...]:
+        """`99XX-00` of every school, in the order of `schools.yaml`."""
+        return tuple(school.school for school in self.schools)
+
+    def school(self, key: str) -> SchoolSettings:
+        """The school `99XX-00`.
+
+        Raises:
+            LookupError: it is not in `schools.yaml`.
+        """
+        for school in self.schools:
+            if school.school == key:
+                return school
+        raise LookupError(f"school {key} staat niet in schools.yaml")
+
+    def agreement(self, supplier: str, school: str) -> Agreement | None:
+        """The agreement between this supplier and this school, in force or not."""
+        return next((a for a in self.agreements if a.supplier == supplier and school in a.schools), None)
+
+    def field_set(self, supplier: str, school: str) -> FieldSet:
+        """What this school gives this supplier while their agreement is in force.
+
+        Raises:
+            LookupError: they have no agreement.
+        """
+        agreement = self.agreement(supplier, school)
+        if agreement is None:
+            raise LookupError(f"school {school} heeft geen overeenkomst met {supplier}")
+        return field_set(self.profiles[supplier], agreement)
+
+    def wanted_fields(self, school: str, today: date) -> frozenset[str]:
+        """The field ids that some agreement of this school in force on `today` needs; no others enter the program."""
+        active = [a for a in self.agreements if school in a.schools and a.active_on(today)]
+        return frozenset[str]().union(*(field_set(self.profiles[a.supplier], a).ids for a in active))
+
+
+def load_settings(home: Path) -> Settings:
+    """Read and check every settings file under `home`.
+
+    Raises:
+        SettingsError: all problems of all files, each with file, line and key.
+    """
+    files = _Files(home)
+    instance = files.model(files.document("instance.yaml", optional=True), InstanceSettings)
+    schools = files.model(files.document("schools.yaml"), Schools)
+    profiles = _profiles(files)
+    agreements = [(source, found) for source in files.folder("agreements") if (found := files.model(source, Agreement))]
+    files.problems += _repeated(agreements)
+    for source, agreement in agreements:
+        files.problems += _supplier_problems(source, agreement, profiles)
+        files.problems += _unknown_schools(source, agreement, schools)
+    if files.problems or instance is None or schools is None:
+        raise SettingsError(tuple(files.problems))
+    every = tuple(agreement for _, agreement in agreements)
+    return Settings(home, instance, schools.schools, every, MappingProxyType(profiles))
+
+
+def home_folder(option: Path | None) -> Path:
+    """The instance folder: what was asked for, else `DOORGEEFLUIK_HOME`, else `./instance`; always absolute."""
+    return (option or Path(os.environ.get("DOORGEEFLUIK_HOME") or "instance")).absolute()
+
+
+def schooljaar_on(day: date) -> str:
+    """`2026-2027`: the school year of `day`; it rolls over on 1 August (WPO art. 1)."""
+    first = day.year if day.month >= 8 else day.year - 1
+    return f"{first}-{first + 1}"
+
+
+class _Files:
+    """The settings files of one instance, and every problem met in them so far."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.problems: list[Problem] = []
+        if not home.is_dir():
+            self._report(str(home), "deze map is er niet; maak haar met `doorgeefluik init`")
+
+    def document(self, name: str, *, optional: bool = False) -> Document | None:
+        if optional and not (self.home / name).exists():
+            return document("", name)
+        try:
+            return document((self.home / name).read_text(encoding="utf-8-sig"), name)
+        except SettingsError as error:
+            self.problems += error.problems
+        except UnicodeDecodeError:
+            self._report(name, "dit bestand is geen tekst in UTF-8; sla het als UTF-8 op")
+        except OSError:
+            self._report(name, "dit bestand is er niet, of is niet te lezen")
+        return None
+
+    def folder(self, name: str) -> list[Document]:
+        paths = sorted(path for path in (self.home / name).glob("*") if path.suffix in {".yaml", ".yml"})
+        found = [self.document(path.relative_to(self.home).as_posix()) for path in paths]
+        return [source for source in found if source is not None]
+
+    def model(self, source: Document | None, model: type[M]) -> M | None:
+        if source is None:
+            return None
+        try:
+            return validated(source, model)
+        except SettingsError as error:
+            self.problems += error.problems
+            return None
+
+    def _report(self, name: str, message: str) -> None:
+        self.problems.append(Problem(name, None, "", None, message))
+
+
+def _profiles(files: _Files) -> dict[str, Profile]:
+    """Profiles by supplier. An own profile may not replace one that is shipped: that would widen a leaflet unseen."""
+    shipped = [document(text, f"mappings/profiles/{name}") for name, text in profile_texts().items()]
+    profiles: dict[str, Profile] = {}
+    for source in [*shipped, *files.folder("profiles")]:
+        profile = files.model(source, Profile)
+        if profile and profile.supplier in profiles:
+            files.problems.append(source.problem(("supplier",), "voor deze leverancier is er al een profiel"))
+        elif profile:
+            profiles[profile.supplier] = profile
+    return profiles
+
+
+def _supplier_problems(source: Document, agreement: Agreement, profiles: Mapping[str, Profile]) -> Iterator[Problem]:
+    profile = profiles.get(agreement.supplier)
+    if profile is None:
+        message = f"voor deze leverancier is er geen profiel; {_choice(agreement.supplier, profiles)}"
+        yield source.problem(("supplier",), message, f"`{agreement.supplier}`")
+        return
+    try:
+        field_set(profile, agreement)
+    except NarrowingError as error:
+        items: tuple[str, ...] = getattr(agreement, error.key)
+        yield source.problem((error.key, items.index(error.value)), str(error))
+
+
+def _unknown_schools(source: Document, agreement: Agreement, schools: Schools | None) -> Iterator[Problem]:
+    if schools is None:
+        return
+    known = [school.school for school in schools.schools]
+    for index, key in enumerate(agreement.schools):
+        if key not in known:
+            message = f"deze school staat niet in schools.yaml; {_choice(key, known)}"
+            yield source.problem(("schools", index), message, f"`{key}`")
+
+
+def _repeated(agreements: list[tuple[Document, Agreement]]) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], str] = {}
+    for source, agreement in agreements:
+        for index, school in enumerate(agreement.schools):
+            if other := seen.get((agreement.supplier, school)):
+                message = f"deze school heeft al een overeenkomst met {agreement.supplier}, in {other}"
+                yield source.problem(("schools", index), message, f"`{school}`")
+            seen[agreement.supplier, school] = source.file
+
+
+def _choice(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f"bedoeld is misschien `{near[0]}`" if near else f"kies uit: {', '.join(sorted(known)) or 'niets'}"

@@ -1,0 +1,167 @@
+"""What an agreement can make of a profile: it narrows, never widens, and a mistake in it stops the loading."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from data_contracts.fields import CATALOGUE, Privacy
+from mappings.agreement import Agreement, NarrowingError, Profile, field_set
+from mappings.yaml_source import Problem, SettingsError, parsed
+from pipelines.settings import load_settings
+
+SCHOOLS = "schools:\n  - school: 99XX-00\n    name: De Voorbeeldschool\n    source: {edexml: {path: inbox}}\n"
+PROFILE = """\
+supplier: voorbeeld
+name: Voorbeeld
+version: "1.0"
+leaflet: Privacybijsluiter Voorbeeld
+purpose: oefenen
+wire_format: json_delta
+record_key: key
+fields:
+  - {item: leerlingkey, field: leerling.key}
+  - {item: voornaam, field: leerling.roepnaam, wire: first_name}
+  - {item: geslacht, field: leerling.geslacht, optional: true}
+from_supplier:
+  - {item: eigen nummer, description: nummer dat de leverancier geeft}
+envelope: [school.schooljaar]
+"""
+AGREEMENT = """\
+supplier: voorbeeld
+schools: [99XX-00]
+model: Privacyconvenant 4.0
+signed: 2026-08-01
+valid_until: 2027-07-31
+legal_basis: publieke_taak
+optional: []
+withhold: []
+connection: {base_url: https://voorbeeld.example, token: env:VOORBEELD_TOKEN}
+"""
+NEVER = [field.id for field in CATALOGUE.values() if field.privacy is Privacy.NEVER]
+
+
+def profile(text: str = PROFILE) -> Profile:
+    return parsed(text, "voorbeeld.yaml", Profile)
+
+
+def agreement(old: str = "", new: str = "") -> Agreement:
+    return parsed(AGREEMENT.replace(old, new), "voorbeeld.yaml", Agreement)
+
+
+@pytest.fixture
+def problem(tmp_path: Path) -> Callable[[str, str, str], Problem]:
+    """Writes an instance in which `old` is `new` in one file, and gives the one problem of loading it."""
+
+    def of(name: str, old: str, new: str) -> Problem:
+        files = {"schools.yaml": SCHOOLS, "profiles/voorbeeld.yaml": PROFILE, "agreements/voorbeeld.yaml": AGREEMENT}
+        assert old in files[name]
+        files[name] = files[name].replace(old, new)
+        for path, text in files.items():
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).write_text(text, encoding="utf-8")
+        with pytest.raises(SettingsError) as caught:
+            load_settings(tmp_path)
+        return next(found for found in caught.value.problems if found.file == name)
+
+    return of
+
+
+def test_a_field_set_holds_the_fixed_fields_and_the_envelope_each_with_its_reason() -> None:
+    """By default an optional field stays home, and what the supplier gives itself is not sent."""
+    result = field_set(profile(), agreement())
+    assert result.ids == {"leerling.key", "leerling.roepnaam", "school.schooljaar"}
+    assert {line.item: line.reason for line in result.left_out} == {
+        "eigen nummer": "komt van Voorbeeld zelf, wordt niet gestuurd",
+        "geslacht": "keuzeveld, door de school niet aangezet (optional)",
+    }
+    assert all(field.reason for field in result.fields)
+
+
+def test_an_optional_field_is_switched_on_and_a_required_one_withheld() -> None:
+    """`optional` adds only what the leaflet offers; `withhold` takes out what it requires, and says so."""
+    result = field_set(profile(), agreement("optional: []\nwithhold: []", "optional: [geslacht]\nwithhold: [voornaam]"))
+    assert result.ids == {"leerling.key", "leerling.geslacht", "school.schooljaar"}
+    assert "door de school ingehouden (withhold)" in {line.reason for line in result.left_out}
+
+
+def test_the_digest_names_what_is_sent_and_how() -> None:
+    """Equal sets have equal digests; another field or another name on the wire makes another digest."""
+    plain = field_set(profile(), agreement()).digest
+    assert field_set(profile(), agreement("2027-07-31", "2028-07-31")).digest == plain
+    assert field_set(profile(), agreement("optional: []", "optional: [geslacht]")).digest != plain
+    assert field_set(profile(PROFILE.replace("first_name", "voornaam")), agreement()).digest != plain
+
+
+def test_the_wire_name_is_the_standards_own_unless_the_profile_gives_one() -> None:
+    """A field goes out under EDEXML's name, or under the name that the supplier wants."""
+    wire = {field.id: field.wire for field in field_set(profile(), agreement()).fields}
+    assert wire == {"leerling.key": "key", "leerling.roepnaam": "first_name", "school.schooljaar": "schooljaar"}
+
+
+def test_the_key_of_a_record_cannot_be_withheld() -> None:
+    """Without its key a record could never be deleted."""
+    with pytest.raises(NarrowingError, match="sleutel"):
+        field_set(profile(), agreement("withhold: []", "withhold: [leerlingkey]"))
+
+
+def test_an_agreement_is_in_force_on_its_first_and_last_day() -> None:
+    """The days of signing and of ending count; the days around them do not."""
+    days = [date(2026, 7, 31), date(2026, 8, 1), date(2027, 7, 31), date(2027, 8, 1)]
+    assert [agreement().active_on(day) for day in days] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key", "part"),
+    [
+        ("optional: []", "optional:\n  - geslacht\n  - bsn", 9, "optional[2]", "`bsn` is geen keuzeveld van Voorbeeld"),
+        ("optional: []", "optional: [voornaam]", 7, "optional[1]", "keuzevelden zijn: geslacht"),
+        ("withhold: []", "withhold: [naam]", 8, "withhold[1]", "staat niet in de privacybijsluiter"),
+        ("env:VOORBEELD_TOKEN", "kanarie", 9, "connection.token", "hier hoort een verwijzing: env:NAAM"),
+        ("https://", "https://jan:kanarie@", 9, "connection.base_url", "geen naam of wachtwoord in het adres"),
+        ("https://", "http://", 9, "connection.base_url", "https://"),
+        ("optional: []", "optionel: []", 7, "optionel", "bedoeld is misschien `optional`"),
+        ("valid_until: 2027-07-31", "valid_until: 2025-07-31", 5, "valid_until", "ligt vóór signed"),
+        ("supplier: voorbeeld", "supplier: voorbeelt", 1, "supplier", "bedoeld is misschien `voorbeeld`"),
+        ("[99XX-00]", "[99XX-00, 99YY-00]", 2, "schools[2]", "deze school staat niet in schools.yaml"),
+        ("[99XX-00]", "[99XX-00, 99XX-00]", 2, "schools[2]", "heeft al een overeenkomst met voorbeeld"),
+        ("publieke_taak", "zin", 6, "legal_basis", "verwacht een van: publieke_taak, overeenkomst"),
+    ],
+)
+def test_a_mistake_in_an_agreement_stops_the_loading_with_its_place(
+    problem: Callable[[str, str, str], Problem], old: str, new: str, line: int, key: str, part: str
+) -> None:
+    """Each mistake names the agreement's file, the line, the key and what to do, and repeats no secret."""
+    found = problem("agreements/voorbeeld.yaml", old, new)
+    assert (found.file, found.line, found.key) == ("agreements/voorbeeld.yaml", line, key)
+    assert part in found.message
+    assert "kanarie" not in str(found)
+
+
+@pytest.mark.parametrize("field_id", NEVER)
+def test_a_profile_with_a_field_that_nobody_may_have_is_refused(
+    problem: Callable[[str, str, str], Problem], field_id: str
+) -> None:
+    """A forbidden field stops the loading at the line that names it, in the fields and in the envelope."""
+    for old, line in (("leerling.roepnaam", 10), ("school.schooljaar", 14)):
+        found = problem("profiles/voorbeeld.yaml", old, field_id)
+        assert found.line == line
+        assert f"`{field_id}` mag aan niemand worden gegeven" in found.message
+
+
+def test_the_law_forbids_the_fields_that_it_names() -> None:
+    """The forbidden class holds the personal numbers, origin and parents' schooling of pupils, and every free block."""
+    names = "bsn sofinummer onderwijsnummer bsn_ondwnr-4 etniciteit land_vader land_moeder gewicht gewicht_nieuw"
+    assert {f"leerling.{name}" for name in [*names.split(), "toevoegingen"]} <= set(NEVER)
+
+
+def test_a_profile_without_a_key_or_with_a_field_twice_is_refused(
+    problem: Callable[[str, str, str], Problem],
+) -> None:
+    """What could not be updated or is said twice is told at the key `fields`."""
+    twice = problem("profiles/voorbeeld.yaml", "leerling.geslacht", "leerling.roepnaam")
+    keyless = problem("profiles/voorbeeld.yaml", "leerling.key", "leerling.achternaam")
+    assert (twice.key, keyless.key) == ("fields", "fields")
+    assert "twee keer" in twice.message
+    assert "leerling.key ontbreekt" in keyless.message
