@@ -1,0 +1,138 @@
+"""The wire format `json_delta`: batches of creates, updates and deletes of one kind of record, as JSON.
+
+`POST {base_url}/records` with
+`{"school": {…}, "soort": …, "bewerking": "create|update|delete", "records": [{"id": …, wire names …}]}`
+answers `{"resultaten": [{"id": …, "status": "ok|geweigerd", "eigen_id": …, "reden": …}]}`.
+"""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType, NoneType
+from typing import Any, get_args
+
+import orjson
+import pandas as pd
+
+from connectors.base import Capabilities, Delta, Envelope, Operation, PermanentError, Receipts, WholeSet
+from connectors.suppliers.wire import Door, Words, not_agreed, receipts, texts, unreadable
+from data_contracts.fields import Record
+from mappings.agreement import AgreedField, FieldSet
+
+PARTS = MappingProxyType(
+    {
+        "school.vestigingen": frozenset({"key", "naam", "omschrijving", "mutatiedatum"}),
+        "leerling.samengestelde_groepen": frozenset[str](),
+        "leerkracht.rollen": frozenset({"rol", "rolomschrijving"}),
+        "leerkracht.groepen": frozenset({"groep", "samengestelde_groep", "rollen", "rol", "rolomschrijving"}),
+    }
+)
+"""Names that may stand inside the list fields (`Kind.LIST` in the catalogue); agreed with the field itself."""
+
+_TOP = frozenset({"school", "soort", "bewerking", "records"})
+_WORDS = Words(key="id", own_number="eigen_id", accepted="ok")
+
+
+class JsonDelta:
+    """A supplier that takes changes, record by record, and answers record by record."""
+
+    def __init__(self, door: Door, batch_size: int | None) -> None:
+        self._door = door
+        self.capabilities = Capabilities(whole_set=False, assigns_ids=True, batch_size=batch_size or 500)
+
+    def encode(self, envelope: Envelope, message: Delta | WholeSet, field_set: FieldSet) -> bytes:
+        """The batch as JSON; an absent value is null, and a list field a JSON array.
+
+        Raises:
+            TypeError: a whole set, which this format does not have.
+        """
+        if isinstance(message, WholeSet):
+            raise TypeError("json_delta sends changes, not whole sets")
+        fields = () if message.operation == "delete" else field_set.of(message.kind)
+        return orjson.dumps(
+            {
+                "school": {
+                    f.wire: _value(f, envelope.school_fields.get(f.name) or None) for f in field_set.of(Record.SCHOOL)
+                },
+                "soort": message.kind,
+                "bewerking": message.operation,
+                "records": _records(message.records, fields),
+            }
+        )
+
+    def check(self, payload: bytes, field_set: FieldSet) -> None:
+        """Refuse every name in `payload` that is not a wire name of the field set, and every value of another shape."""
+        body = _read(payload, field_set.supplier)
+        operation, kind = body.get("bewerking"), body.get("soort")
+        if extra := body.keys() - _TOP:
+            raise not_agreed(min(extra), field_set.supplier)
+        if kind not in field_set.kinds or operation not in get_args(Operation):
+            raise not_agreed("soort, bewerking", field_set.supplier)
+        agreed: dict[str, AgreedField | None] = {"id": None}
+        if operation != "delete":
+            agreed |= {f.wire: f for f in field_set.of(Record(kind))}
+        for name in _unknown(body["records"], agreed):
+            raise not_agreed(f"{kind}.{name}", field_set.supplier)
+        for name in _unknown([body["school"]], {f.wire: f for f in field_set.of(Record.SCHOOL)}):
+            raise not_agreed(f"school.{name}", field_set.supplier)
+
+    def send(self, payload: bytes, idempotency_key: str) -> Receipts:
+        """Deliver one batch; the supplier applies the same key once only."""
+        who = self._door.who
+        answer = self._door.post("/records", payload, "application/json", idempotency_key)
+        if not isinstance(answer, dict):
+            raise unreadable(who)
+        body = orjson.loads(payload)
+        kind = Record(body["soort"])
+        sent = {kind: frozenset(record["id"] for record in body["records"])}
+        return receipts([(kind, answer.get("resultaten"))], sent, _WORDS, who)
+
+
+def _records(frame: pd.DataFrame, fields: tuple[AgreedField, ...]) -> list[dict[str, Any]]:
+    """The rows as dictionaries by wire name, built column by column."""
+    columns = {"id": texts(frame["id"])}
+    for field in fields:
+        column = texts(frame[field.name])
+        columns[field.wire] = [_value(field, text) for text in column] if field.id in PARTS else column
+    names = list(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _value(field: AgreedField, text: str | None) -> Any:
+    """`text` as it goes over the wire: a list field holds JSON already."""
+    return orjson.Fragment(text) if text is not None and field.id in PARTS else text
+
+
+def _read(payload: bytes, supplier: str) -> dict[str, Any]:
+    try:
+        body = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict) or not body.keys() >= _TOP:
+        raise PermanentError(
+            "bericht_onleesbaar",
+            f"Het bericht voor {supplier} is zelf niet terug te lezen; er is niets verstuurd.",
+            "Dit is een fout in het programma; meld hem bij de makers.",
+        )
+    return body
+
+
+def _unknown(records: list[dict[str, Any]], agreed: Mapping[str, AgreedField | None]) -> Iterator[str]:
+    """Names in `records` that are not agreed, and agreed names whose values have a shape that could hide others."""
+    names = agreed.keys()
+    for record in records:
+        if not record.keys() <= names:
+            yield from sorted(record.keys() - names)
+    for name, field in agreed.items():
+        if field is not None and field.id in PARTS:
+            yield from (f"{name}.{part}" for record in records for part in _unknown_parts(record.get(name), field.id))
+        elif not {type(record.get(name)) for record in records} <= {str, NoneType}:
+            yield name
+
+
+def _unknown_parts(value: Any, field_id: str) -> Iterator[str]:
+    """Names inside a list field that do not belong there."""
+    if isinstance(value, dict):
+        yield from sorted(value.keys() - PARTS[field_id])
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _unknown_parts(part, field_id)
