@@ -1,0 +1,17 @@
+"""The doors of ParnasSys: an EDEXML file, and the UWLR web service; one reader for both."""
+
+from connectors.parnassys.edexml import EdexmlFile, school_of
+from connectors.parnassys.reader import read_roster
+from connectors.parnassys.school import SchoolBlock
+from connectors.parnassys.soap import UwlrCredentials
+from connectors.parnassys.uwlr import UwlrService, open_uwlr_session
+
+__all__ = [
+    "EdexmlFile",
+    "SchoolBlock",
+    "UwlrCredentials",
+    "UwlrService",
+    "open_uwlr_session",
+    "read_roster",
+    "school_of",
+]

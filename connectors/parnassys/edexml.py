@@ -1,0 +1,87 @@
+"""The first door: an EDEXML file that a school exported by hand, at a path of its own or among others in an inbox.
+
+Choosing and opening the file happens here; reading it, in `reader.py`.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from os import fstat
+from pathlib import Path
+from typing import BinaryIO
+
+from connectors.base import Export, NothingChanged, PermanentError, SchoolId
+from connectors.parnassys.reader import read_school_block
+from connectors.parnassys.refusals import refusal, size
+from connectors.parnassys.school import SchoolBlock
+from connectors.parnassys.stream import MAX_BYTES, chunks_from
+
+
+@dataclass(frozen=True, slots=True)
+class EdexmlFile:
+    """A source that reads the file at `path`, or, where that is a folder, the school's newest file in it.
+
+    `pattern` chooses among the names in a folder, whatever their case (ParnasSys writes `EDEX.XML`).
+    """
+
+    path: Path
+    pattern: str = "*.xml"
+    max_bytes: int = MAX_BYTES
+
+    def pull(self, school: SchoolId, since: datetime | None) -> Export | NothingChanged:
+        """The bytes of the file, with the moment it was written, or nothing if that was not after `since`.
+
+        Raises:
+            PermanentError: `geen_bestand`, `onleesbaar_bestand`, `te_groot`.
+        """
+        try:
+            with self._chosen(school).open("rb") as file:
+                return self._export(file, school, since)
+        except FileNotFoundError:
+            raise refusal("geen_bestand", school=school.key) from None
+        except OSError:
+            raise refusal("onleesbaar_bestand", school=school.key) from None
+
+    def _chosen(self, school: SchoolId) -> Path:
+        if not self.path.is_dir():
+            return self.path
+        for candidate in _newest_first(self.path, self.pattern):
+            if _is_of(candidate, school):
+                return candidate
+        raise refusal("geen_bestand", school=school.key)
+
+    def _export(self, file: BinaryIO, school: SchoolId, since: datetime | None) -> Export | NothingChanged:
+        facts = fstat(file.fileno())
+        written = datetime.fromtimestamp(facts.st_mtime, UTC)
+        if since is not None and written <= since:
+            return NothingChanged(school, written)
+        if facts.st_size > self.max_bytes:
+            raise refusal("te_groot", limit=size(self.max_bytes))
+        return Export(school, file.read(self.max_bytes), f"edexml {Path(file.name).name}", written)
+
+
+def school_of(path: Path) -> SchoolBlock:
+    """Whose export lies at `path`, reading no further than its school block; the inbox sensor asks this too.
+
+    Raises:
+        PermanentError: the file cannot be read as EDEXML; its code says why.
+        OSError: the file is not there, or may not be opened.
+    """
+    with path.open("rb") as file:
+        return read_school_block(chunks_from(file))
+
+
+def _newest_first(folder: Path, pattern: str) -> list[Path]:
+    files = [path for path in folder.iterdir() if path.is_file() and _matches(path, pattern)]
+    return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+
+
+def _matches(path: Path, pattern: str) -> bool:
+    return Path(path.name.lower()).match(pattern.lower())
+
+
+def _is_of(path: Path, school: SchoolId) -> bool:
+    """Whether a file in the inbox is this school's; one that says nothing readable of its school is nobody's."""
+    try:
+        return school_of(path).is_of(school)
+    except (PermanentError, OSError):
+        return False
