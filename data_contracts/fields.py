@@ -220,8 +220,7 @@ def _school() -> list[Field]:
 
 def _leerling() -> list[Field]:
     r = Record.LEERLING
-    never, edu, contact = Privacy.NEVER, Privacy.EDUCATION, Privacy.CONTACT
-    land = "Land volgens ISO 3166, of ?"
+    edu, contact = Privacy.EDUCATION, Privacy.CONTACT
     return [
         *_keys(r, "leerling"),
         *_names(r),
@@ -266,6 +265,38 @@ def _leerling() -> list[Field]:
         ),
         Field(r, "emailadres", Kind.TEXT, contact, "e-mailadres", "E-mailadres van de leerling.", 256),
         Field(r, "fotourl", Kind.TEXT, Privacy.SENSITIVE, "foto", "Adres van de pasfoto; alleen met toestemming.", 256),
+        *_origin(r),
+        *_numbers(r),
+        *_weights(r),
+        Field(r, "postcodenl", Kind.CODE, contact, "postcode", "Postcode van het woonadres.", pattern=r"\d{4}[A-Z]{2}"),
+        Field(
+            r,
+            "postnummerbe",
+            Kind.CODE,
+            contact,
+            "postnummer",
+            "Belgisch postnummer van het woonadres.",
+            pattern=r"\d{4}",
+        ),
+        Field(r, "postcodeoverig", Kind.TEXT, contact, "postcode buitenland", "Postcode van een ander land.", 32),
+        Field(r, "instroomdatum", Kind.DATE, edu, "instroomdatum", "Eerste schooldag op deze school."),
+        Field(r, "uitstroomdatum", Kind.DATE, edu, "uitstroomdatum", "Laatste schooldag op deze school."),
+        Field(
+            r,
+            "toevoegingen",
+            Kind.LIST,
+            Privacy.NEVER,
+            "toevoegingen",
+            "Vrije blokken; kunnen alles bevatten, ook medisch.",
+        ),
+        Field(r, "mutatiedatum", Kind.MOMENT, edu, "mutatiedatum", "Laatste wijziging in ParnasSys."),
+    ]
+
+
+def _origin(r: Record) -> list[Field]:
+    """Where a pupil and his parents come from."""
+    never, land = Privacy.NEVER, "Land volgens ISO 3166, of ?"
+    return [
         Field(
             r,
             "etniciteit",
@@ -278,45 +309,29 @@ def _leerling() -> list[Field]:
         Field(r, "land", Kind.CODE, Privacy.SENSITIVE, "land", land, pattern=r"[A-Z]{2}|\?"),
         Field(r, "land_vader", Kind.CODE, never, "land vader", land, pattern=r"[A-Z]{2}|\?"),
         Field(r, "land_moeder", Kind.CODE, never, "land moeder", land, pattern=r"[A-Z]{2}|\?"),
-        Field(
-            r, "sofinummer", Kind.CODE, never, "sofinummer", "Persoonsgebonden nummer (UAVG art. 46).", pattern=r"\d{9}"
-        ),
-        Field(
-            r,
-            "bsn",
-            Kind.CODE,
-            never,
-            "burgerservicenummer",
-            "Persoonsgebonden nummer (UAVG art. 46).",
-            pattern=r"\d{9}",
-        ),
-        Field(
-            r,
-            "onderwijsnummer",
-            Kind.CODE,
-            never,
-            "onderwijsnummer",
-            "Persoonsgebonden nummer (UAVG art. 46).",
-            pattern=r"\d{9}",
-        ),
-        Field(
-            r,
-            "bsn_ondwnr-4",
-            Kind.CODE,
-            never,
-            "laatste vier van het BSN",
-            "Deel van een persoonsgebonden nummer.",
-            pattern=r"\d{4}",
-        ),
-        Field(
-            r,
-            "rijksregisternummer",
-            Kind.CODE,
-            never,
-            "rijksregisternummer",
-            "Belgisch persoonsgebonden nummer.",
-            pattern=r"\d{11}",
-        ),
+    ]
+
+
+def _numbers(r: Record) -> list[Field]:
+    """The personal numbers, of which a record has one at most."""
+    personal = "Persoonsgebonden nummer (UAVG art. 46)."
+    numbers = [
+        ("sofinummer", "sofinummer", personal, 9),
+        ("bsn", "burgerservicenummer", personal, 9),
+        ("onderwijsnummer", "onderwijsnummer", personal, 9),
+        ("bsn_ondwnr-4", "laatste vier van het BSN", "Deel van een persoonsgebonden nummer.", 4),
+        ("rijksregisternummer", "rijksregisternummer", "Belgisch persoonsgebonden nummer.", 11),
+    ]
+    return [
+        Field(r, name, Kind.CODE, Privacy.NEVER, label, text, pattern=rf"\d{{{digits}}}")
+        for name, label, text, digits in numbers
+    ]
+
+
+def _weights(r: Record) -> list[Field]:
+    """The schooling of the parents, as the two weights that were in use."""
+    never = Privacy.NEVER
+    return [
         Field(
             r,
             "gewicht_nieuw",
@@ -335,23 +350,6 @@ def _leerling() -> list[Field]:
             "Opleiding van de ouders.",
             values=frozenset(("?", "0.00", "0.25", "0.40", "0.70", "0.90")),
         ),
-        Field(r, "postcodenl", Kind.CODE, contact, "postcode", "Postcode van het woonadres.", pattern=r"\d{4}[A-Z]{2}"),
-        Field(
-            r,
-            "postnummerbe",
-            Kind.CODE,
-            contact,
-            "postnummer",
-            "Belgisch postnummer van het woonadres.",
-            pattern=r"\d{4}",
-        ),
-        Field(r, "postcodeoverig", Kind.TEXT, contact, "postcode buitenland", "Postcode van een ander land.", 32),
-        Field(r, "instroomdatum", Kind.DATE, edu, "instroomdatum", "Eerste schooldag op deze school."),
-        Field(r, "uitstroomdatum", Kind.DATE, edu, "uitstroomdatum", "Laatste schooldag op deze school."),
-        Field(
-            r, "toevoegingen", Kind.LIST, never, "toevoegingen", "Vrije blokken; kunnen alles bevatten, ook medisch."
-        ),
-        Field(r, "mutatiedatum", Kind.MOMENT, edu, "mutatiedatum", "Laatste wijziging in ParnasSys."),
     ]
 
 
