@@ -127,12 +127,13 @@ def _names(record: Record) -> list[Field]:
 
 def _keys(record: Record, label: str) -> list[Field]:
     """The two keys that a pupil and a teacher share."""
+    text, identifying = Kind.TEXT, Privacy.IDENTIFYING
     return [
         Field(
             record,
             "key",
-            Kind.TEXT,
-            Privacy.IDENTIFYING,
+            text,
+            identifying,
             f"{label}key",
             "Sleutel uit ParnasSys; blijft gelijk zolang iemand aan de school verbonden is.",
             256,
@@ -141,8 +142,8 @@ def _keys(record: Record, label: str) -> list[Field]:
         Field(
             record,
             "eckid",
-            Kind.TEXT,
-            Privacy.IDENTIFYING,
+            text,
+            identifying,
             "ECK iD",
             "Pseudoniem voor de leermiddelenketen; wordt overgenomen, nooit berekend.",
             256,
@@ -174,12 +175,12 @@ def _group(record: Record) -> list[Field]:
 
 
 def _school() -> list[Field]:
-    r, edu = Record.SCHOOL, Privacy.EDUCATION
+    r, edu, text, code = Record.SCHOOL, Privacy.EDUCATION, Kind.TEXT, Kind.CODE
     return [
         Field(
             r,
             "schooljaar",
-            Kind.CODE,
+            code,
             edu,
             "schooljaar",
             "Schooljaar: 2026-2027.",
@@ -187,32 +188,24 @@ def _school() -> list[Field]:
             required=True,
         ),
         Field(r, "peildatum", Kind.DATE, edu, "peildatum", "Datum waarop de gegevens betrekking hebben."),
-        Field(
-            r, "brincode", Kind.CODE, edu, "BRIN", "Registratienummer van de school: 99XX.", pattern=r"\d{2}[A-Z]{2}"
-        ),
+        Field(r, "brincode", code, edu, "BRIN", "Registratienummer van de school: 99XX.", pattern=r"\d{2}[A-Z]{2}"),
         Field(
             r,
             "dependancecode",
-            Kind.CODE,
+            code,
             edu,
             "vestigingscode",
             "Tweecijferige vestiging; 00 is de hoofdvestiging.",
             pattern=r"\d{2}",
         ),
         Field(
-            r,
-            "instellingsnummer",
-            Kind.CODE,
-            edu,
-            "instellingsnummer",
-            "Nummer van een Vlaamse school.",
-            pattern=r"\d{2,6}",
+            r, "instellingsnummer", code, edu, "instellingsnummer", "Nummer van een Vlaamse school.", pattern=r"\d{2,6}"
         ),
-        Field(r, "schoolkey", Kind.TEXT, edu, "schoolkey", "Sleutel van de school in ParnasSys.", 256),
+        Field(r, "schoolkey", text, edu, "schoolkey", "Sleutel van de school in ParnasSys.", 256),
         Field(r, "aanmaakdatum", Kind.MOMENT, edu, "aanmaakdatum", "Moment waarop de export is gemaakt."),
-        Field(r, "auteur", Kind.TEXT, Privacy.IDENTIFYING, "auteur", "Wie de export heeft gemaakt.", 128),
-        Field(r, "xsdversie", Kind.TEXT, edu, "xsdversie", "Versie van het schema van de export.", 32),
-        Field(r, "commentaar", Kind.TEXT, Privacy.SENSITIVE, "commentaar", "Vrije tekst bij de export."),
+        Field(r, "auteur", text, Privacy.IDENTIFYING, "auteur", "Wie de export heeft gemaakt.", 128),
+        Field(r, "xsdversie", text, edu, "xsdversie", "Versie van het schema van de export.", 32),
+        Field(r, "commentaar", text, Privacy.SENSITIVE, "commentaar", "Vrije tekst bij de export."),
         Field(r, "toevoegingen", Kind.LIST, Privacy.NEVER, "toevoegingen", "Vrije blokken; kunnen alles bevatten."),
         Field(r, "vestigingen", Kind.LIST, edu, "vestigingen", "Vestigingen met sleutel, naam en omschrijving."),
     ]
@@ -220,15 +213,16 @@ def _school() -> list[Field]:
 
 def _leerling() -> list[Field]:
     r = Record.LEERLING
-    edu, contact = Privacy.EDUCATION, Privacy.CONTACT
+    edu, contact, identifying = Privacy.EDUCATION, Privacy.CONTACT, Privacy.IDENTIFYING
+    text, code = Kind.TEXT, Kind.CODE
     return [
         *_keys(r, "leerling"),
         *_names(r),
-        Field(r, "geboortedatum", Kind.DATE, Privacy.IDENTIFYING, "geboortedatum", "Geboortedatum."),
+        Field(r, "geboortedatum", Kind.DATE, identifying, "geboortedatum", "Geboortedatum."),
         Field(
             r,
             "geslacht",
-            Kind.CODE,
+            code,
             Privacy.SENSITIVE,
             "geslacht",
             "0 onbekend, 1 jongen, 2 meisje, 9 niet opgegeven.",
@@ -238,13 +232,13 @@ def _leerling() -> list[Field]:
         Field(
             r,
             "jaargroep",
-            Kind.CODE,
+            code,
             edu,
             "jaargroep",
             "Jaargroep van de leerling zelf, ook in een combinatiegroep.",
             values=JAARGROEPEN,
         ),
-        Field(r, "groep", Kind.TEXT, edu, "groepskey", "Sleutel van de stamgroep.", 256),
+        Field(r, "groep", text, edu, "groepskey", "Sleutel van de stamgroep.", 256),
         Field(
             r,
             "samengestelde_groepen",
@@ -253,32 +247,18 @@ def _leerling() -> list[Field]:
             "samengestelde groepen",
             "Sleutels van de samengestelde groepen.",
         ),
-        Field(r, "vestiging", Kind.TEXT, edu, "vestiging", "Sleutel van de vestiging.", 256),
-        Field(
-            r,
-            "gebruikersnaam",
-            Kind.TEXT,
-            Privacy.IDENTIFYING,
-            "gebruikersnaam",
-            "Inlognaam die de school heeft gegeven.",
-            64,
-        ),
-        Field(r, "emailadres", Kind.TEXT, contact, "e-mailadres", "E-mailadres van de leerling.", 256),
-        Field(r, "fotourl", Kind.TEXT, Privacy.SENSITIVE, "foto", "Adres van de pasfoto; alleen met toestemming.", 256),
+        Field(r, "vestiging", text, edu, "vestiging", "Sleutel van de vestiging.", 256),
+        Field(r, "gebruikersnaam", text, identifying, "gebruikersnaam", "Inlognaam die de school heeft gegeven.", 64),
+        Field(r, "emailadres", text, contact, "e-mailadres", "E-mailadres van de leerling.", 256),
+        Field(r, "fotourl", text, Privacy.SENSITIVE, "foto", "Adres van de pasfoto; alleen met toestemming.", 256),
         *_origin(r),
         *_numbers(r),
         *_weights(r),
-        Field(r, "postcodenl", Kind.CODE, contact, "postcode", "Postcode van het woonadres.", pattern=r"\d{4}[A-Z]{2}"),
+        Field(r, "postcodenl", code, contact, "postcode", "Postcode van het woonadres.", pattern=r"\d{4}[A-Z]{2}"),
         Field(
-            r,
-            "postnummerbe",
-            Kind.CODE,
-            contact,
-            "postnummer",
-            "Belgisch postnummer van het woonadres.",
-            pattern=r"\d{4}",
+            r, "postnummerbe", code, contact, "postnummer", "Belgisch postnummer van het woonadres.", pattern=r"\d{4}"
         ),
-        Field(r, "postcodeoverig", Kind.TEXT, contact, "postcode buitenland", "Postcode van een ander land.", 32),
+        Field(r, "postcodeoverig", text, contact, "postcode buitenland", "Postcode van een ander land.", 32),
         Field(r, "instroomdatum", Kind.DATE, edu, "instroomdatum", "Eerste schooldag op deze school."),
         Field(r, "uitstroomdatum", Kind.DATE, edu, "uitstroomdatum", "Laatste schooldag op deze school."),
         Field(
@@ -330,44 +310,28 @@ def _numbers(r: Record) -> list[Field]:
 
 def _weights(r: Record) -> list[Field]:
     """The schooling of the parents, as the two weights that were in use."""
-    never = Privacy.NEVER
+    code, never, parents = Kind.CODE, Privacy.NEVER, "Opleiding van de ouders."
     return [
-        Field(
-            r,
-            "gewicht_nieuw",
-            Kind.CODE,
-            never,
-            "leerlinggewicht",
-            "Opleiding van de ouders.",
-            values=frozenset(("?", "0", "0,3", "1,2")),
-        ),
+        Field(r, "gewicht_nieuw", code, never, "leerlinggewicht", parents, values=frozenset(("?", "0", "0,3", "1,2"))),
         Field(
             r,
             "gewicht",
-            Kind.CODE,
+            code,
             never,
             "leerlinggewicht (oud)",
-            "Opleiding van de ouders.",
+            parents,
             values=frozenset(("?", "0.00", "0.25", "0.40", "0.70", "0.90")),
         ),
     ]
 
 
 def _leerkracht() -> list[Field]:
-    r, edu = Record.LEERKRACHT, Privacy.EDUCATION
+    r, edu, text, identifying = Record.LEERKRACHT, Privacy.EDUCATION, Kind.TEXT, Privacy.IDENTIFYING
     return [
         *_keys(r, "leerkracht"),
         *_names(r),
-        Field(
-            r,
-            "gebruikersnaam",
-            Kind.TEXT,
-            Privacy.IDENTIFYING,
-            "gebruikersnaam",
-            "Inlognaam die de school heeft gegeven.",
-            64,
-        ),
-        Field(r, "emailadres", Kind.TEXT, Privacy.CONTACT, "e-mailadres", "Werkadres van de leerkracht.", 256),
+        Field(r, "gebruikersnaam", text, identifying, "gebruikersnaam", "Inlognaam die de school heeft gegeven.", 64),
+        Field(r, "emailadres", text, Privacy.CONTACT, "e-mailadres", "Werkadres van de leerkracht.", 256),
         Field(r, "rollen", Kind.LIST, edu, "rollen", 'Rollen op school: {"rol": …} of {"rolomschrijving": …}.'),
         Field(
             r, "groepen", Kind.LIST, edu, "groepen", 'Groepen: {"groep" of "samengestelde_groep": key, "rollen": […]}.'
