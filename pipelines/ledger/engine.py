@@ -31,8 +31,10 @@ def open_engine(url: str | URL) -> Engine:
 
 
 def for_reading(engine: Engine) -> Engine:
-    """The same engine, whose SQLite transactions do not wait for a writer."""
-    return engine.execution_options(sqlite_begin="BEGIN")
+    """The same engine, each of whose transactions sees one state of affairs, without waiting for a writer."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(sqlite_begin="BEGIN")
+    return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 def _sqlite(address: URL) -> Engine:

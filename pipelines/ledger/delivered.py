@@ -1,0 +1,85 @@
+"""What each supplier is known to hold now, and under which ids it knows its records."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import orjson
+import pandas as pd
+import sqlalchemy as sa
+
+from pipelines.ledger.frames import among, framed, values
+from pipelines.ledger.tables import change, delivered, record
+from pipelines.ledger.transaction import Transaction
+
+_STATE = {
+    "record_id": "int64",
+    "kind": "str",
+    "ref": "object",
+    "fingerprint": "object",
+    "field_set_id": "int64",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """How a supplier knows a record: by which id, where that is not the record's key, and by which number of its own."""
+
+    wire_id: str | None = field(repr=False)
+    own_id: str | None = field(repr=False)
+
+
+def delivered_state(transaction: Transaction, supplier: str, school: str) -> pd.DataFrame:
+    """A frame `record_id: int64, kind: str, ref: bytes, fingerprint: bytes, field_set_id: int64`."""
+    columns = (record.c.id, record.c.kind, record.c.ref, delivered.c.fingerprint, delivered.c.field_set_id)
+    query = sa.select(*columns).join_from(delivered, record).order_by(record.c.id)
+    return framed(transaction.execute(query.where(delivered.c.supplier == supplier, record.c.school == school)), _STATE)
+
+
+def handles(transaction: Transaction, supplier: str, record_ids: Iterable[int]) -> dict[int, Handle]:
+    """The handles of these records, decrypted; a record without one is left out."""
+    found: dict[int, Handle] = {}
+    query = sa.select(delivered.c.record_id, delivered.c.handle_encrypted)
+    query = query.where(delivered.c.supplier == supplier, delivered.c.handle_encrypted.is_not(None))
+    for condition in among(delivered.c.record_id, record_ids):
+        for number, encrypted in transaction.execute(query.where(condition)):
+            found[number] = Handle(*orjson.loads(transaction.keys.decrypt(encrypted, _place(supplier, number))))
+    return found
+
+
+def take_over(transaction: Transaction, supplier: str, field_set_id: int, plan_id: int, seal_id: int) -> None:
+    """Make `delivered` what it is after the changes under one seal, whatever their number, in two statements."""
+    sealed = (change.c.plan_id == plan_id) & (change.c.seal_id == seal_id)
+    kept = sa.select(
+        sa.literal(supplier),
+        change.c.record_id,
+        change.c.fingerprint,
+        sa.literal(field_set_id),
+        sa.literal(transaction.now, delivered.c.updated_at.type),
+    ).where(sealed, change.c.operation != "delete")
+    columns = ["supplier", "record_id", "fingerprint", "field_set_id", "updated_at"]
+    upsert = transaction.insert(delivered).from_select(columns, kept)
+    new = {name: upsert.excluded[name] for name in columns[2:]}
+    transaction.execute(upsert.on_conflict_do_update(index_elements=columns[:2], set_=new))
+    gone = sa.select(change.c.record_id).where(sealed, change.c.operation == "delete")
+    transaction.execute(sa.delete(delivered).where(delivered.c.supplier == supplier, delivered.c.record_id.in_(gone)))
+
+
+def remember_handles(transaction: Transaction, supplier: str, accepted: pd.DataFrame) -> None:
+    """Keep `wire_id` and `own_id` of `accepted` (with `record_id`); an absent one leaves what was known."""
+    given = accepted.dropna(how="all", subset=["wire_id", "own_id"])
+    partly = given.loc[given[["wire_id", "own_id"]].isna().any(axis="columns"), "record_id"]
+    known = handles(transaction, supplier, partly)
+    rows = []
+    for number, wire_id, own_id in zip(
+        given["record_id"].tolist(), values(given["wire_id"]), values(given["own_id"]), strict=True
+    ):
+        old = known.get(number, Handle(None, None))
+        text = orjson.dumps([wire_id or old.wire_id, own_id or old.own_id])
+        rows.append({"number": number, "handle": transaction.keys.encrypt(text, _place(supplier, number))})
+    here = (delivered.c.supplier == supplier) & (delivered.c.record_id == sa.bindparam("number"))
+    transaction.execute_many(sa.update(delivered).where(here).values(handle_encrypted=sa.bindparam("handle")), rows)
+
+
+def _place(supplier: str, record_id: int) -> bytes:
+    """A handle is bound to its supplier and record."""
+    return f"{supplier}/{record_id}".encode()

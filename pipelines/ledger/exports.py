@@ -1,0 +1,93 @@
+"""The last good export of each school, and what was wrong in the last one. Counts and names of fields, never a value."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+
+import pandas as pd
+import sqlalchemy as sa
+
+from pipelines.ledger.records import record_keys, register_records
+from pipelines.ledger.tables import export, finding
+from pipelines.ledger.transaction import Transaction
+
+_COLUMNS = ("soort", "key", "veld", "regel", "gevolg", "leverancier", "run_id", "gevonden")
+
+
+@dataclass(frozen=True, slots=True)
+class GoodExport:
+    """An export of a school that was taken as true."""
+
+    school: str
+    digest: str  # of the roster
+    schooljaar: str
+    pupils: int
+    received_at: datetime  # aware; sent back to the source as `laatstontvangengegevens`
+    next_date: (
+        date | None
+    )  # the first day on which the same export means something else, because a known leaver is gone
+    findings: int
+    quarantined: int
+    run_id: str
+
+
+def remember_export(transaction: Transaction, good: GoodExport) -> None:
+    """Keep `good` in the place of the school's previous one."""
+    row = {field.name: getattr(good, field.name) for field in fields(GoodExport)}
+    upsert = transaction.insert(export).values(**row)
+    transaction.execute(upsert.on_conflict_do_update(index_elements=["school"], set_=row))
+
+
+def last_good_export(transaction: Transaction, school: str) -> GoodExport | None:
+    """The last export of this school that was taken as true."""
+    row = transaction.execute(sa.select(export).where(export.c.school == school)).one_or_none()
+    return GoodExport(*row) if row else None
+
+
+def replace_findings(transaction: Transaction, school: str, run_id: str, findings: pd.DataFrame) -> None:
+    """Keep these findings in the place of the school's previous ones.
+
+    `findings` has `soort, key, veld, regel, gevolg` and, where a finding is about one supplier, `leverancier`; a record
+    without a key has "" or NaN there.
+    """
+    transaction.execute(sa.delete(finding).where(finding.c.school == school))
+    constant = {"school": school, "run_id": run_id, "found_at": transaction.now}
+    for kind, group in findings.groupby("soort", sort=False):
+        transaction.execute_many(sa.insert(finding), _rows(transaction, school, str(kind), group, constant))
+
+
+def findings_of(transaction: Transaction, schools: Iterable[str]) -> pd.DataFrame:
+    """The findings of these schools: `school, soort, key, veld, regel, gevolg, leverancier, run_id, gevonden`."""
+    columns = [
+        finding.c[name]
+        for name in ("school", "kind", "record_id", "field", "rule", "consequence", "supplier", "run_id", "found_at")
+    ]
+    query = sa.select(*columns).where(finding.c.school.in_(list(schools))).order_by(finding.c.id)
+    rows = transaction.execute(query).all()
+    known = record_keys(transaction, {row.record_id for row in rows if row.record_id is not None})
+    table = [(school, kind, known.get(number, ""), *rest) for school, kind, number, *rest in rows]
+    return pd.DataFrame.from_records(table, columns=["school", *_COLUMNS]).astype(
+        dict.fromkeys(["school", *_COLUMNS[:-1]], "str")
+    )
+
+
+def _rows(
+    transaction: Transaction, school: str, kind: str, group: pd.DataFrame, constant: dict[str, object]
+) -> list[dict[str, object]]:
+    keyed = group.loc[group["key"].notna() & group["key"].ne(""), "key"]
+    ids = register_records(transaction, school, kind, keyed)["record_id"].to_dict()
+    suppliers = group["leverancier"] if "leverancier" in group else pd.Series(None, index=group.index, dtype="str")
+    return [
+        {
+            **constant,
+            "kind": kind,
+            "record_id": ids.get(index),
+            "field": field,
+            "rule": rule,
+            "consequence": consequence,
+            "supplier": None if pd.isna(supplier) else supplier,
+        }
+        for index, field, rule, consequence, supplier in zip(
+            group.index, group["veld"], group["regel"], group["gevolg"], suppliers, strict=True
+        )
+    ]

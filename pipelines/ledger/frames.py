@@ -1,0 +1,28 @@
+"""Between rows and frames: what every query of the ledger needs, and nothing that belongs to one of them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Result
+
+_CHUNK = 5_000
+
+
+def framed(result: Result[*tuple[Any, ...]], dtypes: Mapping[str, str]) -> pd.DataFrame:
+    """All rows as a frame with these columns and dtypes, also when there are none."""
+    return pd.DataFrame.from_records(result.all(), columns=list(dtypes)).astype(dict(dtypes))
+
+
+def values(column: pd.Series) -> list[Any]:
+    """The values of a column as plain Python objects, absent as None."""
+    return column.astype(object).where(column.notna(), None).tolist()
+
+
+def among(column: sa.ColumnElement[int], ids: Iterable[int]) -> Iterator[sa.ColumnElement[bool]]:
+    """Conditions that together find `ids`, however many: numbers written out, since databases bind a limited number."""
+    rest = iter(sorted(map(int, ids)))
+    while chunk := list(islice(rest, _CHUNK)):
+        yield column.in_(sa.bindparam(None, chunk, expanding=True, literal_execute=True))

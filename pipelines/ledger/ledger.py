@@ -1,0 +1,237 @@
+"""The ledger as the rest of the program knows it: each method is one transaction, whole or not at all.
+
+What happens inside a transaction stands in the modules beside this one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine
+
+from pipelines.keys import KeyMissingError, Keys
+from pipelines.ledger import delivered, exports, holds, leases, plans, records, seals
+from pipelines.ledger.engine import for_reading, open_engine
+from pipelines.ledger.holds import Closing, Decision, Hold, NewHold
+from pipelines.ledger.migrate import upgrade
+from pipelines.ledger.tables import key_use
+from pipelines.ledger.transaction import Transaction
+
+_STATUS = ("school", "supplier", "state", "counts", "plan", "reason", "open", "created_at", "finished_at")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Ledger:
+    """What was planned, answered and delivered. `clock` gives aware moments; the database's own clock is never asked."""
+
+    def __init__(self, engine: Engine, keys: Keys, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._engine = engine
+        self._snapshots = for_reading(engine)
+        self._keys = keys
+        self._clock = clock
+
+    @classmethod
+    def open(cls, url: str | URL, keys: Keys, clock: Callable[[], datetime] = _utc_now) -> Self:
+        """The ledger at `url`, made or brought to the newest shape where needed.
+
+        Raises:
+            KeyMissingError: it was written with other keys; with these, every record would look new.
+        """
+        engine = open_engine(url)
+        upgrade(engine)
+        ledger = cls(engine, keys, clock)
+        with ledger._writing() as transaction:
+            _check_keys(transaction)
+        return ledger
+
+    def close(self) -> None:
+        """Give back the connections to the database."""
+        self._engine.dispose()
+
+    # Records
+
+    def register_records(self, school: str, kind: str, record_keys: pd.Series) -> pd.DataFrame:
+        """A frame `key, record_id` with the index of `record_keys`; an unknown record gets a number."""
+        with self._writing() as transaction:
+            return records.register_records(transaction, school, kind, record_keys)
+
+    def record_keys(self, record_ids: Iterable[int]) -> dict[int, str]:
+        """The keys of these records; one whose key was shredded is left out."""
+        with self._reading() as transaction:
+            return records.record_keys(transaction, record_ids)
+
+    def shred_keys(self, record_ids: Iterable[int]) -> None:
+        """Forget the keys of these records for good; what was delivered stays provable."""
+        with self._writing() as transaction:
+            records.shred_keys(transaction, record_ids)
+
+    # What suppliers hold
+
+    def delivered_state(self, supplier: str, school: str) -> pd.DataFrame:
+        """A frame `record_id: int64, kind: str, ref: bytes, fingerprint: bytes, field_set_id: int64`."""
+        with self._reading() as transaction:
+            return delivered.delivered_state(transaction, supplier, school)
+
+    def handles(self, supplier: str, record_ids: Iterable[int]) -> dict[int, delivered.Handle]:
+        """How the supplier knows these records; one that has neither another id nor a number of its own is left out."""
+        with self._reading() as transaction:
+            return delivered.handles(transaction, supplier, record_ids)
+
+    def field_ids(self, field_set_id: int) -> tuple[str, ...]:
+        """The ids of the fields of a field set, in its order."""
+        with self._reading() as transaction:
+            return tuple(plans.fields_of(transaction, field_set_id))
+
+    # Plans
+
+    def open_plan(self, new: plans.NewPlan, changes: pd.DataFrame) -> int:
+        """Write a plan and its changes before the first request; its number. See `plans.open_plan`."""
+        with self._writing() as transaction:
+            return plans.open_plan(transaction, new, changes)
+
+    def settle_batch(self, plan_id: int, batch: int, accepted: pd.DataFrame, refused: Mapping[int, str]) -> None:
+        """Take over the supplier's answer: `accepted` has `record_id, wire_id, own_id`; `refused` a reason by number."""
+        with self._writing() as transaction:
+            plans.settle_batch(transaction, plan_id, batch, accepted, refused)
+
+    def finish_plan(self, plan_id: int, state: plans.Ending, reason: str | None = None) -> None:
+        """Say how a plan ended, with a reason in Dutch of at most 500 characters."""
+        with self._writing() as transaction:
+            plans.finish_plan(transaction, plan_id, state, reason)
+
+    def changes(self, plan_id: int) -> pd.DataFrame:
+        """The changes of a plan in their order, each with its batch and state. See `plans.changes_of`."""
+        with self._reading() as transaction:
+            return plans.changes_of(transaction, plan_id)
+
+    def refusals(self, plan_id: int) -> dict[int, str]:
+        """The supplier's words by refused record: not to be logged or shown in metadata, for they may name a pupil."""
+        with self._reading() as transaction:
+            return plans.refusals(transaction, plan_id)
+
+    def last_plan(self, supplier: str, school: str) -> plans.Plan | None:
+        """The newest plan, whatever came of it."""
+        with self._reading() as transaction:
+            return plans.newest_plan(transaction, supplier, school)
+
+    def last_good_plan(self, supplier: str, school: str) -> plans.Plan | None:
+        """The newest plan that was carried out, wholly or in part, or had nothing to carry out."""
+        with self._reading() as transaction:
+            return plans.newest_plan(transaction, supplier, school, plans.GOOD)
+
+    def unfinished_plan(self, supplier: str, school: str) -> plans.Plan | None:
+        """The plan whose delivery was broken off, if there is one."""
+        with self._reading() as transaction:
+            return plans.newest_plan(transaction, supplier, school, ("delivering",))
+
+    def pending(self, supplier: str, school: str) -> pd.DataFrame:
+        """The changes of the newest plan that the supplier has not accepted: not answered (`pending`) or `refused`."""
+        with self._reading() as transaction:
+            return plans.pending(transaction, supplier, school)
+
+    def status(self) -> pd.DataFrame:
+        """The newest plan of every school and supplier; `counts` holds dicts, `open` what was not accepted of it."""
+        with self._reading() as transaction:
+            found = plans.newest_plans(transaction)
+        rows = [
+            (p.school, p.supplier, p.state, p.counts, p.digest, p.reason or "", left, p.created_at, p.finished_at)
+            for p, left in found
+        ]
+        return pd.DataFrame.from_records(rows, columns=list(_STATUS))
+
+    # Holds
+
+    def open_hold(self, new: NewHold) -> int:
+        """Let a part of a plan wait for a person; the number of its hold, new or the same as yesterday."""
+        with self._writing() as transaction:
+            return holds.open_hold(transaction, new)
+
+    def holds(self, school: str | None = None, supplier: str | None = None, state: str | None = "open") -> list[Hold]:
+        """The holds of a school, a supplier and a state (None: all), oldest first."""
+        with self._reading() as transaction:
+            return holds.holds(transaction, school, supplier, state)
+
+    def decide_hold(self, which: str, decision: Decision, by: str) -> Hold:
+        """Approve or discard a hold, by its number or the beginning of its digest; HoldNotFoundError if there is no one such."""
+        with self._writing() as transaction:
+            return holds.decide_hold(transaction, which, decision, by)
+
+    def approved(self, supplier: str, school: str, operation: str, digest: str) -> bool:
+        """Whether a person approved exactly this."""
+        with self._reading() as transaction:
+            return holds.approved(transaction, supplier, school, operation, digest)
+
+    def close_hold(self, supplier: str, school: str, operation: str, state: Closing) -> None:
+        """End the live hold of this operation, if there is one: it was carried out, or its cause is gone."""
+        with self._writing() as transaction:
+            holds.close_hold(transaction, supplier, school, operation, state)
+
+    # Exports and findings
+
+    def last_good_export(self, school: str) -> exports.GoodExport | None:
+        """The last export of this school that was taken as true."""
+        with self._reading() as transaction:
+            return exports.last_good_export(transaction, school)
+
+    def remember_export(self, good: exports.GoodExport) -> None:
+        """Keep an export that was taken as true, in the place of the school's previous one."""
+        with self._writing() as transaction:
+            exports.remember_export(transaction, good)
+
+    def replace_findings(self, school: str, run_id: str, findings: pd.DataFrame) -> None:
+        """Keep the findings of a run in the place of the previous ones. See `exports.replace_findings`."""
+        with self._writing() as transaction:
+            exports.replace_findings(transaction, school, run_id, findings)
+
+    def findings(self, *schools: str) -> pd.DataFrame:
+        """The findings of these schools: `school, soort, key, veld, regel, gevolg, leverancier, run_id, gevonden`."""
+        with self._reading() as transaction:
+            return exports.findings_of(transaction, schools)
+
+    # Proof and leases
+
+    def verify(self) -> seals.BrokenSeal | None:
+        """The first place where the ledger no longer says what it said, or None."""
+        with self._reading() as transaction:
+            return seals.first_broken(transaction)
+
+    def head(self) -> str | None:
+        """The newest link of the chain of seals, to be noted elsewhere; None before the first delivery."""
+        with self._reading() as transaction:
+            return seals.head(transaction)
+
+    def lease(
+        self, supplier: str, school: str, duration: timedelta = timedelta(minutes=15)
+    ) -> AbstractContextManager[leases.Lease]:
+        """The right to deliver, for the time of a `with`; BusyError if another run has it. See `Lease.renew`."""
+        return leases.leased(self._engine, self._now, supplier, school, duration)
+
+    def _now(self) -> datetime:
+        return self._clock().astimezone(UTC)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        with self._engine.begin() as connection:
+            yield Transaction(connection, self._keys, self._now())
+
+    @contextmanager
+    def _reading(self) -> Iterator[Transaction]:
+        with self._snapshots.begin() as connection:
+            yield Transaction(connection, self._keys, self._now())
+
+
+def _check_keys(transaction: Transaction) -> None:
+    """At first use, note which keys these are; later, refuse others."""
+    now_used = {"encryption": transaction.keys.encryption_id, "fingerprint": transaction.keys.fingerprint_id}
+    rows = [{"purpose": purpose, "key_id": key_id} for purpose, key_id in now_used.items()]
+    transaction.execute_many(transaction.insert(key_use).on_conflict_do_nothing(), rows)
+    if dict(transaction.execute(sa.select(key_use)).tuples()) != now_used:
+        raise KeyMissingError(
+            "Het grootboek is geschreven met andere sleutels. Zet de map met sleutels terug uit de reservekopie."
+        )

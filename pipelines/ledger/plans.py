@@ -1,0 +1,236 @@
+"""Plans and their changes: written before the first request, settled batch by batch as the answers come in.
+
+What a plan should hold is decided in `pipelines.sync`; here it is only remembered.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import pandas as pd
+import sqlalchemy as sa
+
+from mappings.agreement import FieldSet
+from pipelines.ledger.delivered import remember_handles, take_over
+from pipelines.ledger.frames import among, framed, values
+from pipelines.ledger.seals import seal_batch
+from pipelines.ledger.tables import REASON_SIZE, change, field_set, plan, record
+from pipelines.ledger.transaction import Transaction
+
+Ending = Literal["delivered", "partial", "failed", "unchanged", "abandoned"]
+GOOD: Final = ("delivered", "partial", "unchanged")
+"""How a plan ended whose export was taken as true; `partial` because a supplier refused some, or a person must approve."""
+
+_CHANGES = {
+    "record_id": "int64",
+    "kind": "str",
+    "operation": "str",
+    "cause": "str",
+    "fingerprint": "object",
+    "changed_fields": "str",
+    "batch": "int64",
+    "state": "str",
+}
+_OPEN = ("pending", "refused")
+
+
+class PlanUnfinishedError(Exception):
+    """A delivery to this supplier for this school was broken off and must be finished first."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlan:
+    """A change plan as it is about to be carried out.
+
+    `basis` names everything it was made from; `export_size` counts the pupils of the export; all digests are hexadecimal.
+    """
+
+    digest: str
+    supplier: str
+    school: str
+    run_id: str
+    agreement_digest: str
+    field_set: FieldSet
+    schooljaar: str
+    basis: str
+    export_size: int
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan as the ledger remembers it."""
+
+    id: int
+    digest: str
+    supplier: str
+    school: str
+    run_id: str
+    agreement_digest: str
+    field_set_id: int
+    schooljaar: str
+    basis: str
+    export_size: int
+    counts: dict[str, int]
+    state: str  # delivering, or how it ended
+    reason: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+def open_plan(transaction: Transaction, new: NewPlan, changes: pd.DataFrame) -> int:
+    """Write a plan and its changes; the plan's number.
+
+    `changes` has `record_id, operation, cause, fingerprint, changed_fields, batch`; the last but two are absent where
+    there is nothing to tell. What earlier plans left pending is this plan's concern now, and is abandoned there.
+
+    Raises:
+        PlanUnfinishedError: another plan is still being delivered.
+    """
+    newest = newest_plan(transaction, new.supplier, new.school)
+    if newest and newest.state == "delivering":
+        raise PlanUnfinishedError(f"Plan {newest.digest[:12]} voor {new.supplier} ({new.school}) is nog niet afgerond.")
+    if newest:
+        _abandon_pending(transaction, newest.id)
+    row = {name: getattr(new, name) for name in NewPlan.__slots__ if name != "field_set"}
+    row |= {"counts": dict(new.counts), "field_set_id": field_set_id(transaction, new.field_set)}
+    query = sa.insert(plan).values(**row, state="delivering", created_at=transaction.now).returning(plan.c.id)
+    plan_id = transaction.number(query)
+    transaction.execute_many(sa.insert(change), _rows(plan_id, changes))
+    return plan_id
+
+
+def settle_batch(
+    transaction: Transaction,
+    plan_id: int,
+    batch: int,
+    accepted: pd.DataFrame,
+    refused: Mapping[int, str],
+) -> None:
+    """Take over the supplier's answer to one batch: `accepted` (`record_id, wire_id, own_id`), `refused` (id -> reason).
+
+    What was accepted goes into `delivered` and under a seal. What was settled before, and what is in neither, stays as it is.
+    """
+    known = plan_of(transaction, plan_id)
+    waiting = _waiting(transaction, plan_id, batch)
+    taken = [waiting[number] for number in accepted["record_id"].tolist() if number in waiting]
+    for condition in among(change.c.id, taken):
+        update = sa.update(change).where(condition)
+        transaction.execute(update.values(state="accepted", answered_at=transaction.now, answer_encrypted=None))
+    seal_id = seal_batch(transaction, plan_id, batch)
+    if seal_id:
+        take_over(transaction, known.supplier, known.field_set_id, plan_id, seal_id)
+        remember_handles(transaction, known.supplier, accepted)
+    _refuse(transaction, {waiting[number]: text for number, text in refused.items() if number in waiting})
+
+
+def finish_plan(transaction: Transaction, plan_id: int, state: Ending, reason: str | None) -> None:
+    """Say how a plan ended. What is pending stays pending, to be tried again, unless the plan was abandoned."""
+    short = reason[:REASON_SIZE] if reason else None
+    done = sa.update(plan).where(plan.c.id == plan_id)
+    transaction.execute(done.values(state=state, reason=short, finished_at=transaction.now))
+    if state == "abandoned":
+        _abandon_pending(transaction, plan_id)
+
+
+def plan_of(transaction: Transaction, plan_id: int) -> Plan:
+    """The plan with this number."""
+    return Plan(*transaction.execute(sa.select(plan).where(plan.c.id == plan_id)).one())
+
+
+def newest_plan(transaction: Transaction, supplier: str, school: str, states: tuple[str, ...] = ()) -> Plan | None:
+    """The newest plan for a supplier and school, of those in one of `states` if given."""
+    query = sa.select(plan).where(plan.c.supplier == supplier, plan.c.school == school)
+    if states:
+        query = query.where(plan.c.state.in_(states))
+    row = transaction.execute(query.order_by(plan.c.id.desc()).limit(1)).one_or_none()
+    return Plan(*row) if row else None
+
+
+def changes_of(transaction: Transaction, plan_id: int) -> pd.DataFrame:
+    """The changes of a plan in their order, with kind and state: the columns of `open_plan`, and `kind` and `state`."""
+    columns = [record.c.kind if name == "kind" else change.c[name] for name in _CHANGES]
+    query = sa.select(*columns).join_from(change, record).where(change.c.plan_id == plan_id)
+    return framed(transaction.execute(query.order_by(change.c.id)), _CHANGES)
+
+
+def pending(transaction: Transaction, supplier: str, school: str) -> pd.DataFrame:
+    """The changes of the newest plan that the supplier has not accepted, as in `changes_of`."""
+    newest = newest_plan(transaction, supplier, school)
+    changes = changes_of(transaction, newest.id if newest else 0)
+    return changes[changes["state"].isin(_OPEN)].reset_index(drop=True)
+
+
+def refusals(transaction: Transaction, plan_id: int) -> dict[int, str]:
+    """What the supplier said of each record that it refused, by record number: its own words, which may name a pupil."""
+    query = sa.select(change.c.id, change.c.record_id, change.c.answer_encrypted)
+    rows = transaction.execute(query.where(change.c.plan_id == plan_id, change.c.state == "refused"))
+    return {record_id: transaction.keys.decrypt(answer, _place(number)).decode() for number, record_id, answer in rows}
+
+
+def newest_plans(transaction: Transaction) -> list[tuple[Plan, int]]:
+    """The newest plan of every supplier and school, with the number of changes that it has not had accepted."""
+    newest = sa.select(sa.func.max(plan.c.id)).group_by(plan.c.supplier, plan.c.school)
+    is_open = (change.c.plan_id == plan.c.id) & change.c.state.in_(_OPEN)
+    left = sa.select(sa.func.count()).select_from(change).where(is_open).scalar_subquery()
+    query = sa.select(plan, left).where(plan.c.id.in_(newest)).order_by(plan.c.school, plan.c.supplier)
+    return [(Plan(*row[:-1]), row[-1]) for row in transaction.execute(query)]
+
+
+def fields_of(transaction: Transaction, field_set_id: int) -> dict[str, str]:
+    """The fields of a field set in their order, each with its reason."""
+    fields = transaction.execute(sa.select(field_set.c.fields).where(field_set.c.id == field_set_id)).scalar_one()
+    return dict(fields)
+
+
+def field_set_id(transaction: Transaction, fields: FieldSet) -> int:
+    """The number of this field set, which is written down the first time."""
+    find = sa.select(field_set.c.id).where(field_set.c.digest == fields.digest)
+    number = transaction.connection.scalar(find)
+    if number is None:
+        row = {
+            "digest": fields.digest,
+            "supplier": fields.supplier,
+            "profile_version": fields.profile_version,
+            "fields": {field.id: field.reason for field in fields.fields},
+            "left_out": [asdict(left_out) for left_out in fields.left_out],
+        }
+        transaction.execute(transaction.insert(field_set).values(**row).on_conflict_do_nothing())
+        number = transaction.number(find)
+    return int(number)
+
+
+def _rows(plan_id: int, changes: pd.DataFrame) -> list[dict[str, Any]]:
+    names = ("record_id", "operation", "cause", "fingerprint", "changed_fields", "batch")
+    columns = [values(changes[name]) for name in names]
+    return [
+        {"plan_id": plan_id, "state": "pending", **dict(zip(names, row, strict=True))}
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def _waiting(transaction: Transaction, plan_id: int, batch: int) -> dict[int, int]:
+    """Record number -> change number of what is still open in a batch."""
+    query = sa.select(change.c.record_id, change.c.id).where(change.c.plan_id == plan_id, change.c.batch == batch)
+    return dict(transaction.execute(query.where(change.c.state.in_(_OPEN))).tuples())
+
+
+def _refuse(transaction: Transaction, reasons: Mapping[int, str]) -> None:
+    refuse = sa.update(change).where(change.c.id == sa.bindparam("number"))
+    refuse = refuse.values(state="refused", answered_at=transaction.now, answer_encrypted=sa.bindparam("answer"))
+    rows = [
+        {"number": number, "answer": transaction.keys.encrypt(text[:REASON_SIZE].encode(), _place(number))}
+        for number, text in reasons.items()
+    ]
+    transaction.execute_many(refuse, rows)
+
+
+def _abandon_pending(transaction: Transaction, plan_id: int) -> None:
+    left = sa.update(change).where(change.c.plan_id == plan_id, change.c.state == "pending")
+    transaction.execute(left.values(state="abandoned"))
+
+
+def _place(change_id: int) -> bytes:
+    """An answer is bound to its change."""
+    return f"antwoord/{change_id}".encode()

@@ -1,0 +1,58 @@
+"""Records: the numbers under which the ledger knows them, and the one place where their keys stand, encrypted."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+import sqlalchemy as sa
+
+from pipelines.keys import Keys
+from pipelines.ledger.frames import among
+from pipelines.ledger.tables import record
+from pipelines.ledger.transaction import Transaction
+
+
+def refs_of(school: str, kind: str, record_keys: Iterable[str], keys: Keys) -> list[bytes]:
+    """How the ledger names records without their key: a keyed digest (16 bytes) of school, kind and key."""
+    prefix = f"{school}\0{kind}\0".encode()
+    return [keys.mac(prefix + key.encode()) for key in record_keys]
+
+
+def register_records(transaction: Transaction, school: str, kind: str, record_keys: pd.Series) -> pd.DataFrame:
+    """A frame `key, record_id` with the index of `record_keys`; what the ledger did not know yet gets a number."""
+    refs = refs_of(school, kind, record_keys, transaction.keys)
+    ids = _ids(transaction, school, kind)
+    new = {ref: key for ref, key in zip(refs, record_keys, strict=True) if ref not in ids}
+    if new:
+        rows = [_row(transaction.keys, school, kind, ref, key) for ref, key in new.items()]
+        # Another run may have put the same record in since we looked.
+        transaction.execute_many(transaction.insert(record).on_conflict_do_nothing(), rows)
+        ids = _ids(transaction, school, kind)
+    numbers = pd.Series([ids[ref] for ref in refs], index=record_keys.index, dtype="int64")
+    return pd.DataFrame({"key": record_keys, "record_id": numbers})
+
+
+def record_keys(transaction: Transaction, record_ids: Iterable[int]) -> dict[int, str]:
+    """The keys of these records, decrypted; one whose key was shredded is left out."""
+    found: dict[int, str] = {}
+    for condition in among(record.c.id, record_ids):
+        query = sa.select(record.c.id, record.c.ref, record.c.key_encrypted).where(condition)
+        rows = transaction.execute(query.where(record.c.key_encrypted.is_not(None)))
+        found |= {number: transaction.keys.decrypt(encrypted, ref).decode() for number, ref, encrypted in rows}
+    return found
+
+
+def shred_keys(transaction: Transaction, record_ids: Iterable[int]) -> None:
+    """Forget the keys of these records for good: what was delivered stays provable, but names nobody any more."""
+    rows = [{"number": int(number)} for number in record_ids]
+    forget = sa.update(record).where(record.c.id == sa.bindparam("number")).values(key_encrypted=None)
+    transaction.execute_many(forget, rows)
+
+
+def _row(keys: Keys, school: str, kind: str, ref: bytes, key: str) -> dict[str, object]:
+    encrypted = keys.encrypt(key.encode(), ref)  # bound to its own record
+    return {"school": school, "kind": kind, "ref": ref, "key_encrypted": encrypted}
+
+
+def _ids(transaction: Transaction, school: str, kind: str) -> dict[bytes, int]:
+    query = sa.select(record.c.ref, record.c.id).where(record.c.school == school, record.c.kind == kind)
+    return dict(transaction.execute(query).tuples())

@@ -1,0 +1,166 @@
+"""Seals: a keyed hash chain over the accepted changes, so that one that is altered, taken out or put in later shows.
+
+The key is not in the database: who can write there can break the chain, but not mend it. Taking off the newest seals with
+all that belongs to them shows only to who noted the `head` before.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from pipelines.keys import Keys
+from pipelines.ledger.tables import CHAIN_SIZE, change, field_set, plan, record, seal
+from pipelines.ledger.transaction import AnyRow, Transaction
+
+_BEGIN = bytes(CHAIN_SIZE)
+_DISCLOSED = (
+    change.c.plan_id,
+    change.c.batch,
+    record.c.school,
+    record.c.kind,
+    record.c.ref,
+    change.c.operation,
+    change.c.cause,
+    change.c.fingerprint,
+    change.c.changed_fields,
+    change.c.state,
+    change.c.answered_at,
+)
+_CIRCUMSTANCES = (
+    plan.c.id,
+    plan.c.digest,
+    plan.c.supplier,
+    plan.c.school,
+    plan.c.run_id,
+    plan.c.agreement_digest,
+    plan.c.schooljaar,
+    field_set.c.digest,
+    field_set.c.profile_version,
+    field_set.c.fields,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenSeal:
+    """Where the ledger no longer says what it said: the seal (None: changes without one), and in Dutch what is wrong."""
+
+    seal_id: int | None
+    plan_id: int | None
+    reason: str
+
+
+def seal_batch(transaction: Transaction, plan_id: int, batch: int) -> int | None:
+    """Seal the accepted changes of a batch that have no seal yet; the seal's number, or None if there were none."""
+    _one_at_a_time(transaction)
+    fresh = (
+        change.c.plan_id == plan_id,
+        change.c.batch == batch,
+        change.c.state == "accepted",
+        change.c.seal_id.is_(None),
+    )
+    rows = transaction.execute(_changes().where(*fresh)).all()
+    if not rows:
+        return None
+    circumstances = transaction.execute(_circumstances().where(plan.c.id == plan_id)).one()
+    previous = _newest_link(transaction) or _BEGIN
+    changes = _digest(transaction.keys, rows)
+    chain = _chain(transaction.keys, previous, changes, _about(batch, transaction.now, circumstances))
+    row = {"plan_id": plan_id, "batch": batch, "changes": changes, "previous": previous, "chain": chain}
+    number = transaction.number(sa.insert(seal).values(**row, sealed_at=transaction.now).returning(seal.c.id))
+    transaction.execute(sa.update(change).where(*fresh).values(seal_id=number))
+    return number
+
+
+def first_broken(transaction: Transaction) -> BrokenSeal | None:
+    """Walk the whole chain; the first seal that does not hold, or None if the ledger says what it always said."""
+    digests = dict(_digests(transaction))
+    known = {row[0]: row for row in transaction.execute(_circumstances())}
+    previous = _BEGIN
+    for row in transaction.execute(sa.select(seal).order_by(seal.c.id)):
+        about = _about(row.batch, row.sealed_at, known.get(row.plan_id, ()))
+        reason = _why_broken(transaction.keys, row, previous, digests.pop(row.id, b""), about)
+        if reason:
+            return BrokenSeal(row.id, row.plan_id, reason)
+        previous = row.chain
+    if digests:
+        return BrokenSeal(
+            min(digests), None, "Dit zegel is weggehaald; de wijzigingen die eronder vielen staan er nog."
+        )
+    return _unsealed(transaction)
+
+
+def head(transaction: Transaction) -> str | None:
+    """The newest link of the chain, hexadecimal, to be noted elsewhere; None before the first delivery."""
+    newest = _newest_link(transaction)
+    return newest.hex() if newest else None
+
+
+def _why_broken(keys: Keys, row: AnyRow, previous: bytes, changes: bytes, about: bytes) -> str | None:
+    if row.previous != previous:
+        return "Het zegel sluit niet aan op het vorige: er is een zegel weggehaald of tussengevoegd."
+    if row.changes != changes:
+        return "De wijzigingen onder dit zegel zijn later veranderd, weggehaald of aangevuld."
+    if row.chain != _chain(keys, previous, changes, about):
+        return "Het plan, de velden of het tijdstip bij dit zegel zijn later veranderd."
+    return None
+
+
+def _unsealed(transaction: Transaction) -> BrokenSeal | None:
+    query = sa.select(change.c.plan_id).where(change.c.state == "accepted", change.c.seal_id.is_(None))
+    plan_id = transaction.connection.scalar(query.order_by(change.c.id).limit(1))
+    return BrokenSeal(None, plan_id, "Er staat een wijziging als aangenomen, maar zonder zegel.") if plan_id else None
+
+
+def _changes() -> sa.Select[Any]:
+    return sa.select(*_DISCLOSED).join_from(change, record).order_by(change.c.id)
+
+
+def _circumstances() -> sa.Select[Any]:
+    return sa.select(*_CIRCUMSTANCES).join_from(plan, field_set)
+
+
+def _digests(transaction: Transaction) -> Iterator[tuple[int, bytes]]:
+    query = sa.select(change.c.seal_id, *_DISCLOSED).join_from(change, record).where(change.c.seal_id.is_not(None))
+    query = query.order_by(change.c.seal_id, change.c.id).execution_options(yield_per=5_000)
+    rows = transaction.execute(query)
+    for number, group in groupby(rows, key=lambda row: row[0]):
+        yield number, _digest(transaction.keys, [row[1:] for row in group])
+
+
+def _digest(keys: Keys, rows: Sequence[Sequence[Any]]) -> bytes:
+    """The content of a seal: keyed BLAKE2b over its rows, as JSON writes them one way only."""
+    return keys.mac(orjson.dumps([_plain(row) for row in rows]), CHAIN_SIZE, purpose=b"zegel-inhoud")
+
+
+def _about(batch: int, at: datetime, circumstances: Sequence[Any]) -> bytes:
+    return orjson.dumps([batch, at.isoformat(), *_plain(circumstances)])
+
+
+def _chain(keys: Keys, previous: bytes, changes: bytes, about: bytes) -> bytes:
+    return keys.mac(previous + changes + about, CHAIN_SIZE, purpose=b"zegel-keten")
+
+
+def _plain(row: Sequence[Any]) -> list[Any]:
+    return [_plain_value(value) for value in row]
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _newest_link(transaction: Transaction) -> bytes | None:
+    link: bytes | None = transaction.connection.scalar(sa.select(seal.c.chain).order_by(seal.c.id.desc()).limit(1))
+    return link
+
+
+def _one_at_a_time(transaction: Transaction) -> None:
+    """SQLite has one writer at a time already; on PostgreSQL two writers would forge two links to one."""
+    if transaction.dialect == "postgresql":
+        transaction.execute(sa.text("LOCK TABLE seal IN SHARE ROW EXCLUSIVE MODE"))
