@@ -271,9 +271,14 @@ class FieldSet:
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
     @property
+    def in_order(self) -> tuple[str, ...]:
+        """The ids of all fields that go out, in catalogue order."""
+        return tuple(f.id for f in self.fields)
+
+    @property
     def ids(self) -> frozenset[str]:
         """The ids of all fields that go out."""
-        return frozenset(f.id for f in self.fields)
+        return frozenset(self.in_order)
 
     def of(self, record: Record) -> tuple[AgreedField, ...]:
         """The fields of one kind of record, in catalogue order."""

@@ -16,6 +16,7 @@ from data_contracts.roster import Roster
 from mappings.agreement import FieldSet, Scope
 from mappings.transforms import own_year_group, transformed
 
+NOBODY = pd.Series(dtype="str")
 PERSONS = (Record.LEERLING, Record.LEERKRACHT)
 
 
@@ -59,6 +60,10 @@ def delivery_set(checked: Checked, field_set: FieldSet, scope: Scope, school: st
     group_keys = _groups_in_use(pupils, quarantined)
     teachers = _teachers(roster, group_keys) if Record.LEERKRACHT in field_set.kinds else roster.leerkrachten.iloc[:0]
     groups = roster.groepen[roster.groepen["key"].isin(group_keys)]
+    uncertain = _uncertain(quarantined, checked.findings, yearless)
+    teachers_gone = (
+        _without_groups(roster.leerkrachten, teachers) if Record.LEERKRACHT not in uncertain.kinds else NOBODY
+    )
     chosen = {
         Record.GROEP: groups[groups["soort"] == Record.GROEP],
         Record.SAMENGESTELDE_GROEP: groups[groups["soort"] == Record.SAMENGESTELDE_GROEP],
@@ -70,8 +75,8 @@ def delivery_set(checked: Checked, field_set: FieldSet, scope: Scope, school: st
         school=school,
         school_fields={f.name: roster.school_value(f.name) or "" for f in field_set.of(Record.SCHOOL)},
         records={kind: _records(kind, chosen[kind], roster.groepen, field_set) for kind in field_set.kinds},
-        gone={Record.LEERLING: pupils_gone},
-        uncertain=_uncertain(quarantined, checked.findings, yearless),
+        gone={Record.LEERLING: pupils_gone, Record.LEERKRACHT: teachers_gone},
+        uncertain=uncertain,
     )
 
 
@@ -117,6 +122,12 @@ def _groups_of_teacher(text: str, group_keys: set[str]) -> str | None:
     return orjson.dumps(kept).decode() if kept else None
 
 
+def _without_groups(all_teachers: pd.DataFrame, teachers: pd.DataFrame) -> pd.Series:
+    """The teachers who teach no pupil of this supplier."""
+    others = pd.Index(all_teachers["key"]).difference(pd.Index(teachers["key"]))
+    return pd.Series("buiten_bereik", index=others, dtype="str")
+
+
 def _records(kind: Record, rows: pd.DataFrame, groups: pd.DataFrame, field_set: FieldSet) -> pd.DataFrame:
     """The frame of one kind: the supplier's key of each record, then the agreed fields."""
     rows = rows.set_index("key", drop=False)
@@ -146,4 +157,5 @@ def _uncertain(quarantined: pd.DataFrame, findings: pd.DataFrame, yearless: pd.I
 
 
 def _keys_of(kind: Record, frame: pd.DataFrame) -> "pd.Index[str]":
-    return pd.Index(frame.loc[frame["soort"] == kind, "key"], dtype="str")
+    keys: pd.Index[str] = pd.Index(frame.loc[frame["soort"] == kind, "key"].tolist(), dtype="str")
+    return keys

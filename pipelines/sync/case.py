@@ -1,0 +1,139 @@
+"""One supplier of one school in one run: what is known of it, the plan that follows, and what may go ahead of that plan.
+
+Reads the ledger and writes nothing: preview and delivery both start here.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+import pandas as pd
+
+from connectors.base import Operation
+from mappings.agreement import Agreement, FieldSet
+from mappings.projection import DeliverySet
+from pipelines.keys import Keys
+from pipelines.ledger.ledger import Ledger
+from pipelines.sync.guard import OPERATIONS, History, Stop, stops
+from pipelines.sync.plan import ChangePlan, Known, change_plan
+from pipelines.vault import Vault
+
+State = Literal["delivered", "unchanged", "held", "preview", "blocked", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything about one supplier of one school that a run knows before it plans.
+
+    `export_size` counts the pupils in the export; `basis` names everything that the plan follows from, so that an equal
+    basis needs no new plan.
+    """
+
+    school: str
+    agreement: Agreement
+    field_set: FieldSet
+    schooljaar: str
+    export_size: int
+    basis: str
+    day: date
+    run_id: str
+    ledger: Ledger = field(repr=False)
+    vault: Vault = field(repr=False)
+    keys: Keys = field(repr=False)
+
+    @property
+    def supplier(self) -> str:
+        """The name of the supplier."""
+        return self.agreement.supplier
+
+    @property
+    def terms(self) -> str:
+        """Names the agreement as it stands now."""
+        return hashlib.blake2b(self.agreement.model_dump_json().encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it went for one supplier of one school: what a person, the command and the web page are told."""
+
+    school: str
+    supplier: str
+    state: State
+    counts: dict[str, int]
+    plan: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, what stops parts of it, and which stops a person has lifted."""
+
+    plan: ChangePlan
+    stops: tuple[Stop, ...]
+    approved: frozenset[str]  # operations
+    after: int | None  # the last plan of this case when this one was made; another one since makes it stale
+
+    def stopped_by(self, operation: str) -> tuple[Stop, ...]:
+        """What still stops this operation."""
+        mine = tuple(stop for stop in self.stops if stop.operation == operation)
+        blocked = tuple(stop for stop in mine if stop.effect == "block")
+        return blocked or (() if operation in self.approved else mine)
+
+    @property
+    def allowed(self) -> tuple[Operation, ...]:
+        """The operations that go ahead."""
+        return tuple(operation for operation in OPERATIONS if not self.stopped_by(operation))
+
+    @property
+    def held(self) -> tuple[Operation, ...]:
+        """The operations that wait for a person."""
+        return tuple(o for o in OPERATIONS if any(stop.effect == "hold" for stop in self.stopped_by(o)))
+
+    @property
+    def digest(self) -> str:
+        """Names the whole plan."""
+        return self.plan.digest(OPERATIONS)
+
+    def why(self, operations: Iterable[str] = OPERATIONS) -> str:
+        """The reasons for what does not go ahead, in one text."""
+        return " ".join(dict.fromkeys(stop.reason for operation in operations for stop in self.stopped_by(operation)))
+
+
+def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Planned:
+    """The change plan of this case, with what the guard says of it."""
+    last = case.ledger.last_plan(case.supplier, case.school)
+    last_good = case.ledger.last_good_plan(case.supplier, case.school)
+    state = case.ledger.delivered_state(case.supplier, case.school)
+    known = Known(
+        state=state,
+        fields={int(i): case.ledger.field_ids(int(i)) for i in state["field_set_id"].unique()},
+        wire_ids=lambda ids: {i: handle.wire_id for i, handle in case.ledger.handles(case.supplier, ids).items()},
+        schooljaar=last_good.schooljaar if last_good else None,
+    )
+    plan = change_plan(wanted, known, quarantined, case.schooljaar, case.keys)
+    history = History(export_size=last_good.export_size if last_good else None, delivered_before=not state.empty)
+    found = stops(plan, case.agreement, history, case.export_size, case.day)
+    held = {stop.operation for stop in found if stop.effect == "hold"}
+    approved = {o for o in held if case.ledger.approved(case.supplier, case.school, o, plan.digest([o]))}
+    return Planned(plan, found, frozenset(approved), last.id if last else None)
+
+
+def nothing_to_do(case: Case) -> Outcome | None:
+    """The outcome without a plan, where the last one had the same basis, ended well, and left nothing waiting."""
+    last = case.ledger.last_plan(case.supplier, case.school)
+    if last is None or last.basis != case.basis or last.state not in {"delivered", "unchanged"}:
+        return None
+    return Outcome(case.school, case.supplier, "unchanged", _still(last.counts), last.digest, "")
+
+
+def preview(case: Case, plan: Planned) -> Outcome:
+    """What would happen if this plan were delivered now."""
+    return Outcome(case.school, case.supplier, "preview", plan.plan.counts, plan.digest, plan.why())
+
+
+def _still(counts: dict[str, int]) -> dict[str, int]:
+    """The counts of a delivered plan, seen from the day after."""
+    still = counts["unchanged"] + counts["create"] + counts["update"]
+    return {"create": 0, "update": 0, "delete": 0, "unchanged": still, "quarantined": counts["quarantined"]}

@@ -1,0 +1,252 @@
+"""Carrying a change plan out: write ahead, send, take the receipts, remember. A process killed anywhere resumes here.
+
+What may be sent was decided before; how a message looks on the wire is the connector's.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+
+from connectors.base import ConnectorError, Envelope, PermanentError, Receipts, Supplier, WholeSet
+from data_contracts.fields import Record
+from mappings.projection import DeliverySet
+from pipelines.ledger.holds import NewHold
+from pipelines.ledger.plans import NewPlan, Plan
+from pipelines.sync.case import Case, Outcome, Planned, State, planned
+from pipelines.sync.guard import ALLOWED_BY_STAGE, OPERATIONS
+from pipelines.sync.messages import Message, SnapshotMissing, addressed, deltas, merged, whole_set
+from pipelines.sync.outbox import (
+    Parcel,
+    drop_parcels,
+    keep_parcels,
+    keep_snapshot,
+    kept_parcels,
+    kept_snapshot,
+    touch_snapshot,
+)
+from pipelines.sync.plan import ChangePlan
+
+NO_SNAPSHOT = "Een deel van de gegevens moet bij deze leverancier blijven zoals het was, maar wat hij het laatst kreeg is niet meer in de kluis."
+
+
+def delivered(case: Case, supplier: Supplier, wanted: DeliverySet, quarantined: pd.DataFrame, plan: Planned) -> Outcome:
+    """Carry out what may go ahead of `plan`, and open a hold for what may not.
+
+    First finishes what an earlier, broken-off delivery left; if that or another run changed what the supplier has, the
+    plan is made anew. Failures of the supplier become an outcome, not an exception.
+
+    Raises:
+        Busy: another run is delivering to this supplier for this school.
+    """
+    with case.ledger.lease(case.supplier, case.school) as lease:
+        try:
+            resumed = resume(case, supplier)
+            last = case.ledger.last_plan(case.supplier, case.school)
+            if resumed or (last.id if last else None) != plan.after:
+                plan = planned(case, wanted, quarantined)
+            _open_holds(case, plan)
+            return _carry_out(case, supplier, wanted, plan, lease.renew)
+        except ConnectorError as error:
+            return _outcome(case, plan, "failed", str(error))
+
+
+def resume(case: Case, supplier: Supplier) -> bool:
+    """Finish what a broken-off delivery left, and tell whether there was any.
+
+    Messages go out one by one, so at most the first unanswered one may have reached the supplier. It is sent again: the
+    same bytes under the same key, which have one effect. Where today's agreement no longer allows that, it counts as
+    received with unknown content, so that the next plan corrects or removes it. What was never sent is dropped: the new
+    plan has it.
+
+    Raises:
+        ConnectorError: the supplier does not answer now either; everything stays as it was.
+    """
+    plan = case.ledger.unfinished_plan(case.supplier, case.school)
+    if plan is None:
+        return False
+    changes = case.ledger.changes(plan.id)
+    unanswered = changes.loc[changes["state"] == "pending", "batch"]
+    if len(unanswered):
+        batch = int(unanswered.min())
+        parcels = kept_parcels(case.vault, case.supplier, case.school, plan.digest)
+        if parcels is not None and _still_agreed(case, plan, parcels[batch]):
+            _answered(case, supplier, plan, batch, parcels[batch])
+        else:
+            case.ledger.presume_batch(plan.id, batch)
+    case.ledger.finish_plan(plan.id, "abandoned", "Afgebroken; bij de volgende keer afgehandeld.")
+    return True
+
+
+def _still_agreed(case: Case, plan: Plan, parcel: Parcel) -> bool:
+    """Whether today's agreement allows this parcel of an earlier plan."""
+    same = plan.agreement_digest == case.terms and case.ledger.field_ids(plan.field_set_id) == case.field_set.in_order
+    allowed = ALLOWED_BY_STAGE[case.agreement.stage] if case.agreement.active_on(case.day) else frozenset({"delete"})
+    return same and set(parcel.changes["operation"]) <= allowed
+
+
+def _open_holds(case: Case, plan: Planned) -> None:
+    """One hold for each operation that waits; the hold of an operation that no longer waits is closed.
+
+    What a person has discarded is not asked again as long as it stays the same.
+    """
+    discarded = {hold.digest for hold in case.ledger.holds(case.school, case.supplier, "discarded")}
+    for operation in OPERATIONS:
+        digest = plan.plan.digest([operation])
+        if operation in plan.held and digest not in discarded:
+            number = len(plan.plan.of(operation))
+            reason = plan.why([operation])
+            case.ledger.open_hold(NewHold(case.supplier, case.school, operation, digest, number, reason, plan.digest))
+        elif operation not in plan.approved:
+            case.ledger.close_hold(case.supplier, case.school, operation, "superseded")
+
+
+def _carry_out(
+    case: Case, supplier: Supplier, wanted: DeliverySet, plan: Planned, renew: Callable[[], None]
+) -> Outcome:
+    chosen = plan.plan.changes[plan.plan.changes["operation"].isin(plan.allowed)]
+    if chosen.empty:
+        return _nothing_sent(case, plan)
+    chosen = addressed(_registered(case, chosen), wanted, case.ledger)
+    try:
+        parcels = _parcels(case, supplier, wanted, chosen, plan.plan)
+    except SnapshotMissing:
+        return _outcome(case, plan, "held", NO_SNAPSHOT)
+    keep_parcels(case.vault, case.supplier, case.school, plan.digest, parcels)
+    changes = pd.concat([parcel.changes.assign(batch=batch) for batch, parcel in enumerate(parcels)])
+    row = _opened(case, plan, changes)
+    refused = 0
+    for batch, parcel in enumerate(parcels):
+        try:
+            refused += _answered(case, supplier, row, batch, parcel)
+        except PermanentError as error:
+            case.ledger.finish_plan(row.id, "failed", error.message)
+            raise
+        renew()
+    return _finished(case, plan, row, len(chosen), refused)
+
+
+def _nothing_sent(case: Case, plan: Planned) -> Outcome:
+    """Nothing may go or nothing need go: remember that it was looked at."""
+    state: State = "held" if plan.held else "blocked" if plan.stops else "unchanged"
+    row = _opened(case, plan, plan.plan.changes.iloc[:0].assign(batch=0))
+    case.ledger.finish_plan(row.id, "unchanged" if state == "unchanged" else "partial", plan.why())
+    touch_snapshot(case.vault, case.supplier, case.school)
+    return _outcome(case, plan, state, plan.why())
+
+
+def _finished(case: Case, plan: Planned, row: Plan, sent: int, refused: int) -> Outcome:
+    drop_parcels(case.vault, case.supplier, case.school)
+    reason = " ".join(filter(None, [f"{refused} niet aangenomen door de leverancier." if refused else "", plan.why()]))
+    if refused == sent:
+        case.ledger.finish_plan(row.id, "failed", reason)
+        return _outcome(case, plan, "failed", reason)
+    whole = not refused and plan.allowed == OPERATIONS
+    case.ledger.finish_plan(row.id, "delivered" if whole else "partial", reason)
+    for operation in plan.approved:
+        case.ledger.close_hold(case.supplier, case.school, operation, "done")
+    return _outcome(case, plan, "held" if plan.held else "delivered", reason)
+
+
+def _registered(case: Case, changes: pd.DataFrame) -> pd.DataFrame:
+    """The changes with a record id for every record, also those the ledger sees for the first time."""
+    changes = changes.copy()
+    for kind in changes["kind"].unique():
+        rows = (changes["kind"] == kind) & (changes["operation"] != "delete")
+        known = case.ledger.register_records(case.school, kind, changes.loc[rows, "key"])
+        changes.loc[rows, "record_id"] = known["record_id"].to_numpy()
+    return changes
+
+
+def _parcels(
+    case: Case, supplier: Supplier, wanted: DeliverySet, chosen: pd.DataFrame, plan: ChangePlan
+) -> list[Parcel]:
+    """Every message, encoded and checked against the field set before the first one leaves."""
+    if supplier.capabilities.whole_set:
+        messages = [_whole(case, wanted, chosen, plan)]
+    else:
+        messages = list(deltas(chosen, wanted, supplier.capabilities))
+    envelope = Envelope(case.supplier, case.school, wanted.school_fields)
+    parcels = []
+    for message in messages:
+        payload = supplier.encode(envelope, message.content, case.field_set)
+        supplier.check(payload, case.field_set)
+        whole = message.content.records if isinstance(message.content, WholeSet) else None
+        parcels.append(Parcel(payload, message.changes, whole))
+    silent = chosen.drop(index=[row for message in messages for row in message.changes.index])
+    return [*parcels, Parcel(b"", silent)] if len(silent) else parcels
+
+
+def _whole(case: Case, wanted: DeliverySet, chosen: pd.DataFrame, plan: ChangePlan) -> Message:
+    """The whole set; records that must stay as they are come from the one before."""
+    waiting = plan.changes.drop(index=chosen.index)
+    staying = pd.concat([waiting.loc[waiting["operation"] != "create", ["record_id", "kind"]], plan.lingering])
+    keys = case.ledger.record_keys(staying["record_id"].astype(int).tolist())
+    staying = staying.assign(key=[keys[int(i)] for i in staying["record_id"]])
+    snapshot = kept_snapshot(case.vault, case.supplier, case.school)
+    return whole_set(chosen, waiting, staying, wanted, snapshot)
+
+
+def _answered(case: Case, supplier: Supplier, plan: Plan, batch: int, parcel: Parcel) -> int:
+    """Send one parcel and remember the answer; gives how many of its changes were not accepted."""
+    if parcel.payload:
+        # Never the key of another plan, not even of one with the same changes or in a ledger that was begun anew.
+        key = f"{plan.digest}-{plan.id}-{plan.created_at:%Y%m%d%H%M%S%f}-{batch}"
+        receipts = supplier.send(parcel.payload, key)
+    else:
+        receipts = Receipts(dict.fromkeys(_pairs(parcel.changes)), {})
+    if parcel.whole is not None:
+        before = kept_snapshot(case.vault, case.supplier, case.school)
+        keep_snapshot(case.vault, case.supplier, case.school, merged(parcel.whole, receipts, before))
+    accepted, refused = _answers(parcel, receipts)
+    case.ledger.settle_batch(plan.id, batch, accepted, refused)
+    return len(refused)
+
+
+def _answers(parcel: Parcel, receipts: Receipts) -> tuple[pd.DataFrame, dict[int, str]]:
+    """The accepted changes as `record_id, wire_id, own_id`, and the supplier's reason for every one that is not.
+
+    What a whole set no longer holds is removed by it, so such a delete needs no answer of its own.
+    """
+    accepted, refused = [], {}
+    rows = parcel.changes
+    for (kind, wire_id), record_id, key, operation in zip(
+        _pairs(rows), rows["record_id"], rows["key"], rows["operation"], strict=True
+    ):
+        if (kind, wire_id) in receipts.refused:
+            refused[int(record_id)] = receipts.refused[kind, wire_id]
+        elif (kind, wire_id) in receipts.accepted or (parcel.whole is not None and operation == "delete"):
+            accepted.append(
+                (int(record_id), wire_id if wire_id != key else None, receipts.accepted.get((kind, wire_id)))
+            )
+        else:
+            refused[int(record_id)] = "Geen antwoord voor dit record."
+    return pd.DataFrame.from_records(accepted, columns=["record_id", "wire_id", "own_id"]), refused
+
+
+def _pairs(changes: pd.DataFrame) -> Iterator[tuple[Record, str]]:
+    """Kind and id on the wire of each change."""
+    return zip((Record(kind) for kind in changes["kind"]), changes["id"], strict=True)
+
+
+def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
+    """The plan as the ledger has it, written before anything is sent."""
+    new = NewPlan(
+        digest=plan.digest,
+        supplier=case.supplier,
+        school=case.school,
+        run_id=case.run_id,
+        agreement_digest=case.terms,
+        field_set=case.field_set,
+        schooljaar=case.schooljaar,
+        basis=case.basis,
+        export_size=case.export_size,
+        counts=plan.plan.counts,
+    )
+    case.ledger.open_plan(new, changes)
+    written = case.ledger.unfinished_plan(case.supplier, case.school)
+    assert written is not None
+    return written
+
+
+def _outcome(case: Case, plan: Planned, state: State, reason: str) -> Outcome:
+    return Outcome(case.school, case.supplier, state, plan.plan.counts, plan.digest, reason)

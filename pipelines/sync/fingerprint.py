@@ -1,0 +1,55 @@
+"""Fingerprints: what a supplier holds of a record, remembered field by field without the values.
+
+A record's fingerprint is the keyed digests of its fields side by side, eight bytes each, so that a changed one also
+tells which fields changed. Each is hidden by a mask of the record's own: two children with one name look unlike.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipelines.keys import Keys
+
+Prints = npt.NDArray[np.uint64]
+WIDTH = 8
+"""Bytes of one field."""
+
+
+def fingerprints(records: pd.DataFrame, refs: Sequence[bytes], keys: Keys) -> Prints:
+    """Array of shape (records, columns): the masked digest of every value, in the order of the columns."""
+    if not records.size:
+        return np.empty(records.shape, dtype=np.uint64)
+    values = np.column_stack([_digests(str(name), records[name], keys) for name in records])
+    return values ^ _masks(refs, records.shape[1], keys)
+
+
+def absent(columns: Sequence[str], refs: Sequence[bytes], keys: Keys) -> Prints:
+    """The fingerprints that these records would have if no column had a value."""
+    return fingerprints(pd.DataFrame(index=range(len(refs)), columns=list(columns), dtype="str"), refs, keys)
+
+
+def packed(prints: Prints) -> list[bytes]:
+    """One bytes object a record, as the ledger keeps it."""
+    return [row.tobytes() for row in prints]
+
+
+def unpacked(stored: Sequence[bytes], columns: int) -> Prints:
+    """The array again; all of `stored` must have this number of columns."""
+    return np.frombuffer(b"".join(stored), dtype=np.uint64).reshape(len(stored), columns)
+
+
+def _digests(name: str, column: pd.Series, keys: Keys) -> Prints:
+    codes, values = pd.factorize(column)
+    prefix = f"veld\0{name}\0".encode()
+    texts = [keys.mac(prefix + b"=" + value.encode(), WIDTH) for value in values.tolist()]
+    texts.append(keys.mac(prefix, WIDTH))  # absent has code -1: the last
+    return np.frombuffer(b"".join(texts), dtype=np.uint64)[codes]
+
+
+def _masks(refs: Sequence[bytes], columns: int, keys: Keys) -> Prints:
+    """One mask a field of each record; a BLAKE2b digest is long enough for eight fields."""
+    blocks = range(-(-columns // 8))
+    masks = b"".join([keys.mac(b"masker\0%d\0" % block + ref, 64) for ref in refs for block in blocks])
+    return np.frombuffer(masks, dtype=np.uint64).reshape(len(refs), -1)[:, :columns]

@@ -1,0 +1,136 @@
+"""The guard: which operations of a change plan may go ahead, which wait for a person, and which are not agreed (yet).
+
+Pure: a plan and numbers in, a verdict out. Approvals are looked up by the caller.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Literal
+
+from connectors.base import Operation
+from data_contracts.fields import Record
+from mappings.agreement import Agreement, Limit, Stage
+from mappings.projection import PERSONS
+from pipelines.sync.compare import Cause
+from pipelines.sync.plan import ChangePlan
+
+OPERATIONS: tuple[Operation, ...] = ("create", "update", "delete")
+
+ALLOWED_BY_STAGE: dict[Stage, frozenset[str]] = {
+    Stage.REPORT_ONLY: frozenset(),
+    Stage.CREATE: frozenset({"create"}),
+    Stage.CREATE_UPDATE: frozenset({"create", "update"}),
+    Stage.FULL: frozenset(OPERATIONS),
+}
+
+
+class Rule(StrEnum):
+    """What stopped an operation."""
+
+    FIRST_DELIVERY = "eerste_levering"
+    UNEXPLAINED_DELETES = "onverklaarde_verwijderingen"
+    ALL_DELETES = "veel_verwijderingen"
+    FIELD_CHANGES = "veel_wijzigingen_van_een_veld"
+    CREATES = "veel_nieuwe_leerlingen"
+    EXPORT_SIZE = "omvang_van_de_export"
+    STAGE = "fase"
+    AGREEMENT = "overeenkomst"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One reason why one operation does not go ahead: `hold` until a person approves, `block` until the agreement changes."""
+
+    operation: Operation
+    effect: Literal["hold", "block"]
+    rule: Rule
+    reason: str  # Dutch, with numbers, never with a value
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was before: pupils in the last good export (None: there was none), and whether the supplier ever got anything."""
+
+    export_size: int | None
+    delivered_before: bool
+
+
+def stops(plan: ChangePlan, agreement: Agreement, history: History, export_size: int, day: date) -> tuple[Stop, ...]:
+    """Every reason why a part of `plan` may not go ahead on `day`; an operation without a stop may.
+
+    `export_size` is the number of pupils in the export.
+    """
+    present = {operation for operation in OPERATIONS if len(plan.of(operation))}
+    found = [*_not_agreed(agreement, day), *_limits(plan, agreement, history, export_size, day)]
+    return tuple(stop for stop in found if stop.operation in present)
+
+
+def _not_agreed(agreement: Agreement, day: date) -> Iterator[Stop]:
+    if day < agreement.signed:
+        for operation in OPERATIONS:
+            yield Stop(
+                operation, "block", Rule.AGREEMENT, f"De overeenkomst gaat pas in op {agreement.signed:%d-%m-%Y}."
+            )
+    elif day > agreement.valid_until:
+        # Design rule 7: corrections and deletes go on, nothing new does.
+        yield Stop(
+            "create", "block", Rule.AGREEMENT, f"De overeenkomst is afgelopen op {agreement.valid_until:%d-%m-%Y}."
+        )
+    for operation in OPERATIONS:
+        if operation not in ALLOWED_BY_STAGE[agreement.stage]:
+            yield Stop(operation, "block", Rule.STAGE, f"De overeenkomst staat op stage: {agreement.stage.value}.")
+
+
+def _limits(plan: ChangePlan, agreement: Agreement, history: History, export_size: int, day: date) -> Iterator[Stop]:
+    limits = agreement.limits
+    if not history.delivered_before and limits.first_delivery == "hold":
+        yield Stop("create", "hold", Rule.FIRST_DELIVERY, f"Eerste levering: {_records(plan, 'create')}.")
+    if history.delivered_before:
+        yield from _over(plan, limits.creates, "create", Rule.CREATES, "nieuw")
+    yield from _over(
+        plan, limits.unexplained_deletes, "delete", Rule.UNEXPLAINED_DELETES, "zonder bekende reden te verwijderen"
+    )
+    if not _summer(day):
+        yield from _over(plan, limits.all_deletes, "delete", Rule.ALL_DELETES, "te verwijderen")
+    yield from _field_changes(plan, limits.field_changes)
+    yield from _size(agreement, history, export_size)
+
+
+def _over(plan: ChangePlan, limit: Limit, operation: Operation, rule: Rule, what: str) -> Iterator[Stop]:
+    """A hold when the persons of one operation reach a limit, measured against the persons the supplier has."""
+    persons = plan.of(operation)
+    persons = persons[persons["kind"].isin(PERSONS)]
+    if rule is Rule.UNEXPLAINED_DELETES:
+        persons = persons[persons["cause"] == Cause.UNEXPLAINED]
+    if limit.reached(len(persons), plan.known_persons):
+        yield Stop(operation, "hold", rule, f"{len(persons)} {what}, van de {plan.known_persons} bij deze leverancier.")
+
+
+def _field_changes(plan: ChangePlan, limit: Limit) -> Iterator[Stop]:
+    for name, number in plan.field_changes.items():
+        if limit.reached(number, plan.known.get(Record.LEERLING, 0)):
+            yield Stop("update", "hold", Rule.FIELD_CHANGES, f"Het veld {name} verandert bij {number} leerlingen.")
+
+
+def _size(agreement: Agreement, history: History, export_size: int) -> Iterator[Stop]:
+    if not history.export_size:
+        return
+    percent = 100 * export_size / history.export_size
+    size = agreement.limits.export_size
+    if not size.minimum_percent <= percent <= size.maximum_percent:
+        for operation in OPERATIONS:
+            reason = f"De export telt {export_size} leerlingen, de vorige goede {history.export_size}."
+            yield Stop(operation, "hold", Rule.EXPORT_SIZE, reason)
+
+
+def _summer(day: date) -> bool:
+    """The change of school year, in which many leave at once: 15 July up to and including 15 September."""
+    return (7, 15) <= (day.month, day.day) <= (9, 15)
+
+
+def _records(plan: ChangePlan, operation: Operation) -> str:
+    chosen = plan.of(operation)
+    persons = int(chosen["kind"].isin(PERSONS).sum())
+    return f"{persons} personen en {len(chosen) - persons} groepen"

@@ -1,0 +1,114 @@
+"""Changes as messages: which records go out together, in which order, and under which id the supplier knows them.
+
+What is sent, and what the answer means for the ledger, is in `deliver`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from connectors.base import Capabilities, Delta, Operation, Receipts, WholeSet
+from data_contracts.fields import Record
+from mappings.projection import DeliverySet
+from pipelines.ledger.ledger import Ledger
+from pipelines.sync.compare import Cause
+
+Snapshot = Mapping[Record, pd.DataFrame]
+"""Per kind what a supplier that takes whole sets holds: frames as in a delivery set."""
+
+
+class SnapshotMissing(Exception):  # noqa: N818  says what happened
+    """A whole set must hold records of which only the last good state is known, and that is no longer in the vault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message and the changes it carries out: the rows of the plan, with the `id` of each on the wire."""
+
+    content: Delta | WholeSet
+    changes: pd.DataFrame = field(repr=False)
+
+
+def addressed(changes: pd.DataFrame, wanted: DeliverySet, ledger: Ledger) -> pd.DataFrame:
+    """The changes with the `key` of every record, its `id` on the wire, and `previous_id` where the supplier knew it by another."""
+    changes = changes.assign(id=None, previous_id=None).astype({"id": object, "previous_id": object})
+    upserts = changes["operation"].ne("delete").to_numpy()
+    for kind, frame in wanted.records.items():
+        rows = upserts & changes["kind"].eq(kind).to_numpy()
+        changes.loc[rows, "id"] = frame["id"].reindex(changes.loc[rows, "key"]).to_numpy(dtype=object)
+    renewed = np.array(["id" in str(names).split(",") for names in changes["changed_fields"]], dtype=bool)
+    for column, rows in (("id", ~upserts), ("previous_id", upserts & renewed)):
+        record_ids = [int(i) for i in changes.loc[rows, "record_id"]]
+        keys, handles = ledger.record_keys(record_ids), ledger.handles(wanted.supplier, record_ids)
+        changes.loc[rows, "key"] = [keys[i] for i in record_ids]
+        changes.loc[rows, column] = [(handles[i].wire_id if i in handles else None) or keys[i] for i in record_ids]
+    return changes
+
+
+def deltas(changes: pd.DataFrame, wanted: DeliverySet, capabilities: Capabilities) -> Iterator[Message]:
+    """The changes in the order of the plan, one kind and one operation a message, at most a batch each."""
+    silent = changes["operation"].eq("delete") & changes["cause"].eq(Cause.REKEYED)
+    spoken = changes[~silent]
+    run = (spoken[["kind", "operation"]] != spoken[["kind", "operation"]].shift()).any(axis=1).cumsum()
+    for _, rows in spoken.groupby(run):
+        for start in range(0, len(rows), capabilities.batch_size):
+            part = rows.iloc[start : start + capabilities.batch_size]
+            yield Message(_delta(part, wanted), part)
+
+
+def whole_set(
+    chosen: pd.DataFrame, waiting: pd.DataFrame, staying: pd.DataFrame, wanted: DeliverySet, snapshot: Snapshot | None
+) -> Message:
+    """One message that leaves the supplier with everything it should have, and with what must stay as it is.
+
+    Args:
+        chosen: the changes that are carried out.
+        waiting: those that are not: what they would create or update is left out.
+        staying: `kind` and `key` of the records that keep their last good state.
+        wanted: the delivery set.
+        snapshot: what the supplier was sent last, or None where the vault no longer has it.
+
+    Raises:
+        SnapshotMissing: a record must keep a state that nobody knows any more.
+    """
+    records = {}
+    for kind, frame in wanted.records.items():
+        new = frame[~frame.index.isin(waiting.loc[waiting["kind"] == kind, "key"])]
+        stay = staying.loc[staying["kind"] == kind, "key"].tolist()
+        records[kind] = pd.concat([new, _last_good(kind, stay, frame, snapshot)]) if stay else new
+    return Message(WholeSet(records), chosen)
+
+
+def merged(sent: Snapshot, receipts: Receipts, before: Snapshot | None) -> Snapshot:
+    """What the supplier holds after its answer: what was sent, without what it refused, which it keeps as it was."""
+    after = {}
+    for kind, frame in sent.items():
+        refused = frame["id"].isin([wire_id for refused_kind, wire_id in receipts.refused if refused_kind == kind])
+        old = frame.iloc[:0] if before is None or kind not in before else before[kind]
+        kept = old[old.index.isin(frame.index[refused])].reindex(columns=frame.columns)
+        after[kind] = pd.concat([frame[~refused], kept])
+    return after
+
+
+def _last_good(kind: Record, stay: list[str], like: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFrame:
+    """The rows that must stay as they are, cut down to the columns of today's field set."""
+    before = None if snapshot is None else snapshot.get(kind)
+    if before is None or not pd.Index(stay).isin(before.index).all():
+        raise SnapshotMissing
+    return before.loc[stay].reindex(columns=like.columns)
+
+
+def _delta(rows: pd.DataFrame, wanted: DeliverySet) -> Delta:
+    kind, operation = Record(rows["kind"].iloc[0]), rows["operation"].iloc[0]
+    return Delta(kind, operation, _content(rows, wanted.records[kind], operation))
+
+
+def _content(rows: pd.DataFrame, frame: pd.DataFrame, operation: Operation) -> pd.DataFrame:
+    if operation == "delete":
+        return pd.DataFrame({"id": rows["id"].astype("str")})
+    records = frame.loc[rows["key"].tolist()]
+    if rows["previous_id"].notna().any():
+        return records.assign(previous_id=rows["previous_id"].to_numpy())
+    return records
