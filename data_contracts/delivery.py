@@ -61,6 +61,6 @@ def assert_delivery(frame: pd.DataFrame, columns: Sequence[Field]) -> None:
     schema = delivery_schema(columns)
     found = breaks(frame.reset_index(drop=True), schema)
     if found:
-        there, agreed = Counter(map(str, frame.columns)), Counter(schema.columns)
+        there, agreed = Counter(map(str, frame.columns)), Counter(list(schema.columns))
         broken = {f"{b.column}:{b.rule}": len(b.rows) for b in found if b.column}
         raise ContractBroken([*(there - agreed)], [*(agreed - there)], broken)
