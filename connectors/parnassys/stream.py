@@ -18,8 +18,8 @@ Element: TypeAlias = etree._Element  # noqa: SLF001  lxml has no public name for
 MAX_BYTES = 2**30
 """Largest export: 1 GiB, forty times a school board of 25,000 pupils in one file."""
 
-MAX_RECORD = 2**24
-"""Most bytes that may go by without one finished record."""
+MAX_RECORD = 2**22
+"""Most bytes that may go by without one finished record: 4 MiB, as a record in the making is looked at again and again."""
 
 MAX_DEPTH = 32
 """Deepest nesting, the root being 1; EDEXML needs 6, in a SOAP answer 9."""

@@ -1,0 +1,112 @@
+"""The EDEXML door: which file is taken, when there is nothing new, and how a missing or strange file is named."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.base import Export, NothingChanged, PermanentError, SchoolId
+from connectors.parnassys import EdexmlFile, SchoolBlock, school_of
+
+Made = Callable[..., bytes]
+NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+
+def put(path: Path, content: bytes, written: datetime = NOON) -> Path:
+    """A file with `content`, written at a given moment."""
+    path.write_bytes(content)
+    os.utime(path, (written.timestamp(), written.timestamp()))
+    return path
+
+
+def block(brincode: str) -> str:
+    """The inside of a school block."""
+    return f"<schooljaar>2026-2027</schooljaar><brincode>{brincode}</brincode>"
+
+
+def test_a_file_is_given_as_it_is(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
+    """The export holds the bytes of the file, its name as origin, and the moment it was written."""
+    path = put(tmp_path / "EDEX.XML", edexml())
+    export = EdexmlFile(path).pull(school, None)
+    assert export == Export(school, edexml(), "edexml EDEX.XML", NOON)
+
+
+@pytest.mark.parametrize(("later", "kind"), [(-1, Export), (0, NothingChanged), (60, NothingChanged)])
+def test_an_older_file_is_nothing_new(edexml: Made, school: SchoolId, tmp_path: Path, later: int, kind: type) -> None:
+    """Only a file that was written after the moment of the last one is read again."""
+    path = put(tmp_path / "EDEX.XML", edexml())
+    assert isinstance(EdexmlFile(path).pull(school, NOON + timedelta(seconds=later)), kind)
+
+
+def test_the_newest_file_of_the_school_is_chosen(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
+    """Files of other schools, broken files and files of another kind in the inbox do not matter."""
+    put(tmp_path / "oud.xml", edexml(), NOON - timedelta(days=1))
+    put(tmp_path / "EDEX (1).XML", edexml('<leerling key="2"/>'))
+    put(tmp_path / "buren.xml", edexml(school=block("99YY")), NOON + timedelta(hours=1))
+    put(tmp_path / "kapot.xml", b"<EDEX><sch", NOON + timedelta(hours=2))
+    put(tmp_path / "lijst.csv", edexml(), NOON + timedelta(hours=3))
+    (tmp_path / "map.xml").mkdir()
+    export = EdexmlFile(tmp_path).pull(school, None)
+    assert isinstance(export, Export)
+    assert export.origin == "edexml EDEX (1).XML"
+
+
+def test_a_pattern_narrows_the_choice(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
+    """A pattern chooses among the names, whatever their case."""
+    put(tmp_path / "99xx.xml", edexml())
+    put(tmp_path / "ander.xml", edexml(), NOON + timedelta(hours=1))
+    export = EdexmlFile(tmp_path, "99XX*.xml").pull(school, None)
+    assert isinstance(export, Export)
+    assert export.origin == "edexml 99xx.xml"
+
+
+def test_no_file_is_named(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
+    """No file, no folder, and an inbox with only other schools are the same to a person: there is no file."""
+    put(tmp_path / "buren.xml", edexml(school=block("99YY")))
+    for path in (tmp_path, tmp_path / "weg.xml", tmp_path / "weg" / "EDEX.XML"):
+        with pytest.raises(PermanentError) as caught:
+            EdexmlFile(path).pull(school, None)
+        assert caught.value.code == "geen_bestand"
+        assert "99XX-00" in caught.value.message
+        assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_file_over_the_limit_is_not_read(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
+    """The size is looked at before the content."""
+    path = put(tmp_path / "EDEX.XML", edexml())
+    with pytest.raises(PermanentError) as caught:
+        EdexmlFile(path, max_bytes=len(edexml()) - 1).pull(school, None)
+    assert caught.value.code == "te_groot"
+
+
+def test_school_of_tells_whose_file_it_is(edexml: Made, tmp_path: Path) -> None:
+    """BRIN, location, year and key come out in one spelling."""
+    inside = "<schooljaar>2026 / 2027</schooljaar><brincode>99XX02</brincode><schoolkey>k</schoolkey>"
+    path = put(tmp_path / "EDEX.XML", edexml(school=inside))
+    assert school_of(path) == SchoolBlock("99XX", "02", "2026-2027", "k") == ("99XX", "02", "2026-2027", "k")
+
+
+def test_school_of_reads_no_further_than_the_school(edexml: Made, tmp_path: Path) -> None:
+    """A large file that breaks off behind its school block still tells whose it is."""
+    content = edexml("".join(f'<leerling key="{i}"/>' for i in range(20_000)))
+    assert school_of(put(tmp_path / "EDEX.XML", content[:-30])).brincode == "99XX"
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "leeg"),
+        (b"<!DOCTYPE EDEX><EDEX/>", "doctype"),
+        (b"naam;groep", "geen_edexml"),
+        (b"<EDEX><school>", "afgebroken"),
+        (b"<EDEX><leerlingen/></EDEX>", "geen_school"),
+        (b"<EDEX><school><auteur>x</auteur></school></EDEX>", "geen_school"),
+    ],
+)
+def test_school_of_names_what_is_wrong(tmp_path: Path, content: bytes, code: str) -> None:
+    """A file that does not tell whose it is gives its named error."""
+    with pytest.raises(PermanentError) as caught:
+        school_of(put(tmp_path / "EDEX.XML", content))
+    assert caught.value.code == code
