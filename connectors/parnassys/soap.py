@@ -75,18 +75,17 @@ def request_for(
 
 
 def answer_in(content: bytes) -> Answer:
-    """What kind of answer this is, reading no further than needed; None for XML that is no UWLR answer.
+    """What kind of answer this is, reading no further than needed; None for anything that is no UWLR answer.
 
     Raises:
-        PermanentError: not XML, or hostile.
+        PermanentError: XML that is broken or hostile.
     """
-    for event, element in first_signs(chunks_of(content), (*_ANSWERS, "faultcode")):
-        name, parents = local_name(element.tag), [local_name(parent.tag) for parent in element.iterancestors()]
-        if event == "end" and name == "faultcode" and parents == ["Fault", "Body", "Envelope"]:
-            return Fault((element.text or "").strip().rpartition(":")[2])
-        if name in _ANSWERS and parents == ["leerlinggegevens_antwoord", "Body", "Envelope"]:
-            return _ANSWERS[name]
-    return None
+    try:
+        return _answer_in(content)
+    except PermanentError as error:
+        if error.code == "geen_edexml":
+            return None
+        raise
 
 
 def fault_error(fault: Fault) -> ConnectorError:
@@ -96,6 +95,16 @@ def fault_error(fault: Fault) -> ConnectorError:
     shown = fault.code if re.fullmatch(r"(Client|Server)(\.[A-Za-z]{1,40})?", fault.code) else "onbekende code"
     make = TransientError if transient else PermanentError
     return make(code, f"{message} ({shown}).", action)
+
+
+def _answer_in(content: bytes) -> Answer:
+    for event, element in first_signs(chunks_of(content), (*_ANSWERS, "faultcode")):
+        name, parents = local_name(element.tag), [local_name(parent.tag) for parent in element.iterancestors()]
+        if event == "end" and name == "faultcode" and parents == ["Fault", "Body", "Envelope"]:
+            return Fault((element.text or "").strip().rpartition(":")[2])
+        if name in _ANSWERS and parents == ["leerlinggegevens_antwoord", "Body", "Envelope"]:
+            return _ANSWERS[name]
+    return None
 
 
 def _add(parent: Element, namespace: str, name: str, values: Mapping[str, str | None]) -> None:

@@ -22,7 +22,7 @@ def refused(content: bytes, school: SchoolId, **limits: int) -> PermanentError:
     begun = time.process_time()
     with pytest.raises(PermanentError) as caught:
         read_roster(content, EVERYTHING, school, **limits)
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 5
     assert MARKER not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
