@@ -38,7 +38,7 @@ def places_of(pattern: str) -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{number}"
         for path in tracked()
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
         if search.search(line)
     ]
 
