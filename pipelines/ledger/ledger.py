@@ -43,11 +43,14 @@ class Ledger:
         Raises:
             KeyMissingError: it was written with other keys; with these, every record would look new.
         """
-        engine = open_engine(url)
-        upgrade(engine)
-        ledger = cls(engine, keys, clock)
-        with ledger._writing() as transaction:
-            _check_keys(transaction)
+        ledger = cls(open_engine(url), keys, clock)
+        try:
+            upgrade(ledger._engine)
+            with ledger._writing() as transaction:
+                _check_keys(transaction)
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
     def close(self) -> None:
@@ -231,7 +234,7 @@ def _check_keys(transaction: Transaction) -> None:
     now_used = {"encryption": transaction.keys.encryption_id, "fingerprint": transaction.keys.fingerprint_id}
     rows = [{"purpose": purpose, "key_id": key_id} for purpose, key_id in now_used.items()]
     transaction.execute_many(transaction.insert(key_use).on_conflict_do_nothing(), rows)
-    if dict(transaction.execute(sa.select(key_use)).tuples()) != now_used:
+    if dict(transaction.execute(sa.select(key_use)).all()) != now_used:
         raise KeyMissingError(
             "Het grootboek is geschreven met andere sleutels. Zet de map met sleutels terug uit de reservekopie."
         )

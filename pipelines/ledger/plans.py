@@ -213,7 +213,7 @@ def _rows(plan_id: int, changes: pd.DataFrame) -> list[dict[str, Any]]:
 def _waiting(transaction: Transaction, plan_id: int, batch: int) -> dict[int, int]:
     """Record number -> change number of what is still open in a batch."""
     query = sa.select(change.c.record_id, change.c.id).where(change.c.plan_id == plan_id, change.c.batch == batch)
-    return dict(transaction.execute(query.where(change.c.state.in_(_OPEN))).tuples())
+    return dict(transaction.execute(query.where(change.c.state.in_(_OPEN))).all())
 
 
 def _refuse(transaction: Transaction, reasons: Mapping[int, str]) -> None:

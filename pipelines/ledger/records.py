@@ -55,4 +55,4 @@ def _row(keys: Keys, school: str, kind: str, ref: bytes, key: str) -> dict[str, 
 
 def _ids(transaction: Transaction, school: str, kind: str) -> dict[bytes, int]:
     query = sa.select(record.c.ref, record.c.id).where(record.c.school == school, record.c.kind == kind)
-    return dict(transaction.execute(query).tuples())
+    return dict(transaction.execute(query).all())

@@ -1,0 +1,86 @@
+"""The ledger's database: its shape, its safety settings, and the keys it was written with."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.engine import Engine
+
+from pipelines.keys import KeyMissingError, Keys
+from pipelines.ledger.engine import open_engine
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.migrate import upgrade
+from pipelines.ledger.tables import Moment, metadata
+
+
+def test_the_migrations_lead_to_the_tables_that_the_code_expects(engine: Engine) -> None:
+    """No column, index or constraint is only in the code or only in the migrations."""
+    with engine.connect() as connection:
+        settings = {"compare_type": True, "compare_server_default": True}
+        assert compare_metadata(MigrationContext.configure(connection, opts=settings), metadata) == []
+
+
+def test_the_unique_indexes_count_only_what_is_live(engine: Engine) -> None:
+    """A condition on an index is not compared by Alembic, so it is looked at here."""
+    found = {
+        index["name"]: str(index.get("dialect_options", {}).get(f"{engine.dialect.name}_where"))
+        for table in ("plan", "hold")
+        for index in sa.inspect(engine).get_indexes(table)
+    }
+    assert "delivering" in found["uq_plan_delivering"]
+    assert "open" in found["uq_hold_live"]
+    assert "approved" in found["uq_hold_live"]
+
+
+def test_upgrading_again_changes_nothing(engine: Engine) -> None:
+    """A ledger of the newest shape is left alone."""
+    upgrade(engine)
+    assert set(sa.inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+
+
+def test_a_new_sqlite_ledger_is_for_its_owner_alone_and_survives_a_power_cut(tmp_path: Path) -> None:
+    """Mode 0600 for the file and all that SQLite puts beside it; WAL, and every commit on disk."""
+    file = tmp_path / "instance" / "grootboek.db"
+    engine = open_engine(f"sqlite:///{file}")
+    upgrade(engine)
+    with engine.connect() as connection:
+        settings = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()}
+    engine.dispose()
+    assert settings == ["wal", 2, 1]
+    assert modes == {"grootboek.db": 0o600, "grootboek.db-wal": 0o600, "grootboek.db-shm": 0o600}
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "mysql://host/naam", "postgresql+psycopg2://host/naam"])
+def test_another_kind_of_database_is_refused(url: str) -> None:
+    """Only what is tested is taken."""
+    with pytest.raises(ValueError, match="grootboek"):
+        open_engine(url)
+
+
+def test_a_database_error_does_not_show_what_was_written(engine: Engine) -> None:
+    """SQLAlchemy's errors quote the values unless it is told not to."""
+    with pytest.raises(sa.exc.IntegrityError) as caught, engine.begin() as connection:
+        connection.execute(sa.insert(metadata.tables["finding"]), [{"school": "99XX-00", "kind": "KANARIEPIET"}])
+    assert "[SQL parameters hidden" in str(caught.value)
+
+
+def test_a_moment_without_a_zone_is_refused(engine: Engine, clock: Any) -> None:
+    """Nobody can say when that was."""
+    with pytest.raises(sa.exc.StatementError, match="tijdzone"), engine.connect() as connection:
+        connection.execute(sa.select(sa.literal(clock.now.replace(tzinfo=None), Moment)))
+
+
+def test_a_ledger_written_with_other_keys_is_refused(keys: Keys, database_url: Any, tmp_path: Path) -> None:
+    """With other keys every record would look new, and everything would be sent again."""
+    for _ in range(2):
+        Ledger.open(database_url, keys).close()
+    with pytest.raises(KeyMissingError, match="andere sleutels"):
+        Ledger.open(database_url, Keys.create(tmp_path / "andere"))

@@ -1,0 +1,65 @@
+"""Exports and findings: the last good one of each school, and what was wrong in the last one."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pandas as pd
+
+from pipelines.ledger.exports import GoodExport
+from pipelines.ledger.ledger import Ledger
+
+GOOD = GoodExport(
+    school="99XX-00",
+    digest="d1",
+    schooljaar="2026-2027",
+    pupils=200,
+    received_at=datetime(2026, 11, 2, 1, 30, 0, 123456, tzinfo=UTC),
+    next_date=date(2027, 1, 1),
+    findings=3,
+    quarantined=1,
+    run_id="run-1",
+)
+COLUMNS = ["soort", "key", "veld", "regel", "gevolg"]
+
+
+def findings(*rows: tuple[str, ...]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=COLUMNS, dtype="str")
+
+
+def test_the_last_good_export_is_remembered_per_school(ledger: Ledger) -> None:
+    """A later one takes its place, to the microsecond; another school has its own."""
+    assert ledger.last_good_export("99XX-00") is None
+    ledger.remember_export(GOOD)
+    ledger.remember_export(replace(GOOD, school="99XX-01"))
+    later = replace(GOOD, digest="d2", next_date=None)
+    ledger.remember_export(later)
+    assert ledger.last_good_export("99XX-00") == later
+    assert ledger.last_good_export("99XX-01") == replace(GOOD, school="99XX-01")
+
+
+def test_findings_of_a_run_replace_the_previous_ones_of_that_school(ledger: Ledger) -> None:
+    """What was mended in ParnasSys is gone from the list; other schools keep theirs."""
+    ledger.replace_findings("99XX-01", "run-0", findings(("groep", "g", "naam", "ontbreekt", "record")))
+    ledger.replace_findings("99XX-00", "run-1", findings(("leerling", "a", "roepnaam", "te_lang", "waarde")))
+    two = findings(("leerling", "b", "geboortedatum", "datum", "waarde"), ("groep", "", "key", "ontbreekt", "record"))
+    ledger.replace_findings("99XX-00", "run-2", two)
+    found = ledger.findings("99XX-00")
+    assert found[COLUMNS].to_numpy().tolist() == two.to_numpy().tolist()
+    assert found["run_id"].eq("run-2").all()
+    assert found["leverancier"].isna().all()
+    assert ledger.findings("99XX-00", "99XX-01")["school"].tolist() == ["99XX-01", "99XX-00", "99XX-00"]
+
+
+def test_a_finding_can_be_about_one_supplier(ledger: Ledger) -> None:
+    """What is wrong for one supplier only is told of that supplier."""
+    table = findings(("leerling", "a", "eckid", "ontbreekt", "record")).assign(leverancier="parro")
+    ledger.replace_findings("99XX-00", "run-1", table)
+    assert ledger.findings("99XX-00")["leverancier"].tolist() == ["parro"]
+
+
+def test_a_run_without_findings_empties_the_list(ledger: Ledger) -> None:
+    """A clean export leaves no old complaints."""
+    ledger.replace_findings("99XX-00", "run-1", findings(("leerling", "a", "roepnaam", "te_lang", "waarde")))
+    ledger.replace_findings("99XX-00", "run-2", findings())
+    assert ledger.findings("99XX-00").empty
+    assert ledger.findings().empty

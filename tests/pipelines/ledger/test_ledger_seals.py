@@ -1,0 +1,125 @@
+"""Seals: whatever is altered in what was disclosed shows."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from pipelines.ledger.tables import change, field_set, plan, record, seal
+
+
+@pytest.fixture
+def disclosed(deliveries: Any) -> Any:
+    """Two plans, the first with two pupils, the second with an update of one."""
+    ids = deliveries.pupils("a", "b")
+    deliveries.deliver(ids, digest="d1")
+    deliveries.deliver(ids[:1], "update", digest="d2")
+    return deliveries.ledger
+
+
+def alter(engine: Engine, *statements: sa.Executable) -> None:
+    """Do what somebody with the database's password can do."""
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_an_untouched_ledger_holds(disclosed: Any) -> None:
+    """Nothing is found where nothing was done, nor in a ledger without deliveries."""
+    assert disclosed.verify() is None
+    assert len(disclosed.head()) == 64
+
+
+def test_a_ledger_without_deliveries_holds(deliveries: Any) -> None:
+    """Before the first delivery there is no chain, and nothing wrong."""
+    assert deliveries.ledger.verify() is None
+    assert deliveries.ledger.head() is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"operation": "delete"},
+        {"cause": "van_school"},
+        {"fingerprint": b"x"},
+        {"changed_fields": "achternaam"},
+        {"state": "refused"},
+        {"record_id": 2},
+        {"answered_at": None},
+        {"batch": 5},
+        {"seal_id": 2},
+        {"seal_id": None},
+    ],
+    ids=lambda values: next(iter(values)),
+)
+def test_a_changed_change_is_found(disclosed: Any, engine: Engine, values: dict[str, Any]) -> None:
+    """Every column of an accepted change is under its seal."""
+    alter(engine, sa.update(change).where(change.c.id == 1).values(**values))
+    assert disclosed.verify().seal_id == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sa.update(plan).where(plan.c.id == 1).values(supplier="parro"),
+        sa.update(plan).where(plan.c.id == 1).values(agreement_digest="a2"),
+        sa.update(plan).where(plan.c.id == 1).values(run_id="run-2"),
+        sa.update(field_set).values(fields={"leerling.key": "vast onderdeel"}),
+        sa.update(record).where(record.c.id == 1).values(school="99XX-01"),
+        sa.update(record).where(record.c.id == 1).values(ref=b"x"),
+        sa.update(seal).where(seal.c.id == 1).values(chain=bytes(32)),
+    ],
+    ids=["supplier", "agreement", "run", "fields", "school", "ref", "chain"],
+)
+def test_changed_circumstances_are_found(disclosed: Any, engine: Engine, statement: sa.Executable) -> None:
+    """To whom, under which agreement, by which run, which fields and about whom are under the seal too."""
+    alter(engine, statement)
+    assert disclosed.verify().seal_id == 1
+
+
+def test_a_removed_change_is_found(disclosed: Any, engine: Engine) -> None:
+    """A disclosure cannot be made to have never been."""
+    alter(engine, sa.delete(change).where(change.c.id == 2))
+    assert disclosed.verify().seal_id == 1
+
+
+def test_an_inserted_change_is_found(disclosed: Any, engine: Engine) -> None:
+    """A disclosure cannot be added afterwards, under a seal or without one."""
+    columns = [column for column in change.c if column.name != "id"]
+    copy = sa.insert(change).from_select([c.name for c in columns], sa.select(*columns).where(change.c.id == 1))
+    alter(engine, copy)
+    assert disclosed.verify().seal_id == 1
+    alter(engine, sa.update(change).where(change.c.id == 4).values(seal_id=None))
+    assert disclosed.verify().seal_id is None
+    assert disclosed.verify().plan_id == 1
+
+
+def test_a_removed_seal_is_found(disclosed: Any, engine: Engine) -> None:
+    """Taking out a seal with all its changes breaks the chain at the next."""
+    alter(engine, sa.delete(change).where(change.c.seal_id == 1), sa.delete(seal).where(seal.c.id == 1))
+    assert disclosed.verify().seal_id == 2
+
+
+def test_the_newest_seal_taken_off_alone_is_found(disclosed: Any, engine: Engine) -> None:
+    """The changes that were under it stay behind as accepted without a seal."""
+    alter(
+        engine,
+        sa.update(change).where(change.c.seal_id == 2).values(seal_id=None),
+        sa.delete(seal).where(seal.c.id == 2),
+    )
+    assert disclosed.verify().plan_id == 2
+
+
+def test_the_newest_seal_taken_off_with_its_changes_shows_in_the_head(disclosed: Any, engine: Engine) -> None:
+    """Only who noted the head before can tell: the chain that is left is whole."""
+    noted = disclosed.head()
+    alter(engine, sa.delete(change).where(change.c.seal_id == 2), sa.delete(seal).where(seal.c.id == 2))
+    assert disclosed.verify() is None
+    assert disclosed.head() != noted
+
+
+def test_a_shredded_key_breaks_nothing(disclosed: Any) -> None:
+    """What was disclosed stays provable when nobody can tell any more about whom it was."""
+    disclosed.shred_keys([1, 2])
+    assert disclosed.verify() is None
