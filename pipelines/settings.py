@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, field
 
 from connectors.base import SchoolId
 from connectors.secrets import resolve
+from data_contracts.fields import STEERING
 from mappings.agreement import (
     Agreement,
     FieldSet,
@@ -29,6 +30,7 @@ from mappings.agreement import (
     field_set,
 )
 from mappings.profiles import profile_texts
+from mappings.transforms import sources
 from mappings.yaml_source import Document, Problem, SettingsError, document, validated
 
 M = TypeVar("M", bound=BaseModel)
@@ -203,9 +205,13 @@ class Settings:
         return field_set(self.profiles[supplier], agreement)
 
     def wanted_fields(self, school: str, today: date) -> frozenset[str]:
-        """The field ids that some agreement of this school in force on `today` needs; no others enter the program."""
-        active = [a for a in self.agreements if school in a.schools and a.active_on(today)]
-        return frozenset[str]().union(*(field_set(self.profiles[a.supplier], a).ids for a in active))
+        """The field ids that the agreements of this school need; no others enter the program.
+
+        Also those of an agreement that has ended: corrections and deletes go on after it (design rule 7).
+        """
+        begun = [a for a in self.agreements if school in a.schools and a.signed <= today]
+        agreed = [f for a in begun for f in field_set(self.profiles[a.supplier], a).fields]
+        return STEERING.union(*(sources(f.id, f.transform) for f in agreed))
 
 
 def load_settings(home: Path) -> Settings:

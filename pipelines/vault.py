@@ -66,7 +66,9 @@ class Vault:
         try:
             return self._keys.decrypt(content, name.encode())
         except DamagedError:
-            raise DamagedError(f"Wat in de kluis staat als {name} is beschadigd. Draai de vorige stap opnieuw.") from None
+            raise DamagedError(
+                f"Wat in de kluis staat als {name} is beschadigd. Draai de vorige stap opnieuw."
+            ) from None
 
     def remove(self, name: str) -> None:
         """Forget `name`; nothing happens if it is not there."""

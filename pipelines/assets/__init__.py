@@ -1,1 +1,1 @@
-"""Dagster assets, by what they are about: the roster of a school, the deliveries to a supplier, and their checks."""
+"""The assets: two for each school, three for each supplier. Thin: they fetch, call the heart, and tell."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from pipelines.ledger.frames import among, framed, values
 from pipelines.ledger.tables import change, delivered, record
-from pipelines.ledger.transaction import Transaction
+from pipelines.ledger.transaction import AnyRow, Transaction
 
 _STATE = {
     "record_id": "int64",
@@ -62,6 +62,15 @@ def take_over(transaction: Transaction, supplier: str, field_set_id: int, plan_i
     transaction.execute(upsert.on_conflict_do_update(index_elements=columns[:2], set_=new))
     gone = sa.select(change.c.record_id).where(sealed, change.c.operation == "delete")
     transaction.execute(sa.delete(delivered).where(delivered.c.supplier == supplier, delivered.c.record_id.in_(gone)))
+
+
+def presume(transaction: Transaction, supplier: str, field_set_id: int, sent: Iterable[AnyRow]) -> None:
+    """Count records as delivered with a fingerprint that nothing has; `sent` holds record number and fingerprint."""
+    constant = {"supplier": supplier, "field_set_id": field_set_id, "updated_at": transaction.now}
+    rows = [{**constant, "record_id": number, "fingerprint": bytes(len(prints))} for number, prints in sent]
+    upsert = transaction.insert(delivered)
+    new = {name: upsert.excluded[name] for name in ("fingerprint", "field_set_id", "updated_at")}
+    transaction.execute_many(upsert.on_conflict_do_update(index_elements=["supplier", "record_id"], set_=new), rows)
 
 
 def remember_handles(transaction: Transaction, supplier: str, accepted: pd.DataFrame) -> None:

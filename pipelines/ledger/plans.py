@@ -12,7 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mappings.agreement import FieldSet
-from pipelines.ledger.delivered import remember_handles, take_over
+from pipelines.ledger.delivered import presume, remember_handles, take_over
 from pipelines.ledger.frames import among, framed, values
 from pipelines.ledger.seals import seal_batch
 from pipelines.ledger.tables import REASON_SIZE, change, field_set, plan, record
@@ -123,6 +123,18 @@ def settle_batch(
         take_over(transaction, known.supplier, known.field_set_id, plan_id, seal_id)
         remember_handles(transaction, known.supplier, accepted)
     _refuse(transaction, {waiting[number]: text for number, text in refused.items() if number in waiting})
+
+
+def presume_batch(transaction: Transaction, plan_id: int, batch: int) -> None:
+    """Settle a batch of which nobody can say any more whether it arrived: what it put or changed counts as delivered.
+
+    Its fingerprint is made one that nothing has, so that the next plan corrects or removes the record.
+    """
+    known = plan_of(transaction, plan_id)
+    here = (change.c.plan_id == plan_id) & (change.c.batch == batch) & (change.c.state == "pending")
+    sent = sa.select(change.c.record_id, change.c.fingerprint).where(here, change.c.operation != "delete")
+    presume(transaction, known.supplier, known.field_set_id, transaction.execute(sent).all())
+    transaction.execute(sa.update(change).where(here).values(state="presumed", answered_at=transaction.now))
 
 
 def finish_plan(transaction: Transaction, plan_id: int, state: Ending, reason: str | None) -> None:

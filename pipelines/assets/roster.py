@@ -1,0 +1,105 @@
+"""The assets of a school itself: the export as it came, and the checked tables out of it."""
+
+import dagster as dg
+
+from connectors.base import ConnectorError, Export, NothingChanged
+from data_contracts.findings import BrokenTable
+from pipelines.instance import Instance
+from pipelines.metadata import findings_table, of_export, of_fields_read, of_school
+from pipelines.resources import InstanceResource
+from pipelines.sync.school import SchoolData, basis, changes_wanted_since, remember, school_data
+
+GROUP = "school"
+
+
+def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
+    """`export` and `schoolgegevens`, one partition a school."""
+
+    @dg.asset(partitions_def=schools, group_name=GROUP, io_manager_key="vault", kinds={"xml"}, pool="parnassys")
+    def export(context: dg.AssetExecutionContext, instance: InstanceResource) -> dg.MaterializeResult[object]:
+        """De export uit ParnasSys, precies zoals hij binnenkwam: via de webservice UWLR, of als EDEXML-bestand.
+
+        Ligt versleuteld in de kluis. Wat niemand mag krijgen, wordt verderop niet eens gelezen.
+        """
+        opened, day = instance.opened, instance.today()
+        school = opened.settings.school(context.partition_key).id_on(day)
+        last = opened.ledger.last_good_export(school.key)
+        bases = _bases(opened, school.key, last.digest, instance) if last else {}
+        since = changes_wanted_since(opened.ledger, school, bases, day)
+        try:
+            pulled = opened.source(school.key).pull(school, since)
+        except ConnectorError as error:
+            raise _failure(error) from None
+        return dg.MaterializeResult(value=pulled, metadata=of_export(pulled))
+
+    @dg.asset(
+        partitions_def=schools,
+        group_name=GROUP,
+        io_manager_key="vault",
+        kinds={"pandas"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                "contract",
+                asset="schoolgegevens",
+                description="Kloppen de gegevens? Toont de school die het laatst aan de beurt was.",
+            )
+        ],
+    )
+    def schoolgegevens(
+        context: dg.AssetExecutionContext, instance: InstanceResource, export: Export | NothingChanged
+    ) -> dg.MaterializeResult[object]:
+        """School, groepen, leerlingen en leerkrachten uit de export, nagekeken.
+
+        Alleen de velden die een lopende overeenkomst nodig heeft worden gelezen. Een record met een fout in een
+        verplicht veld gaat in quarantaine en houdt bij elke leverancier zijn laatste goede stand.
+        """
+        opened, day = instance.opened, instance.today()
+        if isinstance(export, NothingChanged):
+            passed = dg.AssetCheckResult(passed=True, check_name="contract")
+            return dg.MaterializeResult(value=None, metadata=of_export(export), check_results=[passed])
+        wanted = opened.settings.wanted_fields(context.partition_key, day)
+        try:
+            data = school_data(export, wanted, day)
+        except ConnectorError as error:
+            raise _failure(error) from None
+        except BrokenTable as error:
+            opened.ledger.replace_findings(context.partition_key, context.run_id, error.findings)
+            raise dg.Failure(
+                str(error),
+                metadata={"Code": error.code, "Wat er mis is": findings_table(error.findings)},
+                allow_retries=False,
+            ) from None
+        remember(opened.ledger, export, data, day, context.run_id)
+        return dg.MaterializeResult(
+            value=data,
+            data_version=dg.DataVersion(data.digest),
+            metadata={**of_school(data), **of_fields_read(wanted)},
+            check_results=[_contract_check(data)],
+        )
+
+    return [export, schoolgegevens]
+
+
+def _bases(opened: Instance, school: str, digest: str, instance: InstanceResource) -> dict[str, str]:
+    """What each supplier's plan follows from, if the export says the same as the last time."""
+    settings = opened.settings
+    return {
+        agreement.supplier: basis(digest, settings.field_set(agreement.supplier, school), agreement, instance.today())
+        for agreement in settings.agreements
+        if school in agreement.schools
+    }
+
+
+def _contract_check(data: SchoolData) -> dg.AssetCheckResult:
+    findings = data.checked.findings
+    return dg.AssetCheckResult(
+        passed=findings.empty,
+        check_name="contract",
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(findings)} bevindingen, {len(data.checked.quarantined)} records in quarantaine.",
+    )
+
+
+def _failure(error: ConnectorError) -> dg.Failure:
+    """A failed step that tells what happened and what to do, and nothing of what was in the export."""
+    return dg.Failure(str(error), metadata={"Code": error.code}, allow_retries=False)

@@ -1,0 +1,107 @@
+"""The assets of one supplier, made by a factory: its delivery set, the change plan, and the delivery.
+
+Gates are in code and not in asset checks: a blocking check would stop every supplier of the school.
+"""
+
+import dagster as dg
+
+from connectors.base import ConnectorError
+from data_contracts.delivery import ContractBroken
+from mappings.agreement import Profile
+from pipelines.ledger.leases import BusyError
+from pipelines.ledger.plans import PlanUnfinishedError
+from pipelines.metadata import of_delivery_set, of_outcome, of_plan
+from pipelines.resources import InstanceResource
+from pipelines.sync.case import Outcome, Planned, planned, preview
+from pipelines.sync.deliver import delivered
+from pipelines.sync.prepare import Prepared, case_of, prepared
+from pipelines.sync.school import SchoolData
+
+
+def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
+    """`gegevensset`, `wijzigingsplan` and `levering` of one supplier, in a group of its own."""
+    supplier = profile.supplier
+
+    @dg.asset(
+        partitions_def=schools,
+        group_name=supplier,
+        key_prefix=[supplier],
+        io_manager_key="vault",
+        kinds={"pandas"},
+        ins={"schoolgegevens": dg.AssetIn(key="schoolgegevens")},
+        description=f"Wat {profile.name} van deze school mag hebben: precies de afgesproken velden van de afgesproken leerlingen.",
+    )
+    def gegevensset(
+        context: dg.AssetExecutionContext, instance: InstanceResource, schoolgegevens: SchoolData | None
+    ) -> dg.MaterializeResult[object]:
+        opened, school = instance.opened, context.partition_key
+        try:
+            ready = prepared(opened, supplier, school, schoolgegevens, instance.today(), context.run_id)
+        except ContractBroken as error:
+            raise dg.Failure(str(error), metadata={"Code": error.code}, allow_retries=False) from None
+        if ready.outcome or ready.wanted is None:
+            return dg.MaterializeResult(value=ready, metadata=of_outcome(_ended(ready)))
+        agreement = opened.settings.agreement(supplier, school)
+        assert agreement is not None
+        fields = opened.settings.field_set(supplier, school)
+        return dg.MaterializeResult(value=ready, metadata=of_delivery_set(ready.wanted, fields, agreement))
+
+    @dg.asset(
+        partitions_def=schools,
+        group_name=supplier,
+        key_prefix=[supplier],
+        io_manager_key="vault",
+        kinds={"pandas"},
+        description=f"Wat er bij {profile.name} moet worden toegevoegd, gewijzigd en verwijderd, met de oorzaak. Verstuurt niets.",
+    )
+    def wijzigingsplan(
+        context: dg.AssetExecutionContext, instance: InstanceResource, gegevensset: Prepared
+    ) -> dg.MaterializeResult[object]:
+        if gegevensset.wanted is None or gegevensset.quarantined is None or gegevensset.facts is None:
+            return dg.MaterializeResult(value=None, metadata=of_outcome(_ended(gegevensset)))
+        case = case_of(
+            instance.opened, supplier, context.partition_key, gegevensset.facts, instance.today(), context.run_id
+        )
+        plan = planned(case, gegevensset.wanted, gegevensset.quarantined)
+        return dg.MaterializeResult(value=plan, metadata={**of_plan(plan), **of_outcome(preview(case, plan))})
+
+    @dg.asset(
+        partitions_def=schools,
+        group_name=supplier,
+        key_prefix=[supplier],
+        io_manager_key="vault",
+        kinds={"rest"},
+        pool=supplier,
+        description=f"De levering aan {profile.name}: alleen wat veranderd is, met een ontvangstbevestiging voor elk record.",
+    )
+    def levering(
+        context: dg.AssetExecutionContext,
+        instance: InstanceResource,
+        gegevensset: Prepared,
+        wijzigingsplan: Planned | None,
+    ) -> dg.MaterializeResult[object]:
+        outcome = _delivered(context, instance, supplier, gegevensset, wijzigingsplan)
+        if outcome.state == "failed":
+            raise dg.Failure(outcome.reason, metadata=of_outcome(outcome), allow_retries=False)
+        return dg.MaterializeResult(value=outcome, metadata=of_outcome(outcome))
+
+    return [gegevensset, wijzigingsplan, levering]
+
+
+def _delivered(
+    context: dg.AssetExecutionContext, instance: InstanceResource, supplier: str, ready: Prepared, plan: Planned | None
+) -> Outcome:
+    if plan is None or ready.wanted is None or ready.quarantined is None or ready.facts is None:
+        return _ended(ready)
+    opened, school = instance.opened, context.partition_key
+    case = case_of(opened, supplier, school, ready.facts, instance.today(), context.run_id)
+    try:
+        return delivered(case, opened.supplier(supplier, school), ready.wanted, ready.quarantined, plan)
+    except (BusyError, PlanUnfinishedError, ConnectorError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+
+
+def _ended(ready: Prepared) -> Outcome:
+    """The outcome that was clear before there was anything to plan."""
+    assert ready.outcome is not None
+    return ready.outcome

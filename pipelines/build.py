@@ -1,0 +1,41 @@
+"""Puts the definitions together out of settings; decides nothing itself. Tests and demo give other resources here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from pipelines.assets.roster import school_assets
+from pipelines.assets.supplier import supplier_assets
+from pipelines.jobs import afwijzen, asset_jobs, goedkeuren
+from pipelines.resources import InstanceResource
+from pipelines.schedules import nightly
+from pipelines.sensors import approval_sensor, inbox_sensor
+from pipelines.settings import Settings, home_folder, load_settings
+from pipelines.vault_io import VaultIOManager
+
+
+def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Everything that Dagster shows and runs for one instance.
+
+    Args:
+        settings: of the instance; read from its folder (`DOORGEEFLUIK_HOME`, else `./instance`) where not given.
+        resources: take the place of the usual ones of the same name (`instance`, `vault`).
+
+    Raises:
+        SettingsError: the settings are wrong.
+    """
+    settings = settings or load_settings(home_folder(None))
+    schools = dg.StaticPartitionsDefinition(list(settings.school_keys))
+    assets = school_assets(schools)
+    for supplier in settings.suppliers:
+        assets += supplier_assets(settings.profiles[supplier], schools)
+    instance = InstanceResource(home=str(settings.home))
+    return dg.Definitions(
+        assets=assets,
+        jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen],
+        schedules=[nightly(settings)],
+        sensors=[inbox_sensor(settings), approval_sensor(settings)],
+        resources={"instance": instance, "vault": VaultIOManager(instance=instance), **(resources or {})},
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,77 @@
+"""One opened instance: its settings, keys, ledger and vault, and the doors to ParnasSys and to the suppliers. No Dagster here."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from connectors.base import Source, Supplier
+from connectors.http import HttpSettings, open_session
+from connectors.parnassys import EdexmlFile, UwlrCredentials, UwlrService
+from connectors.secrets import private_file, resolve
+from connectors.suppliers import make_supplier
+from pipelines.keys import Keys
+from pipelines.ledger.ledger import Ledger
+from pipelines.settings import EdexmlSource, Settings, UwlrSource, load_settings
+from pipelines.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An installation that is ready for use."""
+
+    settings: Settings
+    keys: Keys
+    ledger: Ledger
+    vault: Vault
+
+    def source(self, school: str) -> Source:
+        """The door through which this school's pupils come in."""
+        chosen = self.settings.school(school).source
+        return (
+            _uwlr(chosen, self.settings.home) if isinstance(chosen, UwlrSource) else _edexml(chosen, self.settings.home)
+        )
+
+    def supplier(self, supplier: str, school: str) -> Supplier:
+        """The door to a supplier, as the agreement of this school says.
+
+        Raises:
+            LookupError: the school has no agreement with it.
+        """
+        agreement = self.settings.agreement(supplier, school)
+        if agreement is None:
+            raise LookupError(f"school {school} heeft geen overeenkomst met {supplier}")
+        return make_supplier(self.settings.profiles[supplier], agreement.connection, self.settings.home)
+
+
+def open_instance(home: Path) -> Instance:
+    """Read the settings in `home` and open what they name; the ledger is made or renewed where needed.
+
+    Raises:
+        SettingsError: the settings are wrong.
+        PermanentError: a secret is missing.
+        KeyMissingError: the keys of this ledger are gone.
+    """
+    settings = load_settings(home)
+    keys = Keys.open(settings.sleutels)
+    return Instance(
+        settings, keys, _ledger(settings.ledger_url, keys.encryption_id, settings.sleutels), Vault(settings.vault, keys)
+    )
+
+
+@cache
+def _ledger(url: str, key_id: str, folder: Path) -> Ledger:  # noqa: ARG001  another key is another ledger
+    """One engine a process for each ledger: opening looks at every migration."""
+    return Ledger.open(url, Keys.open(folder))
+
+
+def _edexml(source: EdexmlSource, home: Path) -> Source:
+    return EdexmlFile(home / source.path)
+
+
+def _uwlr(source: UwlrSource, home: Path) -> Source:
+    certificate = private_file(source.client_certificate, home) if source.client_certificate else None
+    session = open_session(HttpSettings(client_certificate=certificate))
+    credentials = UwlrCredentials(
+        resolve(source.autorisatiesleutel, home), resolve(source.klantcode, home), source.klantnaam
+    )
+    return UwlrService(session, source.url, credentials, source.version, source.gegevenssetid)

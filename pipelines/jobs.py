@@ -1,0 +1,82 @@
+"""The jobs that a person finds in the web page: deliver, preview, approve a hold, discard one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from pipelines.ledger.holds import Decision, Hold, HoldNotFoundError
+from pipelines.resources import InstanceResource
+
+DELIVER, PREVIEW = "leveren", "voorbeeld"
+SCHOOL_TAG = "school"
+"""Run tag with the school, so that the queue lets one run a school through at a time."""
+
+
+def asset_keys(suppliers: Sequence[str], *, preview: bool = False) -> list[dg.AssetKey]:
+    """The assets of a school and these suppliers; a preview ends at the change plan and can send nothing."""
+    last = ["gegevensset", "wijzigingsplan"] if preview else ["gegevensset", "wijzigingsplan", "levering"]
+    return [
+        dg.AssetKey("export"),
+        dg.AssetKey("schoolgegevens"),
+        *(dg.AssetKey([s, name]) for s in suppliers for name in last),
+    ]
+
+
+def asset_jobs(suppliers: Sequence[str]) -> list[Any]:
+    """`leveren` and `voorbeeld`, for all suppliers; a run may choose among them."""
+    return [
+        dg.define_asset_job(
+            DELIVER,
+            dg.AssetSelection.assets(*asset_keys(suppliers)),
+            description="Haal de export op, kijk haar na en lever bij elke leverancier wat veranderd is.",
+        ),
+        dg.define_asset_job(
+            PREVIEW,
+            dg.AssetSelection.assets(*asset_keys(suppliers, preview=True)),
+            description="Laat zien wat er zou worden geleverd. Verstuurt niets, en gebruikt dezelfde grenzen als leveren.",
+        ),
+    ]
+
+
+class Choice(dg.Config):
+    """Welke vasthouding, en wie het besluit neemt."""
+
+    vasthouding: str = Field(description="Nummer of kenmerk, zoals `doorgeefluik hold list` het toont.")
+    door: str = Field(description="Wie dit besluit: naam of functie.")
+
+
+@dg.op(description="Keur precies deze vasthouding goed; daarna wordt zij vanzelf geleverd.")
+def keur_goed(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource) -> None:
+    """Approve one hold; the sensor `na_goedkeuring` starts the delivery."""
+    _decide(context, config, instance, "approved")
+
+
+@dg.op(description="Wijs deze vasthouding af; zij wordt niet geleverd zolang het plan hetzelfde blijft.")
+def wijs_af(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource) -> None:
+    """Discard one hold."""
+    _decide(context, config, instance, "discarded")
+
+
+@dg.job(description="Keur een vasthouding goed (eerste levering, veel verwijderingen).")
+def goedkeuren() -> None:
+    """One approval, by one person."""
+    keur_goed()
+
+
+@dg.job(description="Wijs een vasthouding af.")
+def afwijzen() -> None:
+    """One refusal, by one person."""
+    wijs_af()
+
+
+def _decide(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource, decision: Decision) -> Hold:
+    try:
+        hold = instance.opened.ledger.decide_hold(config.vasthouding, decision, config.door)
+    except HoldNotFoundError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    context.log.info(
+        f"Vasthouding {hold.id}: {hold.number} keer {hold.operation} voor {hold.supplier}, school {hold.school}."
+    )
+    return hold

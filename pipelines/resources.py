@@ -1,0 +1,33 @@
+"""What Dagster hands to the assets: the opened instance and the day. Only paths and dates stand in their configuration, which the web page shows."""
+
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from pipelines.instance import Instance, open_instance
+
+
+class InstanceResource(dg.ConfigurableResource[Instance]):
+    """The instance in the folder `home`, opened once a run. `day` (YYYY-MM-DD) stands in for today where it is given."""
+
+    home: str
+    day: str = ""
+    _opened: Instance | None = PrivateAttr(default=None)
+
+    @property
+    def opened(self) -> Instance:
+        """The instance, with the settings as they are now."""
+        if self._opened is None:
+            self._opened = open_instance(Path(self.home))
+        return self._opened
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  Dagster's signature
+        """Forget the settings, so that the next run reads them again."""
+        self._opened = None
+
+    def today(self) -> date:
+        """The day in the Netherlands."""
+        return date.fromisoformat(self.day) if self.day else datetime.now(ZoneInfo("Europe/Amsterdam")).date()

@@ -1,0 +1,42 @@
+"""The nightly schedule: one run for each school, of that school's suppliers only."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from pipelines.jobs import DELIVER, SCHOOL_TAG, asset_keys
+from pipelines.settings import Settings
+
+
+def nightly(settings: Settings) -> dg.ScheduleDefinition:
+    """Every night, by default at 02:30: that hour exists once on both nights on which the clock changes."""
+    status = dg.DefaultScheduleStatus.RUNNING if settings.instance.on else dg.DefaultScheduleStatus.STOPPED
+
+    @dg.schedule(
+        name="nachtelijk",
+        job_name=DELIVER,
+        cron_schedule=settings.instance.schedule,
+        execution_timezone="Europe/Amsterdam",
+        default_status=status,
+        description="Elke nacht een run voor elke school.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        night = context.scheduled_execution_time.date().isoformat()
+        for school in settings.school_keys:
+            yield run_request(settings, school, f"{night}-{school}")
+
+    return schedule
+
+
+def run_request(
+    settings: Settings, school: str, run_key: str, suppliers: tuple[str, ...] | None = None
+) -> dg.RunRequest:
+    """A run that delivers one school to its suppliers, or to some of them."""
+    chosen = [s for s in (suppliers or settings.suppliers) if settings.agreement(s, school)]
+    return dg.RunRequest(
+        run_key=run_key,
+        job_name=DELIVER,
+        partition_key=school,
+        tags={SCHOOL_TAG: school},
+        asset_selection=asset_keys(chosen),
+    )

@@ -1,0 +1,62 @@
+"""The sensors: a file in the inbox, and an approval, each start the delivery that follows from it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+
+from connectors.base import ConnectorError
+from connectors.parnassys import school_of
+from pipelines.instance import open_instance
+from pipelines.jobs import DELIVER
+from pipelines.schedules import run_request
+from pipelines.settings import EdexmlSource, Settings
+
+RUNNING = dg.DefaultSensorStatus.RUNNING
+
+
+def inbox_sensor(settings: Settings) -> dg.SensorDefinition:
+    """A new or changed EDEXML file in the inbox starts a run for the school that it is about."""
+
+    @dg.sensor(
+        name="inbox",
+        job_name=DELIVER,
+        minimum_interval_seconds=30,
+        default_status=RUNNING,
+        description="Start een levering zodra er een EDEXML-bestand in de map inbox staat.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest]:
+        waiting = {s.school for s in settings.schools if isinstance(s.source, EdexmlSource)}
+        for file in sorted(settings.inbox.glob("*")):
+            if file.suffix.lower() != ".xml" or (school := _school_in(context, file)) not in waiting:
+                continue
+            yield run_request(settings, school, f"inbox-{school}-{file.stat().st_mtime_ns}-{file.stat().st_size}")
+
+    return sensor
+
+
+def approval_sensor(settings: Settings) -> dg.SensorDefinition:
+    """An approved hold starts a run for its school and supplier."""
+
+    @dg.sensor(
+        name="na_goedkeuring",
+        job_name=DELIVER,
+        minimum_interval_seconds=15,
+        default_status=RUNNING,
+        description="Start de levering van wat is goedgekeurd.",
+    )
+    def sensor() -> Iterator[dg.RunRequest]:
+        for hold in open_instance(settings.home).ledger.holds(state="approved"):
+            yield run_request(settings, hold.school, f"goedgekeurd-{hold.id}", (hold.supplier,))
+
+    return sensor
+
+
+def _school_in(context: dg.SensorEvaluationContext, file: Path) -> str:
+    """`99XX-00` of the school that a file is about; "" where it cannot be read, which is told in the log."""
+    try:
+        found = school_of(file)
+    except ConnectorError as error:
+        context.log.warning("%s: %s", file.name, error)
+        return ""
+    return f"{found.brincode}-{found.dependancecode}"

@@ -1,0 +1,97 @@
+"""From a school's data to the delivery set of one supplier, or to the outcome where there is nothing to project."""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+import pandas as pd
+
+from data_contracts.delivery import assert_delivery
+from data_contracts.fields import CATALOGUE
+from data_contracts.findings import Checked
+from mappings.agreement import Agreement, FieldSet
+from mappings.projection import DeliverySet, delivery_set
+from pipelines.instance import Instance
+from pipelines.sync.case import Case, Outcome, State, nothing_to_do
+from pipelines.sync.school import SchoolData, basis
+
+NO_COUNTS = {"create": 0, "update": 0, "delete": 0, "unchanged": 0, "quarantined": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the later steps must know of a school's data; it can lie in the vault, as `Case` cannot."""
+
+    schooljaar: str
+    export_size: int
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What one supplier should hold of one school; where there is an `outcome`, the matter ends with it."""
+
+    facts: Facts | None = None
+    wanted: DeliverySet | None = field(default=None, repr=False)
+    quarantined: pd.DataFrame | None = field(default=None, repr=False)
+    outcome: Outcome | None = None
+
+
+def prepared(
+    instance: Instance, supplier: str, school: str, data: SchoolData | None, day: date, run_id: str
+) -> Prepared:
+    """The delivery set of a supplier; `data` is None where the source said that nothing changed.
+
+    Raises:
+        ContractBroken: the delivery set is not exactly what was agreed.
+    """
+    agreement = instance.settings.agreement(supplier, school)
+    known = data or instance.ledger.last_good_export(school)
+    if agreement is None:
+        return Prepared(outcome=_ended(school, supplier, "blocked", "Er is geen overeenkomst voor deze school."))
+    if day < agreement.signed:
+        return Prepared(
+            outcome=_ended(school, supplier, "blocked", f"De overeenkomst gaat in op {agreement.signed:%d-%m-%Y}.")
+        )
+    if known is None:
+        return Prepared(outcome=_ended(school, supplier, "failed", AGAIN))
+    fields = instance.settings.field_set(supplier, school)
+    facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, day))
+    if done := nothing_to_do(case_of(instance, supplier, school, facts, day, run_id)):
+        return Prepared(facts, outcome=done)
+    if data is None:
+        return Prepared(facts, outcome=_ended(school, supplier, "failed", AGAIN))
+    wanted = _projected(data.checked, fields, agreement, school, day)
+    return Prepared(facts, wanted, data.checked.quarantined)
+
+
+def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: date, run_id: str) -> Case:
+    """The case of a supplier and school that have an agreement."""
+    agreement = instance.settings.agreement(supplier, school)
+    assert agreement is not None
+    return Case(
+        school=school,
+        agreement=agreement,
+        field_set=instance.settings.field_set(supplier, school),
+        schooljaar=facts.schooljaar,
+        export_size=facts.export_size,
+        basis=facts.basis,
+        day=day,
+        run_id=run_id,
+        ledger=instance.ledger,
+        vault=instance.vault,
+        keys=instance.keys,
+    )
+
+
+AGAIN = "De gegevens van de school zijn er niet. Haal eerst de export opnieuw op."
+
+
+def _projected(checked: Checked, fields: FieldSet, agreement: Agreement, school: str, day: date) -> DeliverySet:
+    wanted = delivery_set(checked, fields, agreement.scope, school, day)
+    for kind, frame in wanted.records.items():
+        assert_delivery(frame, [CATALOGUE[agreed.id] for agreed in fields.of(kind)])
+    return wanted
+
+
+def _ended(school: str, supplier: str, state: State, reason: str) -> Outcome:
+    return Outcome(school, supplier, state, dict(NO_COUNTS), None, reason)

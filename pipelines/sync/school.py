@@ -1,0 +1,95 @@
+"""One school in one run: from export to checked roster, and what is remembered of it."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from connectors.base import Export, SchoolId
+from connectors.parnassys import read_roster
+from data_contracts.findings import Checked, checked
+from data_contracts.roster import Roster
+from mappings.agreement import Agreement, FieldSet
+from mappings.projection import has_left
+from pipelines.ledger.exports import GoodExport
+from pipelines.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolData:
+    """What a school's export says today, checked.
+
+    `digest` names everything that deliveries follow from: the content, what was kept out, and who has left by now.
+    """
+
+    checked: Checked = field(repr=False)
+    digest: str
+    schooljaar: str
+    pupils: int
+
+
+def school_data(export: Export, wanted: frozenset[str], day: date) -> SchoolData:
+    """Read and check an export.
+
+    Raises:
+        PermanentError: not readable, or of another school or year.
+        BrokenTable: too much of it breaks its contract.
+    """
+    roster = read_roster(export.content, wanted, export.school)
+    result = checked(roster, day)
+    return SchoolData(result, _digest(result, day), export.school.schooljaar, len(roster.leerlingen))
+
+
+def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id: str) -> None:
+    """Keep that this export was taken as true, and what was wrong in it."""
+    ledger.replace_findings(export.school.key, run_id, data.checked.findings)
+    good = GoodExport(
+        school=export.school.key,
+        digest=data.digest,
+        schooljaar=data.schooljaar,
+        pupils=data.pupils,
+        received_at=export.received_at,
+        next_date=_next_date(data.checked.roster, day),
+        findings=len(data.checked.findings),
+        quarantined=len(data.checked.quarantined),
+        run_id=run_id,
+    )
+    ledger.remember_export(good)
+
+
+def basis(school_digest: str, field_set: FieldSet, agreement: Agreement, day: date) -> str:
+    """Names everything that a change plan follows from, besides what the supplier already has."""
+    parts = (school_digest, field_set.digest, agreement.model_dump_json(), str(agreement.active_on(day)))
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str], day: date) -> datetime | None:
+    """The moment after which changes matter; None where everything must be fetched.
+
+    Only where every supplier (`bases`: supplier -> basis of the last export) has what that export says, and no known
+    leaver leaves by `day`.
+    """
+    last = ledger.last_good_export(school.key)
+    if last is None or last.schooljaar != school.schooljaar or (last.next_date and last.next_date <= day):
+        return None
+    for supplier, wanted in bases.items():
+        plan = ledger.last_plan(supplier, school.key)
+        if plan is None or plan.basis != wanted or plan.state not in {"delivered", "unchanged"}:
+            return None
+    return last.received_at
+
+
+def _digest(result: Checked, day: date) -> str:
+    pupils = result.roster.leerlingen
+    left = pupils.loc[has_left(pupils, day), "key"]
+    out = result.quarantined.fillna("").to_csv(index=False)
+    whole = "\0".join([result.roster.digest(), out, "\x1f".join(left)])
+    return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
+
+
+def _next_date(roster: Roster, day: date) -> date | None:
+    """The first day on which somebody whose last school day is known will be gone."""
+    last_days = roster.leerlingen["uitstroomdatum"].dropna()
+    coming = last_days[last_days >= day.isoformat()]
+    if coming.empty:
+        return None
+    return date.fromordinal(date.fromisoformat(coming.min()).toordinal() + 1)
