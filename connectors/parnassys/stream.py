@@ -95,7 +95,10 @@ def local_name(tag: str) -> str:
 
 
 def _parser(names: Collection[str], events: Sequence[Literal["start", "end"]]) -> etree.XMLPullParser:
-    """A parser that reports elements of these local names, and that expands nothing and fetches nothing; without huge_tree, libxml2 bounds texts and depth too."""
+    """A parser that reports elements of these local names, expands nothing and fetches nothing.
+
+    Without huge_tree libxml2 itself bounds texts (10 MB) and depth (256).
+    """
     return etree.XMLPullParser(
         events=events,
         tag=[f"{{*}}{name}" for name in names],
