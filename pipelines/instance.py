@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 
 from connectors.base import Source, Supplier
-from connectors.http import HttpSettings, open_session
-from connectors.parnassys import EdexmlFile, UwlrCredentials, UwlrService
+from connectors.http import HttpSettings
+from connectors.parnassys import EdexmlFile, UwlrCredentials, UwlrService, open_uwlr_session
 from connectors.secrets import private_file, resolve
 from connectors.suppliers import make_supplier
 from pipelines.keys import Keys
@@ -70,7 +70,7 @@ def _edexml(source: EdexmlSource, home: Path) -> Source:
 
 def _uwlr(source: UwlrSource, home: Path) -> Source:
     certificate = private_file(source.client_certificate, home) if source.client_certificate else None
-    session = open_session(HttpSettings(client_certificate=certificate))
+    session = open_uwlr_session(HttpSettings(client_certificate=certificate))
     credentials = UwlrCredentials(
         resolve(source.autorisatiesleutel, home), resolve(source.klantcode, home), source.klantnaam
     )

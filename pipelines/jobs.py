@@ -77,6 +77,11 @@ def _decide(context: dg.OpExecutionContext, config: Choice, instance: InstanceRe
     except HoldNotFoundError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     context.log.info(
-        f"Vasthouding {hold.id}: {hold.number} keer {hold.operation} voor {hold.supplier}, school {hold.school}."
+        "Vasthouding %s: %s keer %s voor %s, school %s.",
+        hold.id,
+        hold.number,
+        hold.operation,
+        hold.supplier,
+        hold.school,
     )
     return hold

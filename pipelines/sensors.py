@@ -1,6 +1,7 @@
 """The sensors: a file in the inbox, and an approval, each start the delivery that follows from it."""
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -26,11 +27,10 @@ def inbox_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Start een levering zodra er een EDEXML-bestand in de map inbox staat.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest]:
-        waiting = {s.school for s in settings.schools if isinstance(s.source, EdexmlSource)}
         for file in sorted(settings.inbox.glob("*")):
-            if file.suffix.lower() != ".xml" or (school := _school_in(context, file)) not in waiting:
-                continue
-            yield run_request(settings, school, f"inbox-{school}-{file.stat().st_mtime_ns}-{file.stat().st_size}")
+            if file.suffix.lower() == ".xml" and (school := _school_in(context, file, settings)):
+                state = file.stat()
+                yield run_request(settings, school, f"inbox-{school}-{state.st_mtime_ns}-{state.st_size}")
 
     return sensor
 
@@ -52,11 +52,13 @@ def approval_sensor(settings: Settings) -> dg.SensorDefinition:
     return sensor
 
 
-def _school_in(context: dg.SensorEvaluationContext, file: Path) -> str:
-    """`99XX-00` of the school that a file is about; "" where it cannot be read, which is told in the log."""
+def _school_in(context: dg.SensorEvaluationContext, file: Path, settings: Settings) -> str | None:
+    """`99XX-00` of the school that a file is about; None where that school takes no files, or the file cannot be read."""
     try:
         found = school_of(file)
-    except ConnectorError as error:
-        context.log.warning("%s: %s", file.name, error)
-        return ""
-    return f"{found.brincode}-{found.dependancecode}"
+    except (ConnectorError, OSError) as error:
+        context.log.warning("%s: %s", file.name, error if isinstance(error, ConnectorError) else "niet te lezen")
+        return None
+    today = date.today()  # noqa: DTZ011  the school year does not matter here
+    waiting = [s for s in settings.schools if isinstance(s.source, EdexmlSource) and found.is_of(s.id_on(today))]
+    return waiting[0].school if waiting else None

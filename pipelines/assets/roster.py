@@ -4,6 +4,7 @@ import dagster as dg
 
 from connectors.base import ConnectorError, Export, NothingChanged
 from data_contracts.findings import BrokenTable
+from pipelines.assets import Result
 from pipelines.instance import Instance
 from pipelines.metadata import findings_table, of_export, of_fields_read, of_school
 from pipelines.resources import InstanceResource
@@ -16,7 +17,7 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
     """`export` and `schoolgegevens`, one partition a school."""
 
     @dg.asset(partitions_def=schools, group_name=GROUP, io_manager_key="vault", kinds={"xml"}, pool="parnassys")
-    def export(context: dg.AssetExecutionContext, instance: InstanceResource) -> dg.MaterializeResult[object]:
+    def export(context: dg.AssetExecutionContext, instance: InstanceResource) -> Result:
         """De export uit ParnasSys, precies zoals hij binnenkwam: via de webservice UWLR, of als EDEXML-bestand.
 
         Ligt versleuteld in de kluis. Wat niemand mag krijgen, wordt verderop niet eens gelezen.
@@ -35,8 +36,10 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
     @dg.asset(
         partitions_def=schools,
         group_name=GROUP,
+        ins={"export": dg.AssetIn(dagster_type=dg.Any)},  # Dagster knows no unions
         io_manager_key="vault",
         kinds={"pandas"},
+        dagster_type=dg.Any,
         check_specs=[
             dg.AssetCheckSpec(
                 "contract",
@@ -47,7 +50,7 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
     )
     def schoolgegevens(
         context: dg.AssetExecutionContext, instance: InstanceResource, export: Export | NothingChanged
-    ) -> dg.MaterializeResult[object]:
+    ) -> Result:
         """School, groepen, leerlingen en leerkrachten uit de export, nagekeken.
 
         Alleen de velden die een lopende overeenkomst nodig heeft worden gelezen. Een record met een fout in een

@@ -8,6 +8,7 @@ import dagster as dg
 from connectors.base import ConnectorError
 from data_contracts.delivery import ContractBroken
 from mappings.agreement import Profile
+from pipelines.assets import Result
 from pipelines.ledger.leases import BusyError
 from pipelines.ledger.plans import PlanUnfinishedError
 from pipelines.metadata import of_delivery_set, of_outcome, of_plan
@@ -33,7 +34,7 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
     )
     def gegevensset(
         context: dg.AssetExecutionContext, instance: InstanceResource, schoolgegevens: SchoolData | None
-    ) -> dg.MaterializeResult[object]:
+    ) -> Result:
         opened, school = instance.opened, context.partition_key
         try:
             ready = prepared(opened, supplier, school, schoolgegevens, instance.today(), context.run_id)
@@ -54,9 +55,7 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         kinds={"pandas"},
         description=f"Wat er bij {profile.name} moet worden toegevoegd, gewijzigd en verwijderd, met de oorzaak. Verstuurt niets.",
     )
-    def wijzigingsplan(
-        context: dg.AssetExecutionContext, instance: InstanceResource, gegevensset: Prepared
-    ) -> dg.MaterializeResult[object]:
+    def wijzigingsplan(context: dg.AssetExecutionContext, instance: InstanceResource, gegevensset: Prepared) -> Result:
         if gegevensset.wanted is None or gegevensset.quarantined is None or gegevensset.facts is None:
             return dg.MaterializeResult(value=None, metadata=of_outcome(_ended(gegevensset)))
         case = case_of(
@@ -79,7 +78,7 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         instance: InstanceResource,
         gegevensset: Prepared,
         wijzigingsplan: Planned | None,
-    ) -> dg.MaterializeResult[object]:
+    ) -> Result:
         outcome = _delivered(context, instance, supplier, gegevensset, wijzigingsplan)
         if outcome.state == "failed":
             raise dg.Failure(outcome.reason, metadata=of_outcome(outcome), allow_retries=False)

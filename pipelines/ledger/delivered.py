@@ -46,21 +46,20 @@ def handles(transaction: Transaction, supplier: str, record_ids: Iterable[int]) 
     return found
 
 
-def take_over(transaction: Transaction, supplier: str, field_set_id: int, plan_id: int, seal_id: int) -> None:
-    """Make `delivered` what it is after the changes under one seal, whatever their number, in two statements."""
-    sealed = (change.c.plan_id == plan_id) & (change.c.seal_id == seal_id)
+def take_over(transaction: Transaction, supplier: str, field_set_id: int, accepted: sa.ColumnElement[bool]) -> None:
+    """Make `delivered` what it is after the `accepted` changes, whatever their number, in two statements."""
     kept = sa.select(
         sa.literal(supplier),
         change.c.record_id,
         change.c.fingerprint,
         sa.literal(field_set_id),
         sa.literal(transaction.now, delivered.c.updated_at.type),
-    ).where(sealed, change.c.operation != "delete")
+    ).where(accepted, change.c.operation != "delete")
     columns = ["supplier", "record_id", "fingerprint", "field_set_id", "updated_at"]
     upsert = transaction.insert(delivered).from_select(columns, kept)
     new = {name: upsert.excluded[name] for name in columns[2:]}
     transaction.execute(upsert.on_conflict_do_update(index_elements=columns[:2], set_=new))
-    gone = sa.select(change.c.record_id).where(sealed, change.c.operation == "delete")
+    gone = sa.select(change.c.record_id).where(accepted, change.c.operation == "delete")
     transaction.execute(sa.delete(delivered).where(delivered.c.supplier == supplier, delivered.c.record_id.in_(gone)))
 
 

@@ -13,7 +13,10 @@ _CHUNK = 5_000
 
 def framed(result: Result[*tuple[Any, ...]], dtypes: Mapping[str, str]) -> pd.DataFrame:
     """All rows as a frame with these columns and dtypes, also when there are none."""
-    return pd.DataFrame.from_records(result.all(), columns=list(dtypes)).astype(dict(dtypes))
+    columns = list(zip(*result.all(), strict=True)) or [()] * len(dtypes)
+    return pd.DataFrame(
+        {name: pd.Series(column, dtype=dtype) for (name, dtype), column in zip(dtypes.items(), columns, strict=True)}
+    )
 
 
 def values(column: pd.Series) -> list[Any]:

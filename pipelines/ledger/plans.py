@@ -3,10 +3,10 @@
 What a plan should hold is decided in `pipelines.sync`; here it is only remembered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import pandas as pd
 import sqlalchemy as sa
@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from mappings.agreement import FieldSet
 from pipelines.ledger.delivered import presume, remember_handles, take_over
 from pipelines.ledger.frames import among, framed, values
-from pipelines.ledger.seals import seal_batch
+from pipelines.ledger.seals import disclosures, seal_changes
 from pipelines.ledger.tables import REASON_SIZE, change, field_set, plan, record
-from pipelines.ledger.transaction import Transaction
+from pipelines.ledger.transaction import AnyRow, Transaction
 
 Ending = Literal["delivered", "partial", "failed", "unchanged", "abandoned"]
 GOOD: Final = ("delivered", "partial", "unchanged")
@@ -32,6 +32,7 @@ _CHANGES = {
     "batch": "int64",
     "state": "str",
 }
+_WRITTEN = ("record_id", "operation", "cause", "fingerprint", "changed_fields", "batch")
 _OPEN = ("pending", "refused")
 
 
@@ -97,7 +98,7 @@ def open_plan(transaction: Transaction, new: NewPlan, changes: pd.DataFrame) -> 
     row |= {"counts": dict(new.counts), "field_set_id": field_set_id(transaction, new.field_set)}
     query = sa.insert(plan).values(**row, state="delivering", created_at=transaction.now).returning(plan.c.id)
     plan_id = transaction.number(query)
-    transaction.execute_many(sa.insert(change), _rows(plan_id, changes))
+    _write_changes(transaction, plan_id, changes)
     return plan_id
 
 
@@ -112,17 +113,18 @@ def settle_batch(
 
     What was accepted goes into `delivered` and under a seal. What was settled before, and what is in neither, stays as it is.
     """
-    known = plan_of(transaction, plan_id)
     waiting = _waiting(transaction, plan_id, batch)
-    taken = [waiting[number] for number in accepted["record_id"].tolist() if number in waiting]
-    for condition in among(change.c.id, taken):
-        update = sa.update(change).where(condition)
-        transaction.execute(update.values(state="accepted", answered_at=transaction.now, answer_encrypted=None))
-    seal_id = seal_batch(transaction, plan_id, batch)
-    if seal_id:
-        take_over(transaction, known.supplier, known.field_set_id, plan_id, seal_id)
+    answered = set(accepted["record_id"].tolist())
+    taken = [row for row in waiting if row.record_id in answered]
+    if taken:
+        known = plan_of(transaction, plan_id)
+        seal_id = seal_changes(transaction, plan_id, batch, taken)
+        _accept(transaction, seal_id, taken)
+        sealed = (change.c.plan_id == plan_id) & (change.c.batch == batch) & (change.c.seal_id == seal_id)
+        take_over(transaction, known.supplier, known.field_set_id, sealed)
         remember_handles(transaction, known.supplier, accepted)
-    _refuse(transaction, {waiting[number]: text for number, text in refused.items() if number in waiting})
+    numbers = {row.record_id: row.id for row in waiting if row.record_id not in answered}
+    _refuse(transaction, {numbers[number]: text for number, text in refused.items() if number in numbers})
 
 
 def presume_batch(transaction: Transaction, plan_id: int, batch: int) -> None:
@@ -213,19 +215,22 @@ def field_set_id(transaction: Transaction, fields: FieldSet) -> int:
     return int(number)
 
 
-def _rows(plan_id: int, changes: pd.DataFrame) -> list[dict[str, Any]]:
-    names = ("record_id", "operation", "cause", "fingerprint", "changed_fields", "batch")
-    columns = [values(changes[name]) for name in names]
-    return [
-        {"plan_id": plan_id, "state": "pending", **dict(zip(names, row, strict=True))}
-        for row in zip(*columns, strict=True)
-    ]
+def _write_changes(transaction: Transaction, plan_id: int, changes: pd.DataFrame) -> None:
+    columns = [values(changes[name]) for name in _WRITTEN]
+    rows = [(plan_id, "pending", *row) for row in zip(*columns, strict=True)]
+    transaction.insert_many(change, ("plan_id", "state", *_WRITTEN), rows)
 
 
-def _waiting(transaction: Transaction, plan_id: int, batch: int) -> dict[int, int]:
-    """Record number -> change number of what is still open in a batch."""
-    query = sa.select(change.c.record_id, change.c.id).where(change.c.plan_id == plan_id, change.c.batch == batch)
-    return dict(transaction.execute(query.where(change.c.state.in_(_OPEN))).all())
+def _waiting(transaction: Transaction, plan_id: int, batch: int) -> Sequence[AnyRow]:
+    """What is still open in a batch, as `disclosures`."""
+    here = (change.c.plan_id == plan_id) & (change.c.batch == batch) & change.c.state.in_(_OPEN)
+    return transaction.execute(disclosures().where(here)).all()
+
+
+def _accept(transaction: Transaction, seal_id: int, taken: Sequence[AnyRow]) -> None:
+    new = {"state": "accepted", "answered_at": transaction.now, "answer_encrypted": None, "seal_id": seal_id}
+    for condition in among(change.c.id, [row.id for row in taken]):
+        transaction.execute(sa.update(change).where(condition).values(**new))
 
 
 def _refuse(transaction: Transaction, reasons: Mapping[int, str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -28,8 +29,6 @@ _DISCLOSED = (
     change.c.cause,
     change.c.fingerprint,
     change.c.changed_fields,
-    change.c.state,
-    change.c.answered_at,
 )
 _CIRCUMSTANCES = (
     plan.c.id,
@@ -54,26 +53,24 @@ class BrokenSeal:
     reason: str
 
 
-def seal_batch(transaction: Transaction, plan_id: int, batch: int) -> int | None:
-    """Seal the accepted changes of a batch that have no seal yet; the seal's number, or None if there were none."""
+def seal_changes(transaction: Transaction, plan_id: int, batch: int, changes: Sequence[AnyRow]) -> int:
+    """Seal changes of one batch that are being accepted in this transaction; the seal's number.
+
+    `changes` are rows of `disclosures`; the caller writes state, moment and the seal's number into them.
+    """
     _one_at_a_time(transaction)
-    fresh = (
-        change.c.plan_id == plan_id,
-        change.c.batch == batch,
-        change.c.state == "accepted",
-        change.c.seal_id.is_(None),
-    )
-    rows = transaction.execute(_changes().where(*fresh)).all()
-    if not rows:
-        return None
     circumstances = transaction.execute(_circumstances().where(plan.c.id == plan_id)).one()
     previous = _newest_link(transaction) or _BEGIN
-    changes = _digest(transaction.keys, rows)
-    chain = _chain(transaction.keys, previous, changes, _about(batch, transaction.now, circumstances))
-    row = {"plan_id": plan_id, "batch": batch, "changes": changes, "previous": previous, "chain": chain}
-    number = transaction.number(sa.insert(seal).values(**row, sealed_at=transaction.now).returning(seal.c.id))
-    transaction.execute(sa.update(change).where(*fresh).values(seal_id=number))
-    return number
+    content = _digest(transaction.keys, changes)
+    chain = _chain(transaction.keys, previous, content, _about(batch, transaction.now, circumstances))
+    row = {"plan_id": plan_id, "batch": batch, "changes": content, "previous": previous, "chain": chain}
+    return transaction.number(sa.insert(seal).values(**row, sealed_at=transaction.now).returning(seal.c.id))
+
+
+def disclosures() -> sa.Select[Any]:
+    """The changes in their order: seal, number, record number, and from there on all that is under a seal."""
+    columns = (change.c.seal_id, change.c.id, change.c.record_id, *_DISCLOSED)
+    return sa.select(*columns).join_from(change, record).order_by(change.c.seal_id, change.c.id)
 
 
 def first_broken(transaction: Transaction) -> BrokenSeal | None:
@@ -91,7 +88,7 @@ def first_broken(transaction: Transaction) -> BrokenSeal | None:
         return BrokenSeal(
             min(digests), None, "Dit zegel is weggehaald; de wijzigingen die eronder vielen staan er nog."
         )
-    return _unsealed(transaction)
+    return _unsealed(transaction) or _misdated(transaction)
 
 
 def head(transaction: Transaction) -> str | None:
@@ -116,8 +113,16 @@ def _unsealed(transaction: Transaction) -> BrokenSeal | None:
     return BrokenSeal(None, plan_id, "Er staat een wijziging als aangenomen, maar zonder zegel.") if plan_id else None
 
 
-def _changes() -> sa.Select[Any]:
-    return sa.select(*_DISCLOSED).join_from(change, record).order_by(change.c.id)
+def _misdated(transaction: Transaction) -> BrokenSeal | None:
+    """The moment of a change is that of its seal, which is cheaper to ask than to hash."""
+    query = sa.select(seal.c.id, seal.c.plan_id).join_from(change, seal)
+    query = query.where(change.c.answered_at.is_distinct_from(seal.c.sealed_at))
+    row = transaction.execute(query.order_by(seal.c.id).limit(1)).one_or_none()
+    return (
+        BrokenSeal(row.id, row.plan_id, "Het tijdstip van een wijziging onder dit zegel is later veranderd.")
+        if row
+        else None
+    )
 
 
 def _circumstances() -> sa.Select[Any]:
@@ -125,34 +130,24 @@ def _circumstances() -> sa.Select[Any]:
 
 
 def _digests(transaction: Transaction) -> Iterator[tuple[int, bytes]]:
-    query = sa.select(change.c.seal_id, *_DISCLOSED).join_from(change, record).where(change.c.seal_id.is_not(None))
-    query = query.order_by(change.c.seal_id, change.c.id).execution_options(yield_per=5_000)
-    rows = transaction.execute(query)
-    for number, group in groupby(rows, key=lambda row: row[0]):
-        yield number, _digest(transaction.keys, [row[1:] for row in group])
+    query = disclosures().where(change.c.seal_id.is_not(None), change.c.state == "accepted")
+    rows = transaction.execute(query.execution_options(yield_per=5_000))
+    for number, group in groupby(rows, key=itemgetter(0)):
+        yield number, _digest(transaction.keys, list(group))
 
 
-def _digest(keys: Keys, rows: Sequence[Sequence[Any]]) -> bytes:
-    """The content of a seal: keyed BLAKE2b over its rows, as JSON writes them one way only."""
-    return keys.mac(orjson.dumps([_plain(row) for row in rows]), CHAIN_SIZE, purpose=b"zegel-inhoud")
+def _digest(keys: Keys, changes: Sequence[AnyRow]) -> bytes:
+    """The content of a seal: keyed BLAKE2b over what was disclosed, as JSON writes it one way only."""
+    content = orjson.dumps([row[3:] for row in changes], default=bytes.hex)
+    return keys.mac(content, CHAIN_SIZE, purpose=b"zegel-inhoud")
 
 
 def _about(batch: int, at: datetime, circumstances: Sequence[Any]) -> bytes:
-    return orjson.dumps([batch, at.isoformat(), *_plain(circumstances)])
+    return orjson.dumps([batch, at, *circumstances])
 
 
 def _chain(keys: Keys, previous: bytes, changes: bytes, about: bytes) -> bytes:
     return keys.mac(previous + changes + about, CHAIN_SIZE, purpose=b"zegel-keten")
-
-
-def _plain(row: Sequence[Any]) -> list[Any]:
-    return [_plain_value(value) for value in row]
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _newest_link(transaction: Transaction) -> bytes | None:

@@ -186,6 +186,7 @@ delivered = sa.Table(
     _bytes("handle_encrypted", nullable=True),  # JSON [wire id, the supplier's own id]
     _moment("updated_at"),
     comment="What each supplier is known to hold now.",
+    sqlite_with_rowid=False,  # one tree instead of two
 )
 
 hold = sa.Table(

@@ -123,6 +123,7 @@ def _plans() -> None:
         sa.ForeignKeyConstraint(["record_id"], ["record.id"], name=op.f("fk_delivered_record_id")),
         sa.PrimaryKeyConstraint("supplier", "record_id", name=op.f("pk_delivered")),
         comment="What each supplier is known to hold now.",
+        sqlite_with_rowid=False,
     )
 
 
