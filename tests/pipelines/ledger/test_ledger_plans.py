@@ -193,3 +193,16 @@ def test_status_shows_the_last_plan_of_each_school_and_supplier(deliveries: Any,
     ]
     assert status["counts"][0] == {"create": 2}
     assert status["finished_at"][0] == clock.now
+
+
+def test_a_presumed_batch_counts_as_held_with_a_fingerprint_that_nothing_has(deliveries: Any) -> None:
+    """Where nobody can say what arrived, the next plan finds the records there and different."""
+    ids = deliveries.pupils("a", "b")
+    plan_id = deliveries.ledger.open_plan(deliveries.plan(), deliveries.changes(ids))
+    deliveries.ledger.settle_batch(plan_id, 0, deliveries.accepted(ids[:1]), {})
+    deliveries.ledger.presume_batch(plan_id, 0)
+    state = deliveries.ledger.delivered_state("basispoort", "99XX-00")
+    assert state["fingerprint"].tolist() == [b"ffffffff", bytes(8)]
+    assert deliveries.ledger.changes(plan_id)["state"].tolist() == ["accepted", "presumed"]
+    assert deliveries.ledger.pending("basispoort", "99XX-00").empty
+    assert deliveries.ledger.verify() is None

@@ -48,6 +48,7 @@ def test_a_ledger_without_deliveries_holds(deliveries: Any) -> None:
         {"record_id": 2},
         {"answered_at": None},
         {"batch": 5},
+        {"plan_id": 2},
         {"seal_id": 2},
         {"seal_id": None},
     ],
