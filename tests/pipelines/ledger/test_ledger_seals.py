@@ -1,7 +1,9 @@
 """Seals: whatever is altered in what was disclosed shows."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -124,3 +126,19 @@ def test_a_shredded_key_breaks_nothing(disclosed: Any) -> None:
     """What was disclosed stays provable when nobody can tell any more about whom it was."""
     disclosed.shred_keys([1, 2])
     assert disclosed.verify() is None
+
+
+def test_runs_side_by_side_make_one_chain(deliveries: Any) -> None:
+    """Four suppliers that are served at once seal in turn: the chain does not fork and nobody fails."""
+    ids = deliveries.pupils("a", "b", "c")
+    changes = pd.concat([deliveries.changes([number], batch=batch) for batch, number in enumerate(ids)])
+
+    def serve(supplier: str) -> None:
+        plan_id = deliveries.ledger.open_plan(deliveries.plan(supplier, supplier), changes)
+        for batch, number in enumerate(ids):
+            deliveries.ledger.settle_batch(plan_id, batch, deliveries.accepted([number], ["7"]), {})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(serve, ["basispoort", "parro", "uitgever_a", "uitgever_b"]))
+    assert deliveries.ledger.verify() is None
+    assert deliveries.ledger.delivered_state("uitgever_b", "99XX-00")["record_id"].tolist() == ids
