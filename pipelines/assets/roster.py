@@ -66,13 +66,13 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
         except ConnectorError as error:
             raise _failure(error) from None
         except BrokenTable as error:
-            opened.ledger.replace_findings(context.partition_key, context.run_id, error.findings)
+            opened.ledger.replace_findings(context.partition_key, context.run.run_id, error.findings)
             raise dg.Failure(
                 str(error),
                 metadata={"Code": error.code, "Wat er mis is": findings_table(error.findings)},
                 allow_retries=False,
             ) from None
-        remember(opened.ledger, export, data, day, context.run_id)
+        remember(opened.ledger, export, data, day, context.run.run_id)
         return dg.MaterializeResult(
             value=data,
             data_version=dg.DataVersion(data.digest),

@@ -37,7 +37,7 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
     ) -> Result:
         opened, school = instance.opened, context.partition_key
         try:
-            ready = prepared(opened, supplier, school, schoolgegevens, instance.today(), context.run_id)
+            ready = prepared(opened, supplier, school, schoolgegevens, instance.today(), context.run.run_id)
         except ContractBroken as error:
             raise dg.Failure(str(error), metadata={"Code": error.code}, allow_retries=False) from None
         if ready.outcome or ready.wanted is None:
@@ -59,7 +59,7 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         if gegevensset.wanted is None or gegevensset.quarantined is None or gegevensset.facts is None:
             return dg.MaterializeResult(value=None, metadata=of_outcome(_ended(gegevensset)))
         case = case_of(
-            instance.opened, supplier, context.partition_key, gegevensset.facts, instance.today(), context.run_id
+            instance.opened, supplier, context.partition_key, gegevensset.facts, instance.today(), context.run.run_id
         )
         plan = planned(case, gegevensset.wanted, gegevensset.quarantined)
         return dg.MaterializeResult(value=plan, metadata={**of_plan(plan), **of_outcome(preview(case, plan))})
@@ -93,7 +93,7 @@ def _delivered(
     if plan is None or ready.wanted is None or ready.quarantined is None or ready.facts is None:
         return _ended(ready)
     opened, school = instance.opened, context.partition_key
-    case = case_of(opened, supplier, school, ready.facts, instance.today(), context.run_id)
+    case = case_of(opened, supplier, school, ready.facts, instance.today(), context.run.run_id)
     try:
         return delivered(case, opened.supplier(supplier, school), ready.wanted, ready.quarantined, plan)
     except (BusyError, PlanUnfinishedError, ConnectorError) as error:

@@ -1,6 +1,6 @@
 """The comparison for one kind of record: the delivery set against the fingerprints of what a supplier holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -76,7 +76,7 @@ def compared(
     now = _Now(kind, records, refs, fingerprints(records, refs, keys))
     state = state.reset_index(drop=True)
     deletes = _deletes(now, wanted, state, keys, new_year=new_year)
-    lingering = state.loc[~state["ref"].isin({*refs, *deletes["ref"]}), ["record_id", "kind"]]
+    lingering = state.loc[~_among(state["ref"], {*refs, *deletes["ref"]}), ["record_id", "kind"]]
     return Compared(_upserts(now, state, fields, keys, new_year=new_year), deletes, lingering)
 
 
@@ -153,9 +153,9 @@ def _deletes(now: _Now, wanted: DeliverySet, state: pd.DataFrame, keys: Keys, *,
     uncertain = refs_of(wanted.school, now.kind, wanted.uncertain.keys[now.kind], keys)
     gone = wanted.gone.get(now.kind, NOBODY)
     reasons = dict(zip(refs_of(wanted.school, now.kind, gone.index, keys), gone, strict=True))
-    missing = state[~state["ref"].isin({*now.refs, *uncertain})]
+    missing = state[~_among(state["ref"], {*now.refs, *uncertain})]
     if now.kind in wanted.uncertain.kinds:
-        missing = missing[missing["ref"].isin(reasons.keys())]
+        missing = missing[_among(missing["ref"], reasons)]
     frame = pd.DataFrame(index=range(len(missing)), columns=list(COLUMNS), dtype=object)
     otherwise = str(_absent(now.kind, new_year=new_year))
     return frame.assign(
@@ -166,6 +166,11 @@ def _deletes(now: _Now, wanted: DeliverySet, state: pd.DataFrame, keys: Keys, *,
         cause=[reasons.get(ref, otherwise) for ref in missing["ref"]],
         changed_fields="",
     )
+
+
+def _among(refs: pd.Series, known: Collection[bytes]) -> npt.NDArray[np.bool_]:
+    """Which of `refs` are known. Not `isin`, which takes bytes through numpy and there loses zeros at their end."""
+    return np.fromiter((ref in known for ref in refs), dtype=np.bool_, count=len(refs))
 
 
 def _absent(kind: Record, *, new_year: bool) -> Cause:

@@ -1,0 +1,26 @@
+"""Dagster's own folder in an instance: its settings file, made once, and the environment that belongs to it."""
+
+from collections.abc import Mapping, MutableMapping
+from importlib.resources import files
+from pathlib import Path
+
+from pipelines.settings import Settings
+
+ENVIRONMENT: Mapping[str, str] = {
+    # Errors of our code in Dagster's database and log get a number instead of their text: a text may hold a value.
+    "DAGSTER_REDACT_USER_CODE_ERRORS": "1",
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+}
+
+
+def prepare(settings: Settings, environment: MutableMapping[str, str]) -> Path:
+    """Make the folder and its `dagster.yaml` where they are not there yet, and set what Dagster reads from `environment`."""
+    home = settings.dagster_home
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    config = home / "dagster.yaml"
+    if not config.exists():
+        config.write_text(files("pipelines").joinpath("dagster.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    environment.update(ENVIRONMENT)
+    environment["DAGSTER_HOME"] = str(home)
+    environment["DOORGEEFLUIK_HOME"] = str(settings.home)
+    return home

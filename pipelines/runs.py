@@ -1,0 +1,68 @@
+"""Runs started by hand: the same jobs as at night, executed here and now, and what came of them for each supplier."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from pipelines.build import build_defs
+from pipelines.jobs import DELIVER, PREVIEW, SCHOOL_TAG, asset_keys
+from pipelines.settings import Settings
+from pipelines.sync.case import Outcome
+from pipelines.sync.prepare import NO_COUNTS
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Dagster keeps every event; on the screen there is only what the command itself says."""
+
+
+def run_school(
+    settings: Settings,
+    school: str,
+    suppliers: Sequence[str],
+    instance: dg.DagsterInstance,
+    *,
+    preview: bool = False,
+    resources: Mapping[str, Any] | None = None,
+) -> list[Outcome]:
+    """Run one school for these suppliers, in this process; the run shows in the web page like any other.
+
+    Failures become outcomes: one for each supplier, also where the school itself failed.
+    """
+    job = build_defs(settings, resources=resources).resolve_job_def(PREVIEW if preview else DELIVER)
+    result = job.execute_in_process(
+        run_config=QUIET,
+        instance=instance,
+        partition_key=school,
+        tags={SCHOOL_TAG: school},
+        asset_selection=asset_keys(suppliers, preview=preview),
+        raise_on_error=False,
+    )
+    last = "wijzigingsplan" if preview else "levering"
+    return [_outcome(result.all_events, school, supplier, f"{supplier}__{last}") for supplier in suppliers]
+
+
+def _outcome(events: Iterable[dg.DagsterEvent], school: str, supplier: str, step: str) -> Outcome:
+    """What the last step of a supplier said; else why it, or a step before it, failed."""
+    reason = "De run is mislukt. Kijk in de webpagina bij deze run."
+    for event in events:
+        metadata = _metadata(event)
+        if event.step_key == step and "uitkomst" in metadata:
+            return Outcome(**metadata["uitkomst"].value)
+        if event.is_step_failure and event.step_key in {"export", "schoolgegevens"} | {
+            f"{supplier}__{s}" for s in STEPS
+        }:
+            failure = event.step_failure_data.user_failure_data
+            reason = failure.description or reason if failure else reason
+    return Outcome(school, supplier, "failed", dict(NO_COUNTS), None, reason)
+
+
+STEPS = ("gegevensset", "wijzigingsplan", "levering")
+
+
+def _metadata(event: dg.DagsterEvent) -> Mapping[str, Any]:
+    """What a step told: with what it made, or with its failure."""
+    if event.is_step_materialization:
+        return event.step_materialization_data.materialization.metadata
+    if event.is_step_failure and (failure := event.step_failure_data.user_failure_data):
+        return failure.metadata
+    return {}
