@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import requests
 from lxml import etree
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.base import SchoolId
 from connectors.parnassys.reader import read_roster
@@ -40,12 +41,32 @@ class Sandbox:
         return self.session.request(method, f"{self.served.url}/_sandbox/{path}", timeout=5, **kwargs)  # type: ignore[arg-type]
 
 
+class Switch:
+    """An ASGI application that can be exchanged while its server runs, so that each test has a fresh one at no cost."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on to the application of this test."""
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[Switch, Served]]:
+    """One server for all tests of this file."""
+    switch = Switch()
+    with running(switch) as served:
+        yield switch, served
+
+
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(server: tuple[Switch, Served]) -> Iterator[Sandbox]:
     """Two schools, one of them without data."""
+    switch, served = server
     administration = example_administration([(SCHOOL, "sleutel")], pupils=20)
     administration.add(EMPTY, "andere-sleutel")
-    with running(parnassys_app(administration)) as served, requests.Session() as session:
+    switch.app = parnassys_app(administration)
+    with requests.Session() as session:
         yield Sandbox(administration, served, session)
 
 
@@ -95,16 +116,11 @@ def test_a_good_request_gets_the_whole_school(sandbox: Sandbox) -> None:
     """The answer, read back, is the school that is held; 2.2 and 2.3 are both served."""
     expected = example_school(20, seed=1)
     for version in ("2.2", "2.3"):
-        response = sandbox.ask(envelope(xsdversie=version))
-        read = read_roster(response.content, frozenset(CATALOGUE), SCHOOL)
-        assert read.digest() == _without_additions_digest(expected)
+        read = read_roster(sandbox.ask(envelope(xsdversie=version)).content, frozenset(CATALOGUE), SCHOOL)
+        pd.testing.assert_frame_equal(
+            read.leerlingen.drop(columns="toevoegingen"), expected.leerlingen.drop(columns="toevoegingen")
+        )
     assert [asked.outcome for asked in sandbox.administration.asked] == ["gegevens", "gegevens"]
-
-
-def _without_additions_digest(roster: object) -> str:
-    school = example_school(20, seed=1)
-    pupils = school.leerlingen.assign(toevoegingen=pd.Series(None, index=school.leerlingen.index, dtype="str"))
-    return type(school)(school.school, school.groepen, pupils, school.leerkrachten).digest()
 
 
 def test_a_school_can_be_asked_for_by_its_schoolkey(sandbox: Sandbox) -> None:
