@@ -78,9 +78,13 @@ class SupplierState:
             scratch.write_bytes(self.as_json())
             os.replace(scratch, self.path)  # noqa: PTH105  the one call that promises to be atomic
 
+    def forget(self) -> None:
+        """Become as new; its file, if it has one, is written with the next message."""
+        vars(self).update(vars(SupplierState(prefix=self.prefix, path=self.path)))
+
     def take_delta(self, body: dict[str, Any]) -> dict[str, Any]:
         """Apply a batch of one operation on one kind."""
-        school, kind, operation = _school_key(body["school"]), Record(body["soort"]), body["bewerking"]
+        school, kind, operation = _school_key(body["school"]), body["soort"], body["bewerking"]
         act = {"create": self._create, "update": self._update, "delete": self._remove}[operation]
         held, results = self._of(school, kind), []
         for place, record in enumerate(body["records"], 1):
@@ -96,7 +100,7 @@ class SupplierState:
     def take_whole_set(self, school_block: dict[str, Any], sent: Kinds) -> dict[str, Any]:
         """Become equal to what was sent: put what is new or other, remove what is no longer there."""
         school = _school_key(school_block)
-        return {plural: self._become(school, kind, sent.get(kind, {})) for kind, plural in _PLURAL.items()}
+        return {plural: self._become(school, kind.value, sent.get(kind, {})) for kind, plural in _PLURAL.items()}
 
     def _become(self, school: str, kind: str, records: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         """Make one kind of one school equal to `records`, and give the results."""
@@ -176,9 +180,11 @@ def read_delta(content: bytes) -> dict[str, Any]:
 
 
 def _refuse_strangers(record: Mapping[str, Any], known: set[str] | frozenset[str]) -> None:
-    for name, value in record.items():
-        if name not in known or not isinstance(value, str | list | None):
-            raise UnknownContentError(name)
+    if not record.keys() <= known or not set(map(type, record.values())) <= _VALUES:
+        raise UnknownContentError(", ".join(n for n, v in record.items() if n not in known or type(v) not in _VALUES))
+
+
+_VALUES = {str, list, type(None)}
 
 
 def read_edexml(content: bytes) -> tuple[dict[str, Any], Kinds]:
@@ -201,7 +207,7 @@ def read_edexml(content: bytes) -> tuple[dict[str, Any], Kinds]:
             school = _fields(part, Record.SCHOOL)
         elif part.tag in _KINDS:
             for kind, record in _records(part):
-                kinds.setdefault(kind, {})[record["key"]] = record
+                kinds.setdefault(kind.value, {})[record["key"]] = record
         elif part.tag != "vestigingen":
             raise UnknownContentError(str(part.tag))
     return school, kinds

@@ -42,17 +42,26 @@ class Echo:
         return RedirectResponse("https://elders.example/echo", 307)
 
 
-@pytest.fixture
-def echo() -> Echo:
-    """A server's memory."""
-    return Echo()
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[Echo, str]]:
+    """One server for all tests, and where it listens."""
+    echo = Echo()
+    with running(echo.app) as server:
+        yield echo, f"{server.url}/echo"
 
 
 @pytest.fixture
-def url(echo: Echo) -> Iterator[str]:
+def echo(served: tuple[Echo, str]) -> Echo:
+    """That server, with an empty memory and good manners."""
+    served[0].seen.clear()
+    served[0].misbehaviour.clear()
+    return served[0]
+
+
+@pytest.fixture
+def url(served: tuple[Echo, str]) -> str:
     """Where that server listens."""
-    with running(echo.app) as served:
-        yield f"{served.url}/echo"
+    return served[1]
 
 
 def _post(url: str, settings: HttpSettings = QUICK) -> requests.Response:
@@ -131,11 +140,12 @@ def test_an_answer_cut_halfway_is_transient(echo: Echo, url: str) -> None:
         _post(url)
 
 
-def test_a_server_that_takes_too_long_is_transient(echo: Echo, url: str) -> None:
+def test_a_server_that_takes_too_long_is_transient() -> None:
     """The read time-out ends the wait."""
-    echo.misbehaviour.slow(0.2)
-    with pytest.raises(TransientError):
-        _post(url, replace(QUICK, read_timeout=0.05, attempts=1))
+    slow = Echo()  # of its own: its late answer would count in another test
+    slow.misbehaviour.slow(0.2)
+    with running(slow.app) as server, pytest.raises(TransientError):
+        _post(f"{server.url}/echo", replace(QUICK, read_timeout=0.05, attempts=1))
 
 
 def test_a_500_is_left_to_the_caller_on_request(echo: Echo, url: str) -> None:
@@ -192,7 +202,7 @@ def test_an_unsafe_address_is_refused_before_anything_is_sent(address: str) -> N
     assert "wachtwoord@" not in str(caught.value)
 
 
-def test_a_token_that_cannot_be_sent_is_not_shown(url: str) -> None:
+def test_a_token_that_cannot_be_sent_is_not_shown(echo: Echo, url: str) -> None:
     """A token with a line end is a permanent failure, whose text does not hold the token."""
     with pytest.raises(PermanentError) as caught:
         _post(url, replace(QUICK, token="geheim\n-token"))

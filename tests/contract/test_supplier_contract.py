@@ -116,20 +116,22 @@ def _supplier(case: Case, url: str, token: str = TOKEN) -> Supplier:
     return WIRE_FORMATS[case.wire_format](Door(open_session(settings), url, "Proefleverancier"), None)
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.wire_format)
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    """Every wire format in turn, with a fresh server."""
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.wire_format)
+def served(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Every wire format in turn, with one server for the whole suite."""
     case: Case = request.param
     app = supplier_app(case.wire_format, TOKEN)
-    with running(app) as served:
-        yield Bench(
-            case,
-            _supplier(case, served.url),
-            _agreed(case.profile),
-            app.state.held,
-            app.state.misbehaviour,
-            served.url,
-        )
+    with running(app) as server:
+        supplier, fields = _supplier(case, server.url), _agreed(case.profile)
+        yield Bench(case, supplier, fields, app.state.held, app.state.misbehaviour, server.url)
+
+
+@pytest.fixture
+def bench(served: Bench) -> Bench:
+    """That server, with an empty memory and good manners."""
+    served.held.forget()
+    served.misbehaviour.clear()
+    return served
 
 
 def _accepted(receipts: Receipts) -> set[str]:
