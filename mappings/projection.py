@@ -60,14 +60,15 @@ def delivery_set(checked: Checked, field_set: FieldSet, scope: Scope, school: st
     group_keys = _groups_in_use(pupils, quarantined)
     teachers = _teachers(roster, group_keys) if Record.LEERKRACHT in field_set.kinds else roster.leerkrachten.iloc[:0]
     groups = roster.groepen[roster.groepen["key"].isin(group_keys)]
-    uncertain = _uncertain(quarantined, checked.findings, yearless)
+    waiting = _in_broken_group(pupils, quarantined)
+    uncertain = _uncertain(quarantined, checked.findings, yearless.union(pupils.index[waiting]))
     teachers_gone = (
         _without_groups(roster.leerkrachten, teachers) if Record.LEERKRACHT not in uncertain.kinds else NOBODY
     )
     chosen = {
         Record.GROEP: groups[groups["soort"] == Record.GROEP],
         Record.SAMENGESTELDE_GROEP: groups[groups["soort"] == Record.SAMENGESTELDE_GROEP],
-        Record.LEERLING: pupils,
+        Record.LEERLING: pupils[~waiting],
         Record.LEERKRACHT: teachers,
     }
     return DeliverySet(
@@ -109,6 +110,16 @@ def _groups_in_use(pupils: pd.DataFrame, quarantined: pd.DataFrame) -> set[str]:
     return keys
 
 
+def _in_broken_group(pupils: pd.DataFrame, quarantined: pd.DataFrame) -> pd.Series:
+    """Which pupils are in a group that is in quarantine: they wait with it, since they would refer to nothing."""
+    broken = set(quarantined.loc[quarantined["soort"].isin([Record.GROEP, Record.SAMENGESTELDE_GROEP]), "key"])
+    waiting = pupils["groep"].isin(broken)
+    if broken and "samengestelde_groepen" in pupils:
+        texts = pupils["samengestelde_groepen"]
+        waiting |= texts.isin([text for text in texts.dropna().unique() if broken.intersection(orjson.loads(text))])
+    return waiting
+
+
 def _teachers(roster: Roster, group_keys: set[str]) -> pd.DataFrame:
     """The teachers of these groups, each with these groups only."""
     teachers = roster.leerkrachten.set_index("key", drop=False)
@@ -142,15 +153,15 @@ STEERS_PRESENCE = ("jaargroep", "groep", "uitstroomdatum", "groepen", "samengest
 """Fields that decide whether a record, or the group it names, is in the set: a broken one leaves that open."""
 
 
-def _uncertain(quarantined: pd.DataFrame, findings: pd.DataFrame, yearless: pd.Index) -> Uncertain:
+def _uncertain(quarantined: pd.DataFrame, findings: pd.DataFrame, waiting: pd.Index) -> Uncertain:
     """Everything of which the export does not say whether it is still there."""
     usable = quarantined["key"].ne("") & ~quarantined["key"].str.startswith("#")
     values = findings[findings["gevolg"].eq("waarde") & findings["veld"].isin(STEERS_PRESENCE)]
     keys = {kind: _keys_of(kind, quarantined[usable]).union(_keys_of(kind, values)) for kind in Record}
-    keys[Record.LEERLING] = keys[Record.LEERLING].union(yearless)
+    keys[Record.LEERLING] = keys[Record.LEERLING].union(waiting)
     kinds = {Record(kind) for kind in quarantined.loc[~usable, "soort"].unique()}
     pupils = quarantined[quarantined["soort"] == Record.LEERLING]
-    if len(pupils) or len(yearless) or values["veld"].isin(("groep", "samengestelde_groepen", "groepen")).any():
+    if len(pupils) or len(waiting) or values["veld"].isin(("groep", "samengestelde_groepen", "groepen")).any():
         # The groups of these pupils are not all known; who teaches only such a group would seem to have gone as well.
         kinds |= {Record.GROEP, Record.SAMENGESTELDE_GROEP, Record.LEERKRACHT}
     return Uncertain(keys, frozenset(kinds))

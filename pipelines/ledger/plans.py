@@ -18,13 +18,14 @@ from pipelines.ledger.seals import disclosures, seal_changes
 from pipelines.ledger.tables import REASON_SIZE, change, field_set, plan, record
 from pipelines.ledger.transaction import AnyRow, Transaction
 
-Ending = Literal["delivered", "partial", "failed", "unchanged", "abandoned"]
+Ending = Literal["delivered", "partial", "held", "failed", "unchanged", "abandoned"]
 GOOD: Final = ("delivered", "partial", "unchanged")
-"""How a plan ended whose export was taken as true; `partial` because a supplier refused some, or a person must approve."""
+"""How a plan ended whose export was taken as true; not `held`, of which nothing was carried out; `partial` because a supplier refused some, or a person must approve."""
 
 _CHANGES = {
     "record_id": "int64",
     "kind": "str",
+    "ref": "object",
     "operation": "str",
     "cause": "str",
     "fingerprint": "object",
@@ -164,7 +165,7 @@ def newest_plan(transaction: Transaction, supplier: str, school: str, states: tu
 
 def changes_of(transaction: Transaction, plan_id: int) -> pd.DataFrame:
     """The changes of a plan in their order, with kind and state: the columns of `open_plan`, and `kind` and `state`."""
-    columns = [record.c.kind if name == "kind" else change.c[name] for name in _CHANGES]
+    columns = [record.c[name] if name in {"kind", "ref"} else change.c[name] for name in _CHANGES]
     query = sa.select(*columns).join_from(change, record).where(change.c.plan_id == plan_id)
     return framed(transaction.execute(query.order_by(change.c.id)), _CHANGES)
 

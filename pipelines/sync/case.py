@@ -16,6 +16,7 @@ from mappings.agreement import Agreement, FieldSet
 from mappings.projection import DeliverySet
 from pipelines.keys import Keys
 from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.plans import Plan
 from pipelines.sync.guard import OPERATIONS, History, Stop, stops
 from pipelines.sync.plan import ChangePlan, Known, change_plan
 from pipelines.vault import Vault
@@ -116,8 +117,26 @@ def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Plann
     history = History(export_size=last_good.export_size if last_good else None, delivered_before=not state.empty)
     found = stops(plan, case.agreement, history, case.export_size, case.day)
     held = {stop.operation for stop in found if stop.effect == "hold"}
-    approved = {o for o in held if case.ledger.approved(case.supplier, case.school, o, plan.digest([o]))}
+    approved = {
+        o
+        for o in held
+        if case.ledger.approved(case.supplier, case.school, o, plan.digest([o])) or _rest_of(case, last, plan.of(o))
+    }
     return Planned(plan, found, frozenset(approved), last.id if last else None)
+
+
+def _rest_of(case: Case, last: Plan | None, changes: pd.DataFrame) -> bool:
+    """Whether these changes were all let through in the last plan already, and did not arrive or were refused.
+
+    Without this, what a broken-off first delivery left would be asked again as if it were new.
+    """
+    if last is None:
+        return False
+    left = case.ledger.changes(last.id)
+    left = left[left["state"] != "accepted"]
+    known = set(zip(left["operation"], left["ref"], left["fingerprint"], strict=True))
+    now = zip(changes["operation"], changes["ref"], changes["fingerprint"], strict=True)
+    return all((o, ref, None if o == "delete" else prints) in known for o, ref, prints in now)
 
 
 def nothing_to_do(case: Case) -> Outcome | None:

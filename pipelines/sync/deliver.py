@@ -54,12 +54,12 @@ def resume(case: Case, supplier: Supplier) -> bool:
     """Finish what a broken-off delivery left, and tell whether there was any.
 
     Messages go out one by one, so at most the first unanswered one may have reached the supplier. It is sent again: the
-    same bytes under the same key, which have one effect. Where today's agreement no longer allows that, it counts as
-    received with unknown content, so that the next plan corrects or removes it. What was never sent is dropped: the new
-    plan has it.
+    same bytes under the same key, which have one effect. Where today's agreement or the supplier no longer allows that, it
+    counts as received with unknown content, so that the next plan corrects or removes it. What was never sent is dropped:
+    the new plan has it.
 
     Raises:
-        ConnectorError: the supplier does not answer now either; everything stays as it was.
+        TransientError: the supplier does not answer now either; everything stays as it was.
     """
     plan = case.ledger.unfinished_plan(case.supplier, case.school)
     if plan is None:
@@ -69,9 +69,11 @@ def resume(case: Case, supplier: Supplier) -> bool:
     if len(unanswered):
         batch = int(unanswered.min())
         parcels = kept_parcels(case.vault, case.supplier, case.school, plan.digest)
-        if parcels is not None and _still_agreed(case, plan, parcels[batch]):
-            _answered(case, supplier, plan, batch, parcels[batch])
-        else:
+        if (
+            parcels is None
+            or not _still_agreed(case, plan, parcels[batch])
+            or not _sent_again(case, supplier, plan, batch, parcels[batch])
+        ):
             case.ledger.presume_batch(plan.id, batch)
     case.ledger.finish_plan(plan.id, "abandoned", "Afgebroken; bij de volgende keer afgehandeld.")
     return True
@@ -82,6 +84,15 @@ def _still_agreed(case: Case, plan: Plan, parcel: Parcel) -> bool:
     same = plan.agreement_digest == case.terms and case.ledger.field_ids(plan.field_set_id) == case.field_set.in_order
     allowed = ALLOWED_BY_STAGE[case.agreement.stage] if case.agreement.active_on(case.day) else frozenset({"delete"})
     return same and set(parcel.changes["operation"]) <= allowed
+
+
+def _sent_again(case: Case, supplier: Supplier, plan: Plan, batch: int, parcel: Parcel) -> bool:
+    """Send a parcel that may have arrived already; False where the supplier wants it no more."""
+    try:
+        _answered(case, supplier, plan, batch, parcel)
+    except PermanentError:
+        return False
+    return True
 
 
 def _open_holds(case: Case, plan: Planned) -> None:
@@ -129,7 +140,7 @@ def _nothing_sent(case: Case, plan: Planned) -> Outcome:
     """Nothing may go or nothing need go: remember that it was looked at."""
     state: State = "held" if plan.held else "blocked" if plan.stops else "unchanged"
     row = _opened(case, plan, plan.plan.changes.iloc[:0].assign(batch=0))
-    case.ledger.finish_plan(row.id, "unchanged" if state == "unchanged" else "partial", plan.why())
+    case.ledger.finish_plan(row.id, "unchanged" if state == "unchanged" else "held", plan.why())
     touch_snapshot(case.vault, case.supplier, case.school)
     return _outcome(case, plan, state, plan.why())
 
