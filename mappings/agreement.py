@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from data_contracts.fields import CATALOGUE, JAARGROEPEN, Privacy, Record
+from mappings.transforms import TRANSFORMS
 
 SCHOOL_KEY = r"^\d{2}[A-Z]{2}-\d{2}$"
 SchoolKey = Annotated[str, StringConstraints(pattern=SCHOOL_KEY)]
@@ -73,6 +74,13 @@ class ProfileField(Strict):
     wire: str | None = None  # name on the wire, where it is not the EDEXML name
     transform: str | None = None  # a function of mappings.transforms
 
+    @field_validator("transform")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and name not in TRANSFORMS:
+            raise ValueError(f"onbekende bewerking `{name}`; kies uit {', '.join(sorted(TRANSFORMS))}")
+        return name
+
 
 class SupplierItem(Strict):
     """A line of the leaflet that the supplier itself gives, such as its own number of a pupil."""
@@ -106,7 +114,25 @@ class Profile(Strict):
                 raise ValueError(
                     f"{record}.key ontbreekt; zonder sleutel is een {record} niet bij te werken of te verwijderen"
                 )
+        _refuse_equal_names(fields)
         return fields
+
+    @field_validator("envelope")
+    @classmethod
+    def _about_the_school(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
+        if other := sorted(
+            f for f in fields if CATALOGUE[f].privacy is not Privacy.EDUCATION or f.split(".")[0] != "school"
+        ):
+            raise ValueError(f"alleen gegevens over de school zelf horen in de envelop, niet {', '.join(other)}")
+        return fields
+
+
+def _refuse_equal_names(fields: tuple[ProfileField, ...]) -> None:
+    """Two values under one name would overwrite each other; `id` and `vorig_id` are the message's own."""
+    names = [(CATALOGUE[line.field].record, line.wire or CATALOGUE[line.field].name) for line in fields]
+    for record, name in names:
+        if names.count((record, name)) > 1 or name in {"id", "vorig_id"}:
+            raise ValueError(f"de naam {name} is bij {record} al bezet; kies een andere naam bij wire")
 
 
 class Limit(Strict):

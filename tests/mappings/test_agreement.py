@@ -165,3 +165,22 @@ def test_a_profile_without_a_key_or_with_a_field_twice_is_refused(
     assert (twice.key, keyless.key) == ("fields", "fields")
     assert "twee keer" in twice.message
     assert "leerling.key ontbreekt" in keyless.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("wire: first_name", "wire: id", "id is bij leerling al bezet"),
+        ("wire: first_name", "wire: key", "key is bij leerling al bezet"),
+        ("wire: first_name", "transform: raden", "onbekende bewerking `raden`"),
+        ("[school.schooljaar]", "[leerling.roepnaam]", "alleen gegevens over de school"),
+        ("[school.schooljaar]", "[school.auteur]", "alleen gegevens over de school"),
+    ],
+)
+def test_a_profile_cannot_overwrite_invent_or_smuggle(
+    problem: Callable[[str, str, str], Problem], old: str, new: str, told: str
+) -> None:
+    """Equal names on the wire, an unknown transform and a person in the envelope are refused, with file and line."""
+    found = problem("profiles/voorbeeld.yaml", old, new)
+    assert told in found.message
+    assert found.line is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.base import PermanentError, SchoolId
+from data_contracts.fields import STEERING
 from mappings.yaml_source import SettingsError
 from pipelines.settings import EdexmlSource, UwlrSource, home_folder, load_settings, schooljaar_on
 
@@ -54,7 +55,7 @@ TODAY = date(2026, 11, 24)
 def home(tmp_path: Path) -> Path:
     """An instance with two schools, and two suppliers that are not in the shipped profiles."""
     write(tmp_path, "schools.yaml", SCHOOLS)
-    for supplier, field in (("een", "leerling.roepnaam"), ("twee", "leerling.jaargroep")):
+    for supplier, field in (("een", "leerling.roepnaam"), ("twee", "leerling.geboortedatum")):
         write(tmp_path, f"profiles/{supplier}.yaml", PROFILE.format(supplier=supplier, field=field))
     agree(tmp_path, "een", "[99XX-00, 99XX-01]")
     agree(tmp_path, "twee", "[99XX-00]", signed="2027-01-01")
@@ -103,13 +104,13 @@ def test_the_school_year_begins_on_the_first_of_august(day: str, year: str) -> N
     assert schooljaar_on(date.fromisoformat(day)) == year
 
 
-def test_only_fields_of_agreements_in_force_are_wanted(home: Path) -> None:
-    """An agreement that has not begun, or has ended, asks for nothing; nor does another school's."""
+def test_only_fields_of_agreements_that_have_begun_are_wanted(home: Path) -> None:
+    """An agreement that has not begun asks for nothing, nor does another school's; one that ended still clears up."""
     settings = load_settings(home)
-    assert settings.wanted_fields("99XX-00", TODAY) == {"leerling.key", "leerling.roepnaam"}
-    assert "leerling.jaargroep" in settings.wanted_fields("99XX-00", date(2027, 1, 1))
-    assert "leerling.jaargroep" not in settings.wanted_fields("99XX-01", date(2027, 1, 1))
-    assert settings.wanted_fields("99XX-00", date(2027, 8, 1)) == frozenset()
+    assert settings.wanted_fields("99XX-00", TODAY) - STEERING == {"leerling.roepnaam"}
+    assert "leerling.geboortedatum" in settings.wanted_fields("99XX-00", date(2027, 1, 1))
+    assert "leerling.geboortedatum" not in settings.wanted_fields("99XX-01", date(2027, 1, 1))
+    assert "leerling.roepnaam" in settings.wanted_fields("99XX-00", date(2027, 8, 1))
 
 
 def test_agreements_are_found_by_supplier_and_school(home: Path) -> None:
