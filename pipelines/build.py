@@ -10,7 +10,7 @@ from pipelines.assets.supplier import supplier_assets
 from pipelines.jobs import afwijzen, asset_jobs, goedkeuren
 from pipelines.resources import InstanceResource
 from pipelines.schedules import nightly
-from pipelines.sensors import approval_sensor, inbox_sensor
+from pipelines.sensors import approval_sensor, broken_off_sensor, inbox_sensor
 from pipelines.settings import Settings, home_folder, load_settings
 from pipelines.vault_io import VaultIOManager
 
@@ -35,7 +35,7 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
         assets=assets,
         jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen],
         schedules=[nightly(settings)],
-        sensors=[inbox_sensor(settings), approval_sensor(settings)],
+        sensors=[inbox_sensor(settings), approval_sensor(settings), broken_off_sensor],
         resources={"instance": instance, "vault": VaultIOManager(instance=instance), **(resources or {})},
         executor=dg.in_process_executor,
     )

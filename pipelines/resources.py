@@ -8,6 +8,9 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from pipelines.instance import Instance, open_instance
+from pipelines.processes import Process
+
+PROCESS_TAG = "doorgeefluik/proces"
 
 
 class InstanceResource(dg.ConfigurableResource[Instance]):
@@ -23,6 +26,11 @@ class InstanceResource(dg.ConfigurableResource[Instance]):
         if self._opened is None:
             self._opened = open_instance(Path(self.home))
         return self._opened
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Write down which process does this run, so that a run whose process was killed can be told from one at work."""
+        if context.instance and context.run and not context.instance.is_ephemeral:
+            context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: str(Process.current())})
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  Dagster's signature
         """Forget the settings, so that the next run reads them again."""

@@ -7,6 +7,7 @@ import dagster as dg
 
 from pipelines.build import build_defs
 from pipelines.jobs import DELIVER, PREVIEW, SCHOOL_TAG, asset_keys
+from pipelines.run_queue import end_broken_off
 from pipelines.settings import Settings
 from pipelines.sync.case import Outcome
 from pipelines.sync.prepare import NO_COUNTS
@@ -28,6 +29,7 @@ def run_school(
 
     Failures become outcomes: one for each supplier, also where the school itself failed.
     """
+    end_broken_off(instance)
     job = build_defs(settings, resources=resources).resolve_job_def(PREVIEW if preview else DELIVER)
     result = job.execute_in_process(
         run_config=QUIET,

@@ -10,6 +10,7 @@ from connectors.base import ConnectorError
 from connectors.parnassys import school_of
 from pipelines.instance import open_instance
 from pipelines.jobs import DELIVER
+from pipelines.run_queue import end_broken_off
 from pipelines.schedules import run_request
 from pipelines.settings import EdexmlSource, Settings
 
@@ -50,6 +51,17 @@ def approval_sensor(settings: Settings) -> dg.SensorDefinition:
             yield run_request(settings, hold.school, f"goedgekeurd-{hold.id}", (hold.supplier,))
 
     return sensor
+
+
+@dg.sensor(
+    name="afgebroken_runs",
+    minimum_interval_seconds=60,
+    default_status=RUNNING,
+    description="Sluit runs af waarvan het proces is weggevallen, zodat de school weer aan de beurt kan komen.",
+)
+def broken_off_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Starts nothing; see `runs.end_broken_off`."""
+    return dg.SkipReason(f"{len(end_broken_off(context.instance))} runs afgesloten.")
 
 
 def _school_in(context: dg.SensorEvaluationContext, file: Path, settings: Settings) -> str | None:

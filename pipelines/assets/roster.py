@@ -16,7 +16,7 @@ GROUP = "school"
 def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """`export` and `schoolgegevens`, one partition a school."""
 
-    @dg.asset(partitions_def=schools, group_name=GROUP, io_manager_key="vault", kinds={"xml"}, pool="parnassys")
+    @dg.asset(partitions_def=schools, group_name=GROUP, io_manager_key="vault", kinds={"xml"})
     def export(context: dg.AssetExecutionContext, instance: InstanceResource) -> Result:
         """De export uit ParnasSys, precies zoals hij binnenkwam: via de webservice UWLR, of als EDEXML-bestand.
 

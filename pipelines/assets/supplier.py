@@ -70,7 +70,6 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         key_prefix=[supplier],
         io_manager_key="vault",
         kinds={"rest"},
-        pool=supplier,
         description=f"De levering aan {profile.name}: alleen wat veranderd is, met een ontvangstbevestiging voor elk record.",
     )
     def levering(

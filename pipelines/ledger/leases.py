@@ -3,21 +3,18 @@
 A lease ends when it is given back, when it is not renewed in time, or when its process is seen to be dead.
 """
 
-import os
 import secrets
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
 from pipelines.ledger.tables import lease as table
-from pipelines.ledger.transaction import AnyRow
+from pipelines.processes import Process
 
 
 class BusyError(Exception):
@@ -69,12 +66,13 @@ def leased(
 def _take(mine: Lease) -> None:
     here = (table.c.supplier == mine.supplier) & (table.c.school == mine.school)
     now = mine.clock()
-    row = {"supplier": mine.supplier, "school": mine.school, "token": mine.token, "host": _host(), "pid": os.getpid()}
-    row |= {"started": _started(os.getpid()), "expires_at": now + mine.duration}
+    me = Process.current()
+    row = {"supplier": mine.supplier, "school": mine.school, "token": mine.token, "expires_at": now + mine.duration}
+    row |= {"host": me.host, "pid": me.pid, "started": me.started}
     try:
         with mine.engine.begin() as connection:
             held = connection.execute(sa.select(table).where(here).with_for_update()).one_or_none()
-            if held and held.expires_at > now and not _dead(held):
+            if held and held.expires_at > now and not Process(held.host, held.pid, held.started).gone:
                 raise _busy(mine.supplier, mine.school)
             connection.execute(sa.delete(table).where(here))
             connection.execute(sa.insert(table).values(**row))
@@ -84,37 +82,3 @@ def _take(mine: Lease) -> None:
 
 def _busy(supplier: str, school: str) -> BusyError:
     return BusyError(f"Een andere run levert nu aan {supplier} voor {school}. Wacht tot die klaar is.")
-
-
-def _dead(held: AnyRow) -> bool:
-    """Whether the process that holds a lease ran on this host and runs no more; of another host nothing is known."""
-    return bool(held.host == _host() and (not _alive(held.pid) or held.started != _started(held.pid)))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _host() -> str:
-    """The host, and on Linux the container in it: elsewhere a process number means another process."""
-    try:
-        space = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        space = ""
-    return f"{socket.gethostname()} {space}"[:300]
-
-
-def _started(pid: int) -> str:
-    """When a process began, on Linux: the boot, and the clock ticks since (field 22 of proc_pid_stat(5)); else ""."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
-    except OSError:
-        return ""
-    return f"{boot} {after_name.split()[19]}"
