@@ -30,7 +30,7 @@ def asset_jobs(suppliers: Sequence[str]) -> list[Any]:
         dg.define_asset_job(
             DELIVER,
             dg.AssetSelection.assets(*asset_keys(suppliers)),
-            description="Haal de export op, kijk haar na en lever bij elke leverancier wat veranderd is.",
+            description="Haal de export van een school op, kijk die na en lever bij elke leverancier wat veranderd is.",
         ),
         dg.define_asset_job(
             PREVIEW,
@@ -43,7 +43,9 @@ def asset_jobs(suppliers: Sequence[str]) -> list[Any]:
 class Choice(dg.Config):
     """Welke vasthouding, en wie het besluit neemt."""
 
-    vasthouding: str = Field(description="Nummer of kenmerk, zoals `doorgeefluik hold list` het toont.")
+    vasthouding: str = Field(
+        description="Nummer of kenmerk; staat bij de stap `levering` en in `doorgeefluik hold list`."
+    )
     door: str = Field(description="Wie dit besluit: naam of functie.")
 
 
@@ -59,19 +61,30 @@ def wijs_af(context: dg.OpExecutionContext, config: Choice, instance: InstanceRe
     _decide(context, config, instance, "discarded")
 
 
-@dg.job(description="Keur een vasthouding goed (eerste levering, veel verwijderingen).")
+EMPTY = {"config": {"vasthouding": "", "door": ""}}
+"""What the Launchpad shows: two lines to fill in."""
+
+
+@dg.job(
+    description="Keur een vasthouding goed (eerste levering, veel verwijderingen). Vul in de Launchpad nummer en naam in.",
+    config={"ops": {"keur_goed": EMPTY}},
+)
 def goedkeuren() -> None:
     """One approval, by one person."""
     keur_goed()
 
 
-@dg.job(description="Wijs een vasthouding af.")
+@dg.job(
+    description="Wijs een vasthouding af. Vul in de Launchpad nummer en naam in.", config={"ops": {"wijs_af": EMPTY}}
+)
 def afwijzen() -> None:
     """One refusal, by one person."""
     wijs_af()
 
 
 def _decide(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource, decision: Decision) -> Hold:
+    if not config.door.strip():
+        raise dg.Failure("Vul bij `door` in wie dit besluit.", allow_retries=False)
     try:
         hold = instance.opened.ledger.decide_hold(config.vasthouding, decision, config.door)
     except HoldNotFoundError as error:

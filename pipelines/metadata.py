@@ -11,16 +11,26 @@ import dagster as dg
 import pandas as pd
 
 from connectors.base import Export, NothingChanged
-from data_contracts.fields import CATALOGUE
+from data_contracts.fields import CATALOGUE, Record
 from data_contracts.findings import explanation
-from mappings.agreement import Agreement, FieldSet
+from mappings.agreement import Agreement, FieldSet, Stage
 from mappings.projection import DeliverySet
 from mappings.transforms import sources
+from pipelines.ledger.holds import Hold
 from pipelines.sync.case import Outcome, Planned
 from pipelines.sync.school import SchoolData
 
 ROWS = 200
-"""Most rows of a table in the web page; the report has them all."""
+"""Most rows of a table in the web page."""
+
+SUMMARY = "Samenvatting"
+"""Stands first everywhere: what a person who reads one line must know."""
+
+OUTCOME = "uitkomst"
+"""Stands last: the same for programs. The command reads it."""
+
+LOCATION = "doorgeefluik"
+"""What workspace.yaml calls our definitions; links to jobs need it."""
 
 Metadata = dict[str, Any]
 
@@ -29,10 +39,11 @@ def of_export(export: Export | NothingChanged) -> Metadata:
     """Where an export came from, when, and how large it was."""
     if isinstance(export, NothingChanged):
         return {
-            "Antwoord": "Niets gewijzigd sinds de vorige keer.",
+            SUMMARY: "ParnasSys meldt dat er niets is gewijzigd sinds de vorige keer.",
             "Gevraagd op": _moment(export.received_at.timestamp()),
         }
     return {
+        SUMMARY: f"Export van school {export.school.key}, schooljaar {export.school.schooljaar}.",
         "Herkomst": export.origin,
         "Opgehaald": _moment(export.received_at.timestamp()),
         "Omvang in bytes": len(export.content),
@@ -42,13 +53,16 @@ def of_export(export: Export | NothingChanged) -> Metadata:
 def of_school(data: SchoolData) -> Metadata:
     """How many records came in, and what was wrong."""
     roster = data.checked.roster
+    out, findings = len(data.checked.quarantined), len(data.checked.findings)
+    wrong = f"{findings} bevindingen, {out} records in quarantaine" if findings else "geen bevindingen"
     return {
+        SUMMARY: f"{len(roster.leerlingen)} leerlingen in {len(roster.groepen)} groepen; {wrong}.",
         "Leerlingen": len(roster.leerlingen),
         "Groepen": len(roster.groepen),
         "Leerkrachten": len(roster.leerkrachten),
-        "In quarantaine": len(data.checked.quarantined),
-        "Bevindingen": len(data.checked.findings),
-        "Wat er mis is": findings_table(data.checked.findings),
+        "In quarantaine": out,
+        "Bevindingen": findings,
+        **({"Wat er mis is": findings_table(data.checked.findings)} if findings else {}),
         "dagster/partition_row_count": len(roster.leerlingen),
     }
 
@@ -76,21 +90,22 @@ def findings_table(findings: pd.DataFrame) -> dg.MetadataValue[Any]:
 
 def of_delivery_set(wanted: DeliverySet, fields: FieldSet, agreement: Agreement) -> Metadata:
     """What this supplier should hold, why, and of which fields that is made."""
-    counts = {str(kind): len(frame) for kind, frame in wanted.records.items()}
+    counts = {_KINDS[kind]: len(frame) for kind, frame in wanted.records.items()}
+    left_out = [{"Gegeven": out.item, "Waarom niet": out.reason} for out in fields.left_out]
+    together = ", ".join(f"{number} {kind}" for kind, number in counts.items())
     return {
-        **{f"Aantal {kind}": number for kind, number in counts.items()},
+        SUMMARY: f"{together}, elk met ten hoogste de velden hieronder.",
+        **{kind.capitalize(): number for kind, number in counts.items()},
         "Overeenkomst": _agreement_text(agreement),
+        "Niet gegeven": _table(left_out, ["Gegeven", "Waarom niet"]) if left_out else "Alles uit de privacybijsluiter.",
         "Herkomst van de velden": _origins(fields),
-        "Niet gegeven": _table(
-            [{"Gegeven": out.item, "Reden": out.reason} for out in fields.left_out], ["Gegeven", "Reden"]
-        ),
+        "dagster/partition_row_count": len(wanted.records.get(Record.LEERLING, ())),
         "dagster/column_lineage": _lineage(fields),
-        "dagster/partition_row_count": counts.get("leerling", 0),
     }
 
 
-def of_plan(plan: Planned) -> Metadata:
-    """What would change, by cause and by record, and what stands in the way."""
+def of_plan(plan: Planned, outcome: Outcome) -> Metadata:
+    """What would change, by cause and by record, and what stands in the way; `outcome` is what a preview tells."""
     changes = plan.plan.changes
     by_cause = changes.groupby(["operation", "kind", "cause"], sort=False).size().reset_index(name="aantal")
     causes = [
@@ -109,25 +124,51 @@ def of_plan(plan: Planned) -> Metadata:
             ["kind", "key", "operation", "cause", "changed_fields"]
         ].itertuples(index=False)
     ]
-    return {
-        **_counts(plan.plan.counts),
-        "Plan": plan.digest,
+    tables = {
         "Wijzigingen per oorzaak": _table(causes, ["Handeling", "Soort", "Oorzaak", "Aantal"]),
         "Wijzigingen": _table(rows, ["Soort", "Sleutel", "Handeling", "Oorzaak", "Velden"]),
+    }
+    return {
+        SUMMARY: f"{_work(plan.plan.counts).capitalize()}. Hier is nog niets van verstuurd.",
+        **_counts(plan.plan.counts),
         "Tegengehouden": plan.why() or "niets",
+        "Plan": plan.digest,
+        **(tables if rows else {}),
+        OUTCOME: dg.MetadataValue.json(asdict(outcome)),
     }
 
 
-def of_outcome(outcome: Outcome) -> Metadata:
-    """How it ended. `uitkomst` is what the command reads."""
+def of_outcome(outcome: Outcome, waiting: Sequence[Hold] = ()) -> Metadata:
+    """How it ended, and what a person must now decide."""
+    reason = f" {outcome.reason}" if outcome.reason else ""
     return {
+        SUMMARY: f"{_STATES[outcome.state].capitalize()}: {_work(outcome.counts)}.{reason}",
         "Stand": _STATES[outcome.state],
+        **(_to_decide(waiting) if waiting else {}),
         **_counts(outcome.counts),
         "Toelichting": outcome.reason or "geen bijzonderheden",
-        "uitkomst": dg.MetadataValue.json(asdict(outcome)),
+        OUTCOME: dg.MetadataValue.json(asdict(outcome)),
     }
 
 
+def _to_decide(waiting: Sequence[Hold]) -> Metadata:
+    """What waits, under the number that the jobs `goedkeuren` and `afwijzen` ask for."""
+    rows: list[Mapping[str, str | int]] = [
+        {"Vasthouding": h.id, "Handeling": _DUTCH[h.operation], "Aantal": h.number, "Waarom": h.reason} for h in waiting
+    ]
+    return {
+        "Wacht op een besluit": _table(rows, ["Vasthouding", "Handeling", "Aantal", "Waarom"]),
+        "Goedkeuren": dg.MetadataValue.job("goedkeuren", location_name=LOCATION),
+        "Afwijzen": dg.MetadataValue.job("afwijzen", location_name=LOCATION),
+    }
+
+
+_KINDS = {
+    Record.GROEP: "groepen",
+    Record.SAMENGESTELDE_GROEP: "samengestelde groepen",
+    Record.LEERLING: "leerlingen",
+    Record.LEERKRACHT: "leerkrachten",
+}
 _DUTCH = {"create": "toevoegen", "update": "wijzigen", "delete": "verwijderen"}
 _STATES = {
     "delivered": "afgeleverd",
@@ -150,6 +191,12 @@ def _counts(counts: Mapping[str, int]) -> Metadata:
     return {dutch: counts[name] for name, dutch in _COUNTS.items()}
 
 
+def _work(counts: Mapping[str, int]) -> str:
+    """`204 toevoegen en 1 wijzigen`; what is nought is left out."""
+    parts = [f"{counts[operation]} {dutch}" for operation, dutch in _DUTCH.items() if counts[operation]]
+    return ", ".join(parts) or "niets te doen"
+
+
 def _words(cause: str) -> str:
     return cause.replace("_", " ")
 
@@ -157,14 +204,14 @@ def _words(cause: str) -> str:
 def _origins(fields: FieldSet) -> dg.MetadataValue[Any]:
     rows = [
         {
-            "Veld bij de leverancier": f"{f.record}.{f.wire}",
-            "Gegeven in de bijsluiter": f.item,
-            "Veld in ParnasSys": ", ".join(sources(f.id, f.transform)),
-            "Reden": f.reason,
+            "Bij de leverancier": f"{f.record}.{f.wire}",
+            "In ParnasSys": ", ".join(sources(f.id, f.transform)),
+            "In de bijsluiter": f.item,
+            "Waarom": f.reason.partition(" (")[0],  # bijsluiter and legal basis are the same on every row
         }
         for f in fields.fields
     ]
-    return _table(rows, ["Veld bij de leverancier", "Gegeven in de bijsluiter", "Veld in ParnasSys", "Reden"])
+    return _table(rows, ["Bij de leverancier", "In ParnasSys", "In de bijsluiter", "Waarom"])
 
 
 def _lineage(fields: FieldSet) -> dg.TableColumnLineage:
@@ -191,8 +238,16 @@ def of_fields_read(wanted: frozenset[str]) -> Metadata:
 def _agreement_text(agreement: Agreement) -> str:
     return (
         f"{agreement.model}, van {agreement.signed:%d-%m-%Y} tot en met {agreement.valid_until:%d-%m-%Y}, "
-        f"grondslag {agreement.legal_basis.value.replace('_', ' ')}, fase {agreement.stage.value}"
+        f"grondslag {_words(agreement.legal_basis.value)}; mag {_STAGES[agreement.stage]}"
     )
+
+
+_STAGES = {
+    Stage.REPORT_ONLY: "nog niets leveren",
+    Stage.CREATE: "alleen toevoegen",
+    Stage.CREATE_UPDATE: "toevoegen en wijzigen",
+    Stage.FULL: "toevoegen, wijzigen en verwijderen",
+}
 
 
 def _moment(timestamp: float) -> dg.MetadataValue[Any]:

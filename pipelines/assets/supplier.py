@@ -62,7 +62,7 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
             instance.opened, supplier, context.partition_key, gegevensset.facts, instance.today(), context.run.run_id
         )
         plan = planned(case, gegevensset.wanted, gegevensset.quarantined)
-        return dg.MaterializeResult(value=plan, metadata={**of_plan(plan), **of_outcome(preview(case, plan))})
+        return dg.MaterializeResult(value=plan, metadata=of_plan(plan, preview(case, plan)))
 
     @dg.asset(
         partitions_def=schools,
@@ -81,7 +81,8 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         outcome = _delivered(context, instance, supplier, gegevensset, wijzigingsplan)
         if outcome.state == "failed":
             raise dg.Failure(outcome.reason, metadata=of_outcome(outcome), allow_retries=False)
-        return dg.MaterializeResult(value=outcome, metadata=of_outcome(outcome))
+        waiting = instance.opened.ledger.holds(context.partition_key, supplier)
+        return dg.MaterializeResult(value=outcome, metadata=of_outcome(outcome, waiting))
 
     return [gegevensset, wijzigingsplan, levering]
 
