@@ -11,7 +11,7 @@ from pipelines.resources import InstanceResource
 
 DELIVER, PREVIEW = "leveren", "voorbeeld"
 SCHOOL_TAG = "school"
-"""Run tag with the school, so that the queue lets one run a school through at a time."""
+"""Run tag with the school, by which a person finds its runs in the web page."""
 
 
 def asset_keys(suppliers: Sequence[str], *, preview: bool = False) -> list[dg.AssetKey]:
