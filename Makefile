@@ -15,7 +15,7 @@ demo: install ## Voer de voorbeeldschool door de hele nachtelijke synchronisatie
 	@$(BIN)/doorgeefluik demo
 
 ui: install ## Open de webpagina van de voorbeeldschool op deze computer
-	@$(BIN)/doorgeefluik ui --instance examples/instance
+	@$(BIN)/doorgeefluik demo --ui
 
 test: install ## Draai alle tests waarvoor je geen beheerder hoeft te zijn
 	@$(BIN)/python -m pytest

@@ -332,7 +332,7 @@ def field_set(profile: Profile, agreement: Agreement) -> FieldSet:
         if reason:
             left_out.append(LeftOut(line.item, line.field, reason))
         else:
-            agreed.append(_agreed(line, _why_given(line, profile, agreement)))
+            agreed.append(_agreed(line, _why_given(line, profile)))
     agreed += [
         AgreedField(f, "bericht", CATALOGUE[f].name, None, "nodig om het bericht te plaatsen") for f in profile.envelope
     ]
@@ -345,9 +345,9 @@ def _agreed(line: ProfileField, reason: str) -> AgreedField:
     return AgreedField(line.field, line.item, line.wire or CATALOGUE[line.field].name, line.transform, reason)
 
 
-def _why_given(line: ProfileField, profile: Profile, agreement: Agreement) -> str:
-    how = "keuzeveld, door de school aangezet" if line.optional else "vast onderdeel van de privacybijsluiter"
-    return f"{how} ({profile.leaflet}, versie {profile.version}; grondslag {agreement.legal_basis.value})"
+def _why_given(line: ProfileField, profile: Profile) -> str:
+    how = "keuzeveld, door de school aangezet" if line.optional else "vast onderdeel"
+    return f"{how} ({profile.leaflet}, versie {profile.version})"
 
 
 def _why_left_out(line: ProfileField, agreement: Agreement) -> str | None:

@@ -1,5 +1,6 @@
 """Dagster's own folder in an instance: its settings file, made once, and the environment that belongs to it."""
 
+import logging
 from collections.abc import Mapping, MutableMapping
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +21,15 @@ def prepare(settings: Settings, environment: MutableMapping[str, str]) -> Path:
     config = home / "dagster.yaml"
     if not config.exists():
         config.write_text(files("pipelines").joinpath("dagster.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    silence()
     environment.update(ENVIRONMENT)
     environment["DAGSTER_HOME"] = str(home)
     environment["DOORGEEFLUIK_HOME"] = str(settings.home)
     return home
+
+
+def silence() -> None:
+    """Let nobody hear the logger that still gets the full text of errors where Dagster redacts them."""
+    logger = logging.getLogger("dagster.redacted_errors")
+    logger.propagate = False
+    logger.handlers = [logging.NullHandler()]

@@ -3,9 +3,11 @@
 import dagster as dg
 
 from pipelines.build import build_defs
+from pipelines.dagster_home import silence
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """The definitions of the instance in `DOORGEEFLUIK_HOME`."""
+    silence()
     return build_defs()

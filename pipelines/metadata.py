@@ -109,14 +109,14 @@ def of_plan(plan: Planned, outcome: Outcome) -> Metadata:
     changes = plan.plan.changes
     by_cause = changes.groupby(["operation", "kind", "cause"], sort=False).size().reset_index(name="aantal")
     causes = [
-        {"Handeling": _DUTCH[operation], "Soort": kind, "Oorzaak": _words(cause), "Aantal": int(number)}
+        {"Handeling": DUTCH[operation], "Soort": kind, "Oorzaak": _words(cause), "Aantal": int(number)}
         for operation, kind, cause, number in by_cause.itertuples(index=False)
     ]
     rows = [
         {
             "Soort": kind,
             "Sleutel": key or "niet in de export",
-            "Handeling": _DUTCH[operation],
+            "Handeling": DUTCH[operation],
             "Oorzaak": _words(cause),
             "Velden": names,
         }
@@ -142,8 +142,8 @@ def of_outcome(outcome: Outcome, waiting: Sequence[Hold] = ()) -> Metadata:
     """How it ended, and what a person must now decide."""
     reason = f" {outcome.reason}" if outcome.reason else ""
     return {
-        SUMMARY: f"{_STATES[outcome.state].capitalize()}: {_work(outcome.counts)}.{reason}",
-        "Stand": _STATES[outcome.state],
+        SUMMARY: f"{STATES[outcome.state].capitalize()}: {_work(outcome.counts)}.{reason}",
+        "Stand": STATES[outcome.state],
         **(_to_decide(waiting) if waiting else {}),
         **_counts(outcome.counts),
         "Toelichting": outcome.reason or "geen bijzonderheden",
@@ -154,7 +154,7 @@ def of_outcome(outcome: Outcome, waiting: Sequence[Hold] = ()) -> Metadata:
 def _to_decide(waiting: Sequence[Hold]) -> Metadata:
     """What waits, under the number that the jobs `goedkeuren` and `afwijzen` ask for."""
     rows: list[Mapping[str, str | int]] = [
-        {"Vasthouding": h.id, "Handeling": _DUTCH[h.operation], "Aantal": h.number, "Waarom": h.reason} for h in waiting
+        {"Vasthouding": h.id, "Handeling": DUTCH[h.operation], "Aantal": h.number, "Waarom": h.reason} for h in waiting
     ]
     return {
         "Wacht op een besluit": _table(rows, ["Vasthouding", "Handeling", "Aantal", "Waarom"]),
@@ -169,8 +169,8 @@ _KINDS = {
     Record.LEERLING: "leerlingen",
     Record.LEERKRACHT: "leerkrachten",
 }
-_DUTCH = {"create": "toevoegen", "update": "wijzigen", "delete": "verwijderen"}
-_STATES = {
+DUTCH = {"create": "toevoegen", "update": "wijzigen", "delete": "verwijderen"}
+STATES = {
     "delivered": "afgeleverd",
     "unchanged": "ongewijzigd",
     "held": "wacht op goedkeuring",
@@ -193,7 +193,7 @@ def _counts(counts: Mapping[str, int]) -> Metadata:
 
 def _work(counts: Mapping[str, int]) -> str:
     """`204 toevoegen en 1 wijzigen`; what is nought is left out."""
-    parts = [f"{counts[operation]} {dutch}" for operation, dutch in _DUTCH.items() if counts[operation]]
+    parts = [f"{counts[operation]} {dutch}" for operation, dutch in DUTCH.items() if counts[operation]]
     return ", ".join(parts) or "niets te doen"
 
 

@@ -38,4 +38,9 @@ class InstanceResource(dg.ConfigurableResource[Instance]):
 
     def today(self) -> date:
         """The day in the Netherlands."""
-        return date.fromisoformat(self.day) if self.day else datetime.now(ZoneInfo("Europe/Amsterdam")).date()
+        return date.fromisoformat(self.day) if self.day else today_in_the_netherlands()
+
+
+def today_in_the_netherlands() -> date:
+    """The day that the calendar shows there now."""
+    return datetime.now(ZoneInfo("Europe/Amsterdam")).date()

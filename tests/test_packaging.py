@@ -26,13 +26,19 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(unpacked: Path) -> None:
-    """Modules, profiles, templates and migrations are in; tests and examples are not."""
+    """Modules, profiles, templates, migrations and the instance for the demo are in; tests and other examples are not."""
     skipped = {"__pycache__"}
     expected = {
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
         if path.is_file() and not skipped & set(path.parts)
+    }
+    example = ROOT / "examples" / "instance"
+    expected |= {
+        f"pipelines/example_instance/{path.relative_to(example).as_posix()}"
+        for path in example.rglob("*")
+        if path.is_file()
     }
     shipped = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     assert {name for name in shipped if ".dist-info/" not in name} == expected

@@ -1,0 +1,170 @@
+"""The command `doorgeefluik`: what can be asked, with which options. What each command does is in `commands`.
+
+Nothing heavy is imported before a command needs it, so that help comes at once.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.telling import told
+
+app = typer.Typer(
+    name="doorgeefluik",
+    help="Geeft leerlinggegevens uit ParnasSys door aan leveranciers: precies wat is afgesproken, en niets meer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+hold = typer.Typer(help="Wat wacht op goedkeuring: bekijken, goedkeuren of afwijzen.", no_args_is_help=True)
+app.add_typer(hold, name="hold")
+
+InstanceOption = Annotated[
+    Path | None,
+    typer.Option("--instance", help="De map van deze installatie. Anders: DOORGEEFLUIK_HOME, anders ./instance."),
+]
+SchoolOption = Annotated[
+    list[str] | None, typer.Option("--school", help="Alleen deze school (99XX-00); mag vaker. Anders: alle scholen.")
+]
+SupplierOption = Annotated[
+    list[str] | None, typer.Option("--supplier", help="Alleen deze leverancier; mag vaker. Anders: alle leveranciers.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Geef één JSON-document op de standaarduitvoer.")]
+ByOption = Annotated[str, typer.Option("--by", help="Wie dit besluit. Anders: je inlognaam.")]
+WhichArgument = Annotated[str, typer.Argument(metavar="NUMMER", help="Nummer of kenmerk uit `hold list`.")]
+PortOption = Annotated[int, typer.Option("--port", help="Poort van de webpagina.", min=1, max=65535)]
+
+
+@app.callback()
+def main() -> None:
+    """Set what holds for every command."""
+    os.umask(0o077)  # design rule 8: files are for their owner alone
+
+
+@app.command()
+@told
+def init(folder: Annotated[Path, typer.Argument(metavar="MAP", help="Een nieuwe of lege map.")]) -> int:
+    """Maak een nieuwe installatie, met voorbeelden om in te vullen."""
+    from pipelines.commands.init import make_instance
+
+    return make_instance(folder.absolute())
+
+
+@app.command()
+@told
+def doctor(instance: InstanceOption = None) -> int:
+    """Kijk stap voor stap na of alles klaar is voor een levering. Verstuurt geen gegevens."""
+    from pipelines.commands.doctor import examine
+
+    return examine(instance)
+
+
+@app.command()
+@told
+def demo(
+    folder: Annotated[Path, typer.Option("--folder", help="De map waarin de demo werkt.")] = Path(".demo"),
+    port: Annotated[int, typer.Option("--port", help="Poort van de oefenomgeving.", min=1, max=65535)] = 8741,
+    *,
+    ui: Annotated[bool, typer.Option("--ui", help="Open daarna de webpagina van de voorbeeldschool.")] = False,
+) -> int:
+    """Voer een verzonnen school door de hele synchronisatie, met een oefenomgeving op deze computer."""
+    from pipelines.commands.demo import run_demo
+
+    return run_demo(folder.absolute(), port, ui=ui)
+
+
+@app.command()
+@told
+def sync(
+    school: SchoolOption = None,
+    supplier: SupplierOption = None,
+    *,
+    json: JsonOption = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Lever nu: haal de export op, kijk haar na en stuur elke leverancier wat veranderd is."""
+    from pipelines.commands.sync import run_schools
+
+    return run_schools(instance, school, supplier, as_json=json)
+
+
+@app.command()
+@told
+def preview(
+    school: SchoolOption = None,
+    supplier: SupplierOption = None,
+    *,
+    json: JsonOption = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Laat zien wat een levering zou doen. Verstuurt niets."""
+    from pipelines.commands.sync import run_schools
+
+    return run_schools(instance, school, supplier, as_json=json, preview=True)
+
+
+@app.command()
+@told
+def status(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
+    """Toon hoe het er bij elke school en leverancier voor staat."""
+    from pipelines.commands.status import show_status
+
+    return show_status(instance, as_json=json)
+
+
+@app.command()
+@told
+def explain(
+    supplier: Annotated[str, typer.Argument(metavar="LEVERANCIER", help="Naam, zoals basispoort.")],
+    school: Annotated[str | None, typer.Option("--school", help="Voor deze school (99XX-00).")] = None,
+    instance: InstanceOption = None,
+) -> int:
+    """Leg van elk gegeven uit of een leverancier het krijgt, en waarom."""
+    from pipelines.commands.explain import explain_fields
+
+    return explain_fields(instance, supplier, school)
+
+
+@app.command()
+@told
+def ui(port: PortOption = 3000, instance: InstanceOption = None) -> int:
+    """Open de webpagina op deze computer, met de nachtelijke planning. Stop met Ctrl-C."""
+    from pipelines.commands.ui import serve
+
+    return serve(instance, port)
+
+
+@hold.command("list")
+@told
+def hold_list(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
+    """Toon wat er wacht op goedkeuring."""
+    from pipelines.commands.holds import show_holds
+
+    return show_holds(instance, as_json=json)
+
+
+@hold.command("approve")
+@told
+def hold_approve(
+    which: WhichArgument,
+    by: ByOption = "",
+    *,
+    later: Annotated[bool, typer.Option("--later", help="Lever bij de volgende keer, niet meteen.")] = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Keur precies dit goed, en lever het."""
+    from pipelines.commands.holds import approve
+
+    return approve(instance, which, by, later=later)
+
+
+@hold.command("discard")
+@told
+def hold_discard(which: WhichArgument, by: ByOption = "", instance: InstanceOption = None) -> int:
+    """Wijs dit af: het wordt niet geleverd zolang het plan hetzelfde blijft."""
+    from pipelines.commands.holds import discard
+
+    return discard(instance, which, by)

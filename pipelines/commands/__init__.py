@@ -1,0 +1,1 @@
+"""What each command does; which options it takes is in `pipelines.cli`."""

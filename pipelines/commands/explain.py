@@ -1,0 +1,39 @@
+"""`explain`: of each item of a privacy leaflet whether a supplier gets it, and why."""
+
+from pathlib import Path
+
+from mappings.agreement import Agreement
+from mappings.transforms import sources
+from mappings.yaml_source import Problem, SettingsError
+from pipelines.commands.telling import OK, out, table
+from pipelines.settings import Settings, home_folder, load_settings
+
+
+def explain_fields(option: Path | None, supplier: str, school: str | None) -> int:
+    """Explain every field, once for all schools that share an agreement."""
+    settings = load_settings(home_folder(option))
+    agreements = [a for a in settings.agreements if a.supplier == supplier and (school is None or school in a.schools)]
+    if not agreements:
+        known = ", ".join(settings.suppliers) or "niemand"
+        problem = Problem("explain", None, supplier, None, f"hiermee is geen overeenkomst; wel met: {known}")
+        raise SettingsError((problem,))
+    for agreement in agreements:
+        _explain(settings, agreement)
+    return OK
+
+
+def _explain(settings: Settings, agreement: Agreement) -> None:
+    profile = settings.profiles[agreement.supplier]
+    fields = settings.field_set(agreement.supplier, agreement.schools[0])
+    out.print(f"{profile.name}, voor {', '.join(agreement.schools)}. {profile.purpose}", markup=False)
+    out.print(
+        f"{agreement.model}, van {agreement.signed:%d-%m-%Y} tot en met {agreement.valid_until:%d-%m-%Y}; "
+        f"grondslag {agreement.legal_basis.value.replace('_', ' ')}.",
+        markup=False,
+    )
+    given = [(f.item, f"{f.record}.{f.wire}", ", ".join(sources(f.id, f.transform)), f.reason) for f in fields.fields]
+    columns = ("gegeven", "bij de leverancier", "uit ParnasSys", "waarom")
+    out.print(table("Krijgt deze leverancier", columns, given))
+    left_out = [(left.item, left.id or "", left.reason) for left in fields.left_out]
+    out.print(table("Krijgt deze leverancier niet", ("gegeven", "veld", "waarom niet"), left_out))
+    out.print("Wat hier niet bij staat, krijgt deze leverancier nooit.")

@@ -1,0 +1,60 @@
+"""`hold`: what waits for a person, and what that person decides."""
+
+import getpass
+from dataclasses import asdict
+from pathlib import Path
+
+from pipelines.commands.outcomes import tell, write_json
+from pipelines.commands.sync import deliver
+from pipelines.commands.telling import HELD, OK, out, table
+from pipelines.instance import open_instance
+from pipelines.ledger.holds import Hold
+from pipelines.metadata import DUTCH
+from pipelines.settings import home_folder
+from pipelines.sync.case import Outcome
+from pipelines.sync.prepare import NO_COUNTS
+
+
+def show_holds(option: Path | None, *, as_json: bool) -> int:
+    """List what is open; the exit code tells whether there is anything."""
+    waiting = open_instance(home_folder(option)).ledger.holds()
+    if as_json:
+        write_json([{**asdict(_outcome(hold)), "hold": hold.id, "operation": hold.operation} for hold in waiting])
+    elif waiting:
+        rows = [
+            (hold.id, hold.school, hold.supplier, DUTCH[hold.operation], hold.number, hold.reason, hold.digest[:12])
+            for hold in waiting
+        ]
+        columns = ("nummer", "school", "leverancier", "handeling", "aantal", "reden", "kenmerk")
+        out.print(table("Wacht op goedkeuring", columns, rows, ("nummer", "aantal")))
+    else:
+        out.print("Er wacht niets op goedkeuring.")
+    return HELD if waiting else OK
+
+
+def approve(option: Path | None, which: str, by: str, *, later: bool) -> int:
+    """Approve one hold, and deliver to that supplier for that school."""
+    instance = open_instance(home_folder(option))
+    hold = instance.ledger.decide_hold(which, "approved", by or getpass.getuser())
+    if later:
+        out.print(f"Goedgekeurd: {_named(hold)}. Het wordt bij de volgende levering verstuurd.")
+        return OK
+    outcomes = deliver(instance.settings, {hold.school: [hold.supplier]})
+    return tell(outcomes, f"Goedgekeurd: {_named(hold)}", as_json=False)
+
+
+def discard(option: Path | None, which: str, by: str) -> int:
+    """Refuse one hold."""
+    instance = open_instance(home_folder(option))
+    hold = instance.ledger.decide_hold(which, "discarded", by or getpass.getuser())
+    out.print(f"Afgewezen: {_named(hold)}. Er wordt niets van verstuurd zolang het plan hetzelfde blijft.")
+    return OK
+
+
+def _named(hold: Hold) -> str:
+    return f"{hold.number} keer {DUTCH[hold.operation]} bij {hold.supplier}, school {hold.school}"
+
+
+def _outcome(hold: Hold) -> Outcome:
+    counts = {**NO_COUNTS, hold.operation: hold.number}
+    return Outcome(hold.school, hold.supplier, "held", counts, hold.plan_digest, hold.reason)

@@ -1,0 +1,31 @@
+"""`status`: the last plan of every school and supplier, and the last good export of every school."""
+
+from pathlib import Path
+
+from pipelines.commands.outcomes import tell
+from pipelines.commands.telling import out, table
+from pipelines.instance import Instance, open_instance
+from pipelines.settings import home_folder
+from pipelines.standing import standing
+
+
+def show_status(option: Path | None, *, as_json: bool) -> int:
+    """Tell how it stands with every agreement."""
+    instance = open_instance(home_folder(option))
+    outcomes = list(standing(instance))
+    if not as_json:
+        _show_exports(instance)
+    return tell(outcomes, "De laatste levering", as_json=as_json)
+
+
+def _show_exports(instance: Instance) -> None:
+    rows = []
+    for school in instance.settings.schools:
+        last = instance.ledger.last_good_export(school.school)
+        told = (
+            (f"{last.received_at.astimezone():%d-%m-%Y %H:%M}", last.pupils, last.findings)
+            if last
+            else ("nog geen", "", "")
+        )
+        rows.append((school.school, school.name, *told))
+    out.print(table("De laatste goede export", ("school", "naam", "opgehaald", "leerlingen", "bevindingen"), rows))

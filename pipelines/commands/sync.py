@@ -1,0 +1,95 @@
+"""`sync` and `preview`: every school in turn, through Dagster, so that each run shows in the web page."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from mappings.yaml_source import Problem, SettingsError
+from pipelines.commands.outcomes import tell
+from pipelines.commands.telling import err, terminal
+from pipelines.dagster_home import prepare
+from pipelines.instance import open_instance
+from pipelines.reports import write_report
+from pipelines.runs import run_school
+from pipelines.settings import Settings, home_folder, load_settings
+from pipelines.sync.case import Outcome
+
+
+def run_schools(
+    option: Path | None,
+    schools: Sequence[str] | None,
+    suppliers: Sequence[str] | None,
+    *,
+    as_json: bool,
+    preview: bool = False,
+) -> int:
+    """Run these schools (None: all) for these suppliers (None: all), and tell what came of it."""
+    settings = load_settings(home_folder(option))
+    chosen = chosen_pairs(settings, schools, suppliers)
+    title = "Wat een levering zou doen; er is niets verstuurd" if preview else "Wat er is geleverd"
+    return tell(deliver(settings, chosen, preview=preview), title, as_json=as_json)
+
+
+def deliver(settings: Settings, chosen: dict[str, list[str]], *, preview: bool = False) -> list[Outcome]:
+    """Run each school for its suppliers; a school that fails does not stop the next."""
+    prepare(settings, os.environ)
+    outcomes: list[Outcome] = []
+    with dg.DagsterInstance.get() as instance, _progress(len(chosen)) as progress:
+        for school, suppliers in chosen.items():
+            progress(school)
+            outcomes += run_school(settings, school, suppliers, instance, preview=preview)
+            if not preview:
+                write_report(open_instance(settings.home), school)
+    return outcomes
+
+
+def chosen_pairs(
+    settings: Settings, schools: Sequence[str] | None, suppliers: Sequence[str] | None
+) -> dict[str, list[str]]:
+    """The suppliers of each school, of those that were asked for and have an agreement.
+
+    Raises:
+        SettingsError: a school or supplier that is not there.
+    """
+    _refuse_unknown("--school", schools or (), settings.school_keys)
+    _refuse_unknown("--supplier", suppliers or (), settings.suppliers)
+    every = {
+        school: [s for s in (suppliers or settings.suppliers) if settings.agreement(s, school)]
+        for school in (schools or settings.school_keys)
+    }
+    return {school: found for school, found in every.items() if found}
+
+
+def _refuse_unknown(option: str, names: Sequence[str], known: Sequence[str]) -> None:
+    problems = [
+        Problem(option, None, name, name, f"deze kent deze installatie niet; kies uit: {', '.join(known) or 'niets'}")
+        for name in names
+        if name not in known
+    ]
+    if problems:
+        raise SettingsError(tuple(problems))
+
+
+@contextmanager
+def _progress(total: int) -> "Iterator[_Tell]":
+    """Tells a person at a terminal which school is at work."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not terminal()) as progress:
+        yield _Tell(progress, progress.add_task("", total=total, completed=-1))
+
+
+class _Tell:
+    def __init__(self, progress: Progress, task: object) -> None:
+        self._progress, self._task = progress, task
+
+    def __call__(self, school: str) -> None:
+        self._progress.update(self._task, description=f"School {school}", advance=1)  # type: ignore[arg-type]

@@ -1,0 +1,87 @@
+"""How commands speak: tables and JSON on standard output, everything else on standard error, no traceback to a user."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, ParamSpec
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+P = ParamSpec("P")
+
+OK, FAILED, HELD, WRONG_SETTINGS = 0, 1, 2, 3
+"""Exit codes of every command."""
+
+DEBUG: Final = "DOORGEEFLUIK_DEBUG"
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+err = Console(stderr=True, highlight=False)
+
+
+def told(command: Callable[P, int]) -> Callable[P, None]:
+    """A command that ends with its exit code, and that tells what went wrong in a sentence."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        raise typer.Exit(_code(lambda: command(*args, **kwargs)))
+
+    return run
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str] = ()) -> Table:
+    """A table for a person; the columns in `numbers` are put to the right."""
+    result = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for column in columns:
+        result.add_column(
+            column,
+            justify="right" if column in numbers else "left",
+            no_wrap=column in {"school", "leverancier", *numbers},
+        )
+    for row in rows:
+        result.add_row(*map(str, row))
+    return result
+
+
+def _code(command: Callable[[], int]) -> int:
+    from mappings.yaml_source import SettingsError  # noqa: PLC0415  help must come at once
+
+    try:
+        return command()
+    except SettingsError as error:
+        err.print("De instellingen kloppen nog niet:")
+        for problem in error.problems:
+            err.print(f"  {problem}", markup=False)
+        return WRONG_SETTINGS
+    except KeyboardInterrupt:
+        return FAILED
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        err.print(_sentence(error), markup=False)
+        return FAILED
+
+
+def _sentence(error: Exception) -> str:
+    """What a user is told. Only the errors of our own are known to hold no value of a record."""
+    if type(error).__module__.split(".")[0] in {"connectors", "data_contracts", "pipelines", "mappings"}:
+        return str(error)
+    return (
+        f"Er ging iets onverwachts mis ({type(error).__name__}). Er is niets verloren: probeer het opnieuw. "
+        f"Blijft het misgaan, zet dan {DEBUG}=1 voor de opdracht en geef de melding door aan wie Doorgeefluik beheert."
+    )
+
+
+def terminal() -> bool:
+    """Whether a person watches."""
+    return sys.stderr.isatty()

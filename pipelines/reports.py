@@ -1,0 +1,81 @@
+"""The report of a school: one HTML page that stands alone, with record keys and names of fields, and never a value."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+
+from data_contracts.findings import explanation
+from pipelines.instance import Instance
+from pipelines.metadata import DUTCH, STATES
+from pipelines.standing import standing
+from pipelines.sync.case import Outcome
+
+HERE = ZoneInfo("Europe/Amsterdam")
+
+
+def write_report(instance: Instance, school: str) -> Path:
+    """Write the page of a school as it stands now, in the place of the one before; gives the file."""
+    pages = Environment(loader=PackageLoader("pipelines"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    text = pages.get_template("school.html.j2").render(
+        school=instance.settings.school(school),
+        moment=datetime.now(HERE),
+        export=instance.ledger.last_good_export(school),
+        deliveries=[_delivery(instance, o) for o in standing(instance) if o.school == school],
+        holds=[{"hold": hold, "operation": DUTCH[hold.operation]} for hold in instance.ledger.holds(school)],
+        findings=list(_findings(instance, school)),
+        here=HERE,
+    )
+    instance.settings.reports.mkdir(mode=0o700, exist_ok=True)
+    file = instance.settings.reports / f"{school}.html"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _delivery(instance: Instance, outcome: Outcome) -> dict[str, Any]:
+    """One supplier: how it stands, what was done by cause, and which fields it gets."""
+    plan = instance.ledger.last_plan(outcome.supplier, outcome.school)
+    changes = instance.ledger.changes(plan.id) if plan else None
+    causes: list[dict[str, Any]] = []
+    if changes is not None:
+        by = changes.groupby(["operation", "kind", "cause", "state"], sort=False).size().reset_index(name="number")
+        causes = [
+            {
+                **row,
+                "operation": DUTCH[row["operation"]],
+                "cause": row["cause"].replace("_", " "),
+                "state": _ANSWERS[row["state"]],
+            }
+            for row in _rows(by)
+        ]
+    return {
+        "outcome": outcome,
+        "name": instance.settings.profiles[outcome.supplier].name,
+        "state": STATES[outcome.state],
+        "at": plan.finished_at if plan else None,
+        "causes": causes,
+        "fields": instance.settings.field_set(outcome.supplier, outcome.school),
+    }
+
+
+_ANSWERS = {
+    "accepted": "aangenomen",
+    "refused": "geweigerd",
+    "pending": "nog geen antwoord",
+    "presumed": "onzeker, wordt hersteld",
+    "abandoned": "niet verstuurd",
+}
+
+
+def _findings(instance: Instance, school: str) -> Iterator[dict[str, Any]]:
+    for row in _rows(instance.ledger.findings(school)):
+        wrong, action = explanation(row["regel"], row["veld"], row["soort"])
+        yield {**row, "wrong": wrong, "action": action}
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
