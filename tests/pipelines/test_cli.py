@@ -2,12 +2,15 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from connectors.sandbox.school import example_school
 from tests.world import SCHOOL, World, a_world
@@ -127,3 +130,40 @@ def test_a_doctor_finds_what_is_missing(world: World) -> None:
         (world.home / "teken-weg").rename(world.home / "teken")
     assert answer.returncode == 1
     assert "fout    geheim file:teken" in answer.stdout
+
+
+def test_the_web_page_stops_without_leaving_a_process(world: World) -> None:
+    """`ui` answers on loopback, and after SIGTERM none of what it started is left."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [COMMAND, "ui", "--port", str(port), "--instance", str(world.home)]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
+        _answers(f"http://127.0.0.1:{port}/server_info")
+        process.terminate()
+        assert process.wait(60) == 0
+    assert _mentioning(str(world.home)) == []
+
+
+def _answers(url: str) -> None:
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        try:
+            return requests.get(url, timeout=2).raise_for_status()
+        except requests.RequestException:
+            time.sleep(0.1)
+    pytest.fail(f"{url} does not answer")
+
+
+def _mentioning(text: str) -> list[str]:
+    """The processes whose command line or environment names `text`, this one not counted."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if text.encode() in told and folder.name != str(os.getpid()):
+            found.append(folder.name)
+    return found
