@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 ENCRYPTION_FILE: Final = "versleuteling.sleutel"
 FINGERPRINT_FILE: Final = "vingerafdruk.sleutel"
@@ -47,6 +50,7 @@ class Keys:
         self._header = _VERSION + _key_id(encryption)
         self._cipher = AESGCM(encryption)
         self._fingerprint = fingerprint
+        self._mask = Cipher(AES256(self.mac(b"", _SECRET_SIZE, purpose=b"masker")), ECB())  # noqa: S305  see `masks`
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -103,6 +107,13 @@ class Keys:
     def mac(self, data: bytes, size: int = 16, *, purpose: bytes = b"") -> bytes:
         """Keyed BLAKE2b of `data`, `size` bytes (1-64); another `purpose` (at most 16 bytes) gives another result."""
         return hashlib.blake2b(data, digest_size=size, key=self._fingerprint, person=purpose).digest()
+
+    def masks(self, places: bytes) -> bytes:
+        """Keyed pseudo-random bytes, as many as `places`: 16 for each block of 16, which must all differ.
+
+        The key stream of counter mode (NIST SP 800-38A 6.5) for many counters at once; nothing is encrypted with ECB.
+        """
+        return self._mask.encryptor().update(places)
 
 
 def _key_id(secret: bytes) -> bytes:

@@ -84,7 +84,8 @@ def receipts(
 
 def texts(column: pd.Series) -> list[str | None]:
     """The values of a text column, None where absent."""
-    return [value if isinstance(value, str) else None for value in column.tolist()]
+    found: list[str | None] = column.to_numpy(dtype=object, na_value=None).tolist()
+    return found
 
 
 def unreadable(who: str) -> TransientError:

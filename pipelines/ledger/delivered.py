@@ -74,18 +74,17 @@ def presume(transaction: Transaction, supplier: str, field_set_id: int, sent: It
 
 def remember_handles(transaction: Transaction, supplier: str, accepted: pd.DataFrame) -> None:
     """Keep `wire_id` and `own_id` of `accepted` (with `record_id`); an absent one leaves what was known."""
-    given = accepted.dropna(how="all", subset=["wire_id", "own_id"])
-    partly = given.loc[given[["wire_id", "own_id"]].isna().any(axis="columns"), "record_id"]
-    known = handles(transaction, supplier, partly)
+    answers = zip(*(values(accepted[name]) for name in ("record_id", "wire_id", "own_id")), strict=True)
+    given = {number: Handle(wire_id, own_id) for number, wire_id, own_id in answers if wire_id or own_id}
+    known = handles(
+        transaction, supplier, [number for number, new in given.items() if not (new.wire_id and new.own_id)]
+    )
     rows = []
-    for number, wire_id, own_id in zip(
-        given["record_id"].tolist(), values(given["wire_id"]), values(given["own_id"]), strict=True
-    ):
-        old = known.get(number, Handle(None, None))
-        text = orjson.dumps([wire_id or old.wire_id, own_id or old.own_id])
-        rows.append({"number": number, "handle": transaction.keys.encrypt(text, _place(supplier, number))})
-    here = (delivered.c.supplier == supplier) & (delivered.c.record_id == sa.bindparam("number"))
-    transaction.execute_many(sa.update(delivered).where(here).values(handle_encrypted=sa.bindparam("handle")), rows)
+    for number, new in given.items():
+        old = known.get(number, new)
+        text = orjson.dumps([new.wire_id or old.wire_id, new.own_id or old.own_id])
+        rows.append((transaction.keys.encrypt(text, _place(supplier, number)), supplier, number))
+    transaction.write_many("UPDATE delivered SET handle_encrypted = ? WHERE supplier = ? AND record_id = ?", rows)
 
 
 def _place(supplier: str, record_id: int) -> bytes:

@@ -120,7 +120,9 @@ def settle_batch(
     if taken:
         known = plan_of(transaction, plan_id)
         seal_id = seal_changes(transaction, plan_id, batch, taken)
-        _accept(transaction, seal_id, taken)
+        # Named by what was not taken, which is little or nothing: a batch may hold thousands.
+        left = among(change.c.id, [row.id for row in waiting if row.record_id not in answered])
+        _accept(transaction, seal_id, sa.and_(_open(plan_id, batch), *(~condition for condition in left)))
         sealed = (change.c.plan_id == plan_id) & (change.c.batch == batch) & (change.c.seal_id == seal_id)
         take_over(transaction, known.supplier, known.field_set_id, sealed)
         remember_handles(transaction, known.supplier, accepted)
@@ -224,14 +226,16 @@ def _write_changes(transaction: Transaction, plan_id: int, changes: pd.DataFrame
 
 def _waiting(transaction: Transaction, plan_id: int, batch: int) -> Sequence[AnyRow]:
     """What is still open in a batch, as `disclosures`."""
-    here = (change.c.plan_id == plan_id) & (change.c.batch == batch) & change.c.state.in_(_OPEN)
-    return transaction.execute(disclosures().where(here)).all()
+    return transaction.execute(disclosures().where(_open(plan_id, batch))).all()
 
 
-def _accept(transaction: Transaction, seal_id: int, taken: Sequence[AnyRow]) -> None:
+def _open(plan_id: int, batch: int) -> sa.ColumnElement[bool]:
+    return (change.c.plan_id == plan_id) & (change.c.batch == batch) & change.c.state.in_(_OPEN)
+
+
+def _accept(transaction: Transaction, seal_id: int, taken: sa.ColumnElement[bool]) -> None:
     new = {"state": "accepted", "answered_at": transaction.now, "answer_encrypted": None, "seal_id": seal_id}
-    for condition in among(change.c.id, [row.id for row in taken]):
-        transaction.execute(sa.update(change).where(condition).values(**new))
+    transaction.execute(sa.update(change).where(taken).values(**new))
 
 
 def _refuse(transaction: Transaction, reasons: Mapping[int, str]) -> None:

@@ -19,13 +19,14 @@ def refs_of(school: str, kind: str, record_keys: Iterable[str], keys: Keys) -> l
 
 def register_records(transaction: Transaction, school: str, kind: str, record_keys: pd.Series) -> pd.DataFrame:
     """A frame `key, record_id` with the index of `record_keys`; what the ledger did not know yet gets a number."""
-    refs = refs_of(school, kind, record_keys, transaction.keys)
+    keys = record_keys.tolist()
+    refs = refs_of(school, kind, keys, transaction.keys)
     ids = _ids(transaction, school, kind)
-    new = {ref: key for ref, key in zip(refs, record_keys, strict=True) if ref not in ids}
+    new = {ref: key for ref, key in zip(refs, keys, strict=True) if ref not in ids}
     if new:
-        rows = [_row(transaction.keys, school, kind, ref, key) for ref, key in new.items()]
-        # Another run may have put the same record in since we looked.
-        transaction.execute_many(transaction.insert(record).on_conflict_do_nothing(), rows)
+        rows = [(school, kind, ref, transaction.keys.encrypt(key.encode(), ref)) for ref, key in new.items()]
+        # Another run may have put the same record in since we looked; a key is bound to its own record.
+        transaction.insert_many(record, ("school", "kind", "ref", "key_encrypted"), rows)
         ids = _ids(transaction, school, kind)
     numbers = pd.Series([ids[ref] for ref in refs], index=record_keys.index, dtype="int64")
     return pd.DataFrame({"key": record_keys, "record_id": numbers})
@@ -46,11 +47,6 @@ def shred_keys(transaction: Transaction, record_ids: Iterable[int]) -> None:
     rows = [{"number": int(number)} for number in record_ids]
     forget = sa.update(record).where(record.c.id == sa.bindparam("number")).values(key_encrypted=None)
     transaction.execute_many(forget, rows)
-
-
-def _row(keys: Keys, school: str, kind: str, ref: bytes, key: str) -> dict[str, object]:
-    encrypted = keys.encrypt(key.encode(), ref)  # bound to its own record
-    return {"school": school, "kind": kind, "ref": ref, "key_encrypted": encrypted}
 
 
 def _ids(transaction: Transaction, school: str, kind: str) -> dict[bytes, int]:

@@ -38,12 +38,16 @@ class Transaction:
             self.connection.execute(statement, rows)
 
     def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows of plain numbers, texts and bytes, past SQLAlchemy's conversions: those cost twice the insert."""
+        """Insert rows of plain numbers, texts and bytes; one that is there already is left as it is."""
+        marks = ", ".join(["?"] * len(columns))
+        names = ", ".join(columns)
+        self.write_many(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING', rows)  # noqa: S608  names of our own
+
+    def write_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Execute SQL with `?` for each value, once for each of `rows`, past SQLAlchemy's conversions: those cost twice the work."""
         if rows:
-            mark = "?" if self.dialect == "sqlite" else "%s"
-            marks = ", ".join([mark] * len(columns))
-            statement = f'INSERT INTO "{table.name}" ({", ".join(columns)}) VALUES ({marks})'  # noqa: S608  names of our own
-            self.connection.exec_driver_sql(statement, list(rows))
+            marked = statement if self.dialect == "sqlite" else statement.replace("?", "%s")
+            self.connection.exec_driver_sql(marked, list(rows))
 
     def number(self, statement: sa.Executable) -> int:
         """The one number that `statement` gives."""

@@ -72,7 +72,7 @@ def compared(
 ) -> Compared:
     """Compare the records of one kind; `state` and `fields` are as in `plan.Known`, of this kind only."""
     records = wanted.records[kind]
-    refs = refs_of(wanted.school, kind, records.index, keys)
+    refs = refs_of(wanted.school, kind, records.index.tolist(), keys)
     now = _Now(kind, records, refs, fingerprints(records, refs, keys))
     state = state.reset_index(drop=True)
     deletes = _deletes(now, wanted, state, keys, new_year=new_year)
@@ -152,7 +152,7 @@ def _deletes(now: _Now, wanted: DeliverySet, state: pd.DataFrame, keys: Keys, *,
     """What the supplier has and the set has not, unless the export leaves that open."""
     uncertain = refs_of(wanted.school, now.kind, wanted.uncertain.keys[now.kind], keys)
     gone = wanted.gone.get(now.kind, NOBODY)
-    reasons = dict(zip(refs_of(wanted.school, now.kind, gone.index, keys), gone, strict=True))
+    reasons = dict(zip(refs_of(wanted.school, now.kind, gone.index.tolist(), keys), gone.tolist(), strict=True))
     missing = state[~_among(state["ref"], {*now.refs, *uncertain})]
     if now.kind in wanted.uncertain.kinds:
         missing = missing[_among(missing["ref"], reasons)]

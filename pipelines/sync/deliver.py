@@ -162,7 +162,7 @@ def _registered(case: Case, changes: pd.DataFrame) -> pd.DataFrame:
     """The changes with a record id for every record, also those the ledger sees for the first time."""
     changes = changes.copy()
     for kind in changes["kind"].unique():
-        rows = (changes["kind"] == kind) & (changes["operation"] != "delete")
+        rows = (changes["kind"] == kind) & changes["record_id"].isna()
         known = case.ledger.register_records(case.school, kind, changes.loc[rows, "key"])
         changes.loc[rows, "record_id"] = known["record_id"].to_numpy()
     return changes
@@ -220,23 +220,20 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[pd.DataFrame, dict[int
     """
     accepted, refused = [], {}
     rows = parcel.changes
-    for (kind, wire_id), record_id, key, operation in zip(
-        _pairs(rows), rows["record_id"], rows["key"], rows["operation"], strict=True
-    ):
-        if (kind, wire_id) in receipts.refused:
-            refused[int(record_id)] = receipts.refused[kind, wire_id]
-        elif (kind, wire_id) in receipts.accepted or (parcel.whole is not None and operation == "delete"):
-            accepted.append(
-                (int(record_id), wire_id if wire_id != key else None, receipts.accepted.get((kind, wire_id)))
-            )
+    columns = (rows[name].tolist() for name in ("record_id", "key", "operation"))
+    for pair, record_id, key, operation in zip(_pairs(rows), *columns, strict=True):
+        if pair in receipts.refused:
+            refused[int(record_id)] = receipts.refused[pair]
+        elif pair in receipts.accepted or (parcel.whole is not None and operation == "delete"):
+            accepted.append((int(record_id), pair[1] if pair[1] != key else None, receipts.accepted.get(pair)))
         else:
             refused[int(record_id)] = "Geen antwoord voor dit record."
-    return pd.DataFrame.from_records(accepted, columns=["record_id", "wire_id", "own_id"]), refused
+    return pd.DataFrame(accepted, columns=["record_id", "wire_id", "own_id"]), refused
 
 
 def _pairs(changes: pd.DataFrame) -> Iterator[tuple[Record, str]]:
     """Kind and id on the wire of each change."""
-    return zip((Record(kind) for kind in changes["kind"]), changes["id"], strict=True)
+    return zip(map(Record, changes["kind"].tolist()), changes["id"].tolist(), strict=True)
 
 
 def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:

@@ -6,6 +6,7 @@ How one kind of record is compared is in `compare`. Nothing is sent, stored or h
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -30,7 +31,7 @@ class Known:
     schooljaar: str | None  # of the last delivery
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChangePlan:
     """All changes, in the order in which they go out, and what the guard must know of the rest.
 
@@ -63,11 +64,15 @@ class ChangePlan:
 
     def digest(self, operations: Iterable[Operation]) -> str:
         """Names the changes of these operations: what an approval is for (design rule 6)."""
-        chosen = self.changes[self.changes["operation"].isin(list(operations))].sort_values(["operation", "ref"])
         whole = hashlib.blake2b(f"{self.supplier} {self.school}".encode(), digest_size=16)
-        for operation, ref, prints in zip(chosen["operation"], chosen["ref"], chosen["fingerprint"], strict=True):
-            whole.update(operation.encode() + ref + (b"" if operation == "delete" else prints))
+        for operation in sorted(operations):
+            whole.update(operation.encode() + self._digests[operation])
         return whole.hexdigest()
+
+    @cached_property
+    def _digests(self) -> dict[str, bytes]:
+        """Names the changes of each operation, in whatever order they stand; asked for often, so made once."""
+        return {operation: _digest(self.of(operation)) for operation in ("create", "update", "delete")}
 
 
 def change_plan(
@@ -96,6 +101,12 @@ def change_plan(
         field_changes=_field_changes(changes),
         lingering=pd.concat([part.lingering for part in parts], ignore_index=True),
     )
+
+
+def _digest(changes: pd.DataFrame) -> bytes:
+    prints = changes["fingerprint"].where(changes["operation"] != "delete", b"").tolist()
+    whole = b"".join(sorted(map(b"".join, zip(changes["ref"].tolist(), prints, strict=True))))
+    return hashlib.blake2b(whole, digest_size=16).digest()
 
 
 def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> pd.DataFrame:

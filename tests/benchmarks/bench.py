@@ -79,7 +79,9 @@ def _dagster(home: Path, exports: Exports) -> dict[str, Any]:
 
 def _table(lines: list[Line], chosen: argparse.Namespace) -> Table:
     title = f"Kosten van een nacht: {chosen.pupils} leerlingen, {chosen.suppliers} leveranciers"
-    table = Table(title=title, caption=f"Beste van {chosen.rounds}; piek is het hele proces, Python en pandas inbegrepen.")
+    table = Table(
+        title=title, caption=f"Beste van {chosen.rounds}; piek is het hele proces, Python en pandas inbegrepen."
+    )
     table.add_column("Werk")
     for name in ("Seconden", "Processor", "Doel", "Piek (MiB)", "Doel", "Ondergrens (s)", "Maal"):
         table.add_column(name, justify="right")

@@ -46,7 +46,9 @@ def sync(home: Path) -> Result:
     bodies.unlink(missing_ok=True)
     outcomes: list[Outcome] = []
     result = _timed(lambda: outcomes.extend(synced(instance, bodies)))
-    floor = post_bare(instance, bodies) if bodies.exists() else _seconds(lambda: bare_iteration(_pulled(instance).content))
+    floor = (
+        post_bare(instance, bodies) if bodies.exists() else _seconds(lambda: bare_iteration(_pulled(instance).content))
+    )
     totals = {name: sum(o.counts[name] for o in outcomes) for name in ("create", "update", "delete", "unchanged")}
     return result | {"floor": floor, "states": sorted({o.state for o in outcomes}), **totals}
 
@@ -193,9 +195,17 @@ def _timed(work: Callable[[], object]) -> Result:
     begin, cpu = time.perf_counter(), time.process_time()
     kept = work()
     seconds, used = time.perf_counter() - begin, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_memory()
     del kept
     return {"seconds": seconds, "cpu": used, "peak": peak}
+
+
+def peak_memory() -> float:
+    """MiB that this process has had in memory at most. `ru_maxrss` would count that of the process that started this one."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -87,7 +87,7 @@ def suppliers_apart(formats: dict[str, str]) -> Iterator[dict[str, str]]:
     """Serve these suppliers (name -> wire format) from a process of their own; their addresses, by name."""
     command = [sys.executable, "-m", "tests.benchmarks.bench_suppliers", TOKEN]
     command += [f"{supplier}={wire_format}" for supplier, wire_format in formats.items()]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_root()) as process:  # noqa: S603  our own
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_root()) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         try:
@@ -101,7 +101,7 @@ def measured(stage: str, home: Path, *more: str) -> dict[str, Any]:
     import orjson
 
     command = [sys.executable, "-m", "tests.benchmarks.bench_stages", stage, str(home), *more]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=_root(), env=_environment())  # noqa: S603
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=_root(), env=_environment())
     result: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
     return result
 
