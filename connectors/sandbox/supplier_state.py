@@ -90,6 +90,8 @@ class SupplierState:
         for place, record in enumerate(body["records"], 1):
             record_id = record["id"]
             why = self.refusals.why(record_id, place)
+            if operation == "update" and not why:
+                self._move(school, kind, record.pop("vorig_id", None), record_id)
             if operation == "update" and record_id not in held:
                 why = "onbekend"
             if not why:
@@ -133,6 +135,12 @@ class SupplierState:
         self._of(school, kind)[record_id] = record
         self._count(school, kind, record_id, "update")
 
+    def _move(self, school: str, kind: str, former_id: str | None, record_id: str) -> None:
+        """What was known as `former_id` goes by `record_id` from now on, under the number that it was given."""
+        held, numbers = self._of(school, kind), self.own_numbers[school][kind]
+        if former_id in held and record_id not in held:
+            held[record_id], numbers[record_id] = held.pop(former_id), numbers[former_id]
+
     def _remove(self, school: str, kind: str, record_id: str, _record: dict[str, Any]) -> None:
         if self._of(school, kind).pop(record_id, None) is not None:
             self._count(school, kind, record_id, "delete")
@@ -171,6 +179,7 @@ def read_delta(content: bytes) -> dict[str, Any]:
     if body["soort"] not in _PLURAL or body["bewerking"] not in ("create", "update", "delete"):
         raise UnknownContentError("soort of bewerking")
     known = {"id"} if body["bewerking"] == "delete" else {"id", *_KNOWN[Record(body["soort"])]}
+    known |= {"vorig_id"} if body["bewerking"] == "update" else set()
     for record in body["records"]:
         _refuse_strangers(record, known)
         if not isinstance(record.get("id"), str):

@@ -3,6 +3,7 @@
 `POST {base_url}/records` with
 `{"school": {…}, "soort": …, "bewerking": "create|update|delete", "records": [{"id": …, wire names …}]}`
 answers `{"resultaten": [{"id": …, "status": "ok|geweigerd", "eigen_id": …, "reden": …}]}`.
+An update of a record that goes by another id from now on has the former one as `vorig_id`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ class JsonDelta:
 
     def __init__(self, door: Door, batch_size: int | None) -> None:
         self._door = door
-        self.capabilities = Capabilities(whole_set=False, assigns_ids=True, batch_size=batch_size or 500)
+        self.capabilities = Capabilities(whole_set=False, assigns_ids=True, batch_size=batch_size or 2000)
 
     def encode(self, envelope: Envelope, message: Delta | WholeSet, field_set: FieldSet) -> bytes:
         """The batch as JSON; an absent value is null, and a list field a JSON array.
@@ -67,6 +68,8 @@ class JsonDelta:
         if kind not in field_set.kinds or operation not in get_args(Operation):
             raise not_agreed("soort, bewerking", field_set.supplier)
         agreed: dict[str, AgreedField | None] = {"id": None}
+        if operation == "update":
+            agreed["vorig_id"] = None
         if operation != "delete":
             agreed |= {f.wire: f for f in field_set.of(Record(kind))}
         for name in _unknown(body["records"], agreed):
@@ -93,7 +96,12 @@ def _records(frame: pd.DataFrame, fields: tuple[AgreedField, ...]) -> list[dict[
         column = texts(frame[field.name])
         columns[field.wire] = [_value(field, text) for text in column] if field.id in PARTS else column
     names = list(columns)
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    records = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    if "previous_id" in frame:
+        for record, previous in zip(records, texts(frame["previous_id"]), strict=True):
+            if previous is not None:
+                record["vorig_id"] = previous
+    return records
 
 
 def _value(field: AgreedField, text: str | None) -> Any:

@@ -44,6 +44,7 @@ def addressed(changes: pd.DataFrame, wanted: DeliverySet, ledger: Ledger) -> pd.
         keys, handles = ledger.record_keys(record_ids), ledger.handles(wanted.supplier, record_ids)
         changes.loc[rows, "key"] = [keys[i] for i in record_ids]
         changes.loc[rows, column] = [(handles[i].wire_id if i in handles else None) or keys[i] for i in record_ids]
+    changes.loc[changes["previous_id"].eq(changes["id"]), "previous_id"] = None
     return changes
 
 
