@@ -55,7 +55,7 @@ class Misbehaviour:
         self.add(Behaviour("fail", status=status, retry_after=header), times)
 
     def slow(self, seconds: float, times: int = 1) -> None:
-        """Wait `seconds`, then answer well."""
+        """Do what was asked, and answer `seconds` later."""
         self.add(Behaviour("slow", seconds=seconds), times)
 
     def cut(self, times: int = 1) -> None:
@@ -248,8 +248,10 @@ async def _fail(behaviour: Behaviour, _app: ASGIApp, scope: Scope, receive: Rece
 
 
 async def _slow(behaviour: Behaviour, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    start, body = await _answer_of(app, scope, receive)  # done first: a client that gives up meanwhile had its effect
     await asyncio.sleep(behaviour.seconds)
-    await app(scope, receive, send)
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _cut(_behaviour: Behaviour, _app: ASGIApp, scope: Scope, receive: Receive, _send: Send) -> None:
