@@ -1,7 +1,8 @@
 """What each supplier is known to hold now, and under which ids it knows its records."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 import pandas as pd
@@ -63,12 +64,31 @@ def take_over(transaction: Transaction, supplier: str, field_set_id: int, accept
     transaction.execute(sa.delete(delivered).where(delivered.c.supplier == supplier, delivered.c.record_id.in_(gone)))
 
 
-def presume(transaction: Transaction, supplier: str, field_set_id: int, sent: Iterable[AnyRow]) -> None:
-    """Count records as delivered with a fingerprint that nothing has; `sent` holds record number and fingerprint."""
+_MAY_BE_ABSENT = b"\0"
+
+
+def may_be_absent(fingerprint: bytes) -> bool:
+    """Whether this is the fingerprint of a presumed creation: nobody can say whether the supplier has the record."""
+    return fingerprint.strip(_MAY_BE_ABSENT) == b""
+
+
+def presume(
+    transaction: Transaction, supplier: str, field_set_id: int, sent: Iterable[AnyRow], wire_ids: Mapping[int, str]
+) -> None:
+    """Count records as delivered with a fingerprint that nothing has; `sent` holds record number, operation, fingerprint.
+
+    `wire_ids` tells under which id a creation was sent, where that is not the key.
+    """
     constant = {"supplier": supplier, "field_set_id": field_set_id, "updated_at": transaction.now}
-    rows = [{**constant, "record_id": number, "fingerprint": bytes(len(prints))} for number, prints in sent]
+    rows = []
+    for number, operation, prints in sent:
+        wire_id = wire_ids.get(number) if operation == "create" else None
+        handle = transaction.keys.encrypt(orjson.dumps([wire_id, None]), _place(supplier, number)) if wire_id else None
+        fill = _MAY_BE_ABSENT if operation == "create" else b"\xff"
+        rows.append({**constant, "record_id": number, "fingerprint": fill * len(prints), "handle_encrypted": handle})
     upsert = transaction.insert(delivered)
-    new = {name: upsert.excluded[name] for name in ("fingerprint", "field_set_id", "updated_at")}
+    new: dict[str, Any] = {name: upsert.excluded[name] for name in ("fingerprint", "field_set_id", "updated_at")}
+    new["handle_encrypted"] = sa.func.coalesce(upsert.excluded.handle_encrypted, delivered.c.handle_encrypted)
     transaction.execute_many(upsert.on_conflict_do_update(index_elements=["supplier", "record_id"], set_=new), rows)
 
 

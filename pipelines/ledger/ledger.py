@@ -103,10 +103,13 @@ class Ledger:
         with self._writing() as transaction:
             plans.settle_batch(transaction, plan_id, batch, accepted, refused)
 
-    def presume_batch(self, plan_id: int, batch: int) -> None:
-        """Settle a batch of which nobody can say any more whether it arrived: it counts as delivered, with unknown content."""
+    def presume_batch(self, plan_id: int, batch: int, wire_ids: Mapping[int, str] | None = None) -> None:
+        """Settle a batch of which nobody can say any more whether it arrived: it counts as delivered, with unknown content.
+
+        `wire_ids` tells by record number under which id it was sent, where that is not the key.
+        """
         with self._writing() as transaction:
-            plans.presume_batch(transaction, plan_id, batch)
+            plans.presume_batch(transaction, plan_id, batch, wire_ids or {})
 
     def finish_plan(self, plan_id: int, state: plans.Ending, reason: str | None = None) -> None:
         """Say how a plan ended, with a reason in Dutch of at most 500 characters."""

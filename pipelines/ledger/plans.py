@@ -130,15 +130,17 @@ def settle_batch(
     _refuse(transaction, {numbers[number]: text for number, text in refused.items() if number in numbers})
 
 
-def presume_batch(transaction: Transaction, plan_id: int, batch: int) -> None:
+def presume_batch(transaction: Transaction, plan_id: int, batch: int, wire_ids: Mapping[int, str]) -> None:
     """Settle a batch of which nobody can say any more whether it arrived: what it put or changed counts as delivered.
 
-    Its fingerprint is made one that nothing has, so that the next plan corrects or removes the record.
+    Its fingerprint is made one that nothing has, so that the next plan makes, corrects or removes the record. `wire_ids`
+    tells by record number under which id it was sent, where that is not the key.
     """
     known = plan_of(transaction, plan_id)
     here = (change.c.plan_id == plan_id) & (change.c.batch == batch) & (change.c.state == "pending")
-    sent = sa.select(change.c.record_id, change.c.fingerprint).where(here, change.c.operation != "delete")
-    presume(transaction, known.supplier, known.field_set_id, transaction.execute(sent).all())
+    sent = sa.select(change.c.record_id, change.c.operation, change.c.fingerprint)
+    sent = sent.where(here, change.c.operation != "delete")
+    presume(transaction, known.supplier, known.field_set_id, transaction.execute(sent).all(), wire_ids)
     transaction.execute(sa.update(change).where(here).values(state="presumed", answered_at=transaction.now))
 
 

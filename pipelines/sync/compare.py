@@ -12,6 +12,7 @@ import pandas as pd
 from data_contracts.fields import CATALOGUE, Record
 from mappings.projection import NOBODY, PERSONS, DeliverySet
 from pipelines.keys import Keys
+from pipelines.ledger.delivered import may_be_absent
 from pipelines.ledger.records import refs_of
 from pipelines.sync.fingerprint import Prints, absent, fingerprints, packed, unpacked
 
@@ -83,6 +84,8 @@ def compared(
 def _upserts(
     now: _Now, state: pd.DataFrame, fields: Mapping[int, Sequence[str]], keys: Keys, *, new_year: bool
 ) -> pd.DataFrame:
+    """Creations and updates. What a presumed creation may have brought is created again: an update needs something to be there."""
+    state = state[~np.fromiter(map(may_be_absent, state["fingerprint"]), dtype=np.bool_, count=len(state))]
     position = pd.Index(state["ref"], dtype=object).get_indexer(pd.Index(now.refs, dtype=object))
     parts = [_changes(now, np.flatnonzero(position < 0), operation="create", cause=str(Cause.NEW), changed_fields="")]
     for field_set_id in state["field_set_id"].unique().tolist():

@@ -74,7 +74,7 @@ def resume(case: Case, supplier: Supplier) -> bool:
             or not _still_agreed(case, plan, parcels[batch])
             or not _sent_again(case, supplier, plan, batch, parcels[batch])
         ):
-            case.ledger.presume_batch(plan.id, batch)
+            case.ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcels[batch]) if parcels else {})
     case.ledger.finish_plan(plan.id, "abandoned", "Afgebroken; bij de volgende keer afgehandeld.")
     return True
 
@@ -93,6 +93,12 @@ def _sent_again(case: Case, supplier: Supplier, plan: Plan, batch: int, parcel: 
     except PermanentError:
         return False
     return True
+
+
+def _ids_other_than_keys(parcel: Parcel) -> dict[int, str]:
+    """Under which id each record went out, where that is not its key."""
+    rows = parcel.changes[parcel.changes["id"] != parcel.changes["key"]]
+    return dict(zip(map(int, rows["record_id"]), rows["id"], strict=True))
 
 
 def _open_holds(case: Case, plan: Planned) -> None:
@@ -225,7 +231,9 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[pd.DataFrame, dict[int
         if pair in receipts.refused:
             refused[int(record_id)] = receipts.refused[pair]
         elif pair in receipts.accepted or (parcel.whole is not None and operation == "delete"):
-            accepted.append((int(record_id), pair[1] if pair[1] != key else None, receipts.accepted.get(pair)))
+            # An update tells the id also where it is the key: that may be back in the place of an ECK iD.
+            wire_id = pair[1] if pair[1] != key or operation == "update" else None
+            accepted.append((int(record_id), wire_id, receipts.accepted.get(pair)))
         else:
             refused[int(record_id)] = "Geen antwoord voor dit record."
     return pd.DataFrame(accepted, columns=["record_id", "wire_id", "own_id"]), refused

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -103,6 +104,18 @@ def pupils(number: int) -> list[Row]:
     return [first, *(pupil(n) for n in range(2, number + 1))]
 
 
+_JUDGED: dict[tuple[str, date], Checked] = {}
+
+
+def judged(roster: Roster, day: date = DAY) -> Checked:
+    """The roster, checked; the same school is looked at once only, for the contracts are the slow part."""
+    name = (roster.digest(), day)
+    if name not in _JUDGED:
+        _JUDGED[name] = checked(roster, day)
+    return _JUDGED[name]
+
+
+@cache
 def profile(supplier: str) -> Profile:
     """A profile that ships with the program."""
     name = next(name for name in profile_texts() if name.startswith(supplier))
@@ -214,7 +227,7 @@ class Bench:
 
     def plan(self, roster: Roster) -> Planned:
         """What would happen."""
-        data = checked(roster, self.day)
+        data = judged(roster, self.day)
         return planned(self.case(data), projected(data, self.agreed, self.day), data.quarantined)
 
     def night(self, roster: Roster, supplier: Supplier | None = None) -> Outcome:
@@ -223,7 +236,7 @@ class Bench:
 
     def carry_out(self, roster: Roster, plan: Planned, supplier: Supplier | None = None) -> Outcome:
         """Deliver what was planned, now or earlier."""
-        data = checked(roster, self.day)
+        data = judged(roster, self.day)
         wanted = projected(data, self.agreed, self.day)
         return delivered(self.case(data), supplier or self.supplier(), wanted, data.quarantined, plan)
 

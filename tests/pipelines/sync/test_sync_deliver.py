@@ -100,9 +100,7 @@ def test_a_supplier_that_stays_down_costs_nothing_but_time(make_bench: MakeBench
 
 @pytest.mark.parametrize("how", ["cut", "cut_after", "cut_halfway", "truncate"])
 @pytest.mark.parametrize("supplier", [SMALL, BASISPOORT])
-def test_a_broken_connection_loses_nothing_and_doubles_nothing(
-    make_bench: MakeBench, supplier: str, how: str
-) -> None:
+def test_a_broken_connection_loses_nothing_and_doubles_nothing(make_bench: MakeBench, supplier: str, how: str) -> None:
     """Whether the message was applied or not: after the next night everything was applied exactly once."""
     bench = make_bench(supplier)
     getattr(bench.misbehaviour, how)()
