@@ -77,7 +77,8 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Ma
     """An instance after all those nights, every mark that was in an export, and which nights succeeded."""
     with ExitStack() as stack:
         world = stack.enter_context(a_world(tmp_path_factory.mktemp("kanarie") / "instance"))
-        echo = stack.enter_context(running(echo_app())).url
+        app = echo_app()
+        echo = stack.enter_context(running(app)).url
         order = stack.enter_context(orders("dagster"))
         suppliers, everything, succeeded = dict(world.urls), MarkedSchool(0), {}
         for edition, (name, change, answer, trouble, damaged) in enumerate(NIGHTS):
@@ -85,14 +86,35 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Ma
             world.export_bytes(damaged(edexml(change(school.roster(), school))))
             everything.marks |= school.marks
             everything.keys = school.keys
-            world.urls = dict.fromkeys(suppliers, f"{echo}/{answer}") if answer else suppliers
+            world.urls = _urls(suppliers, echo, answer.split())
             for supplier in suppliers:
                 world.agree(supplier)
+                agreement = world.home / "agreements" / f"{supplier}.yaml"
+                agreement.write_text(agreement.read_text(encoding="utf-8").replace(*WITHOUT_LIMITS), encoding="utf-8")
             log = str(world.home / "uitvoer.log")
             told = order("run", home=str(world.home), school=SCHOOL, day=DAY.isoformat(), trouble=trouble, log=log)
             assert "error" not in told, name
             succeeded[name] = told["success"]
+        assert app.state.answered.keys() == ANSWERED
         yield world, everything, succeeded
+
+
+def _urls(suppliers: dict[str, str], echo: str, answers: list[str]) -> dict[str, str]:
+    """Where each supplier is tonight: where it always is, or at the echo that answers in its way."""
+    return {s: f"{echo}/{how}" for s, how in zip(suppliers, answers, strict=True)} if answers else suppliers
+
+
+WITHOUT_LIMITS = (
+    "limits: {first_delivery: allow}",
+    "limits: {first_delivery: allow, field_changes: {count: 1000}, creates: {count: 1000}, all_deletes: {percent: 100}}",
+)
+
+
+ANSWERED = {
+    *((mode, path) for mode in ("refuse", "garble") for path in ("edexml", "records")),
+    ("500", "edexml"),
+    ("400", "records"),
+}
 
 
 def outside_the_vault(world: World) -> list[Path]:
