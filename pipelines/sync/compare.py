@@ -14,7 +14,7 @@ from mappings.projection import NOBODY, PERSONS, DeliverySet
 from pipelines.keys import Keys
 from pipelines.ledger.delivered import may_be_absent
 from pipelines.ledger.records import refs_of
-from pipelines.sync.fingerprint import Prints, absent, fingerprints, packed, unpacked
+from pipelines.sync.fingerprint import Prints, absent, fingerprints, packed, unmasked, unpacked
 
 
 class Cause(StrEnum):
@@ -102,9 +102,11 @@ def _updates(
     """The records at `here` whose fingerprint is not the one that is held; a column on one side only counts as absent on the other."""
     new_columns = list(now.records.columns)
     columns = [*new_columns, *(name for name in old_columns if name not in new_columns)]
-    refs = held["ref"].tolist()
-    old = _aligned(unpacked(held["fingerprint"].tolist(), len(old_columns)), old_columns, columns, refs, keys)
-    new = _aligned(now.prints[here], new_columns, columns, refs, keys)
+    old, new = unpacked(held["fingerprint"].tolist(), len(old_columns)), now.prints[here]
+    if old_columns != new_columns:
+        refs = held["ref"].tolist()
+        old = _aligned(unmasked(old, refs, keys), old_columns, columns, keys)
+        new = _aligned(unmasked(new, refs, keys), new_columns, columns, keys)
     differs = old != new
     changed = np.flatnonzero(differs.any(axis=1))
     patterns, which = np.unique(differs[changed], axis=0, return_inverse=True)
@@ -121,12 +123,10 @@ def _updates(
     )
 
 
-def _aligned(prints: Prints, names: list[str], columns: list[str], refs: list[bytes], keys: Keys) -> Prints:
-    """The fingerprints in the order of `columns`, with that of an absent value where a column is not there."""
-    if names == columns:
-        return prints
+def _aligned(digests: Prints, names: list[str], columns: list[str], keys: Keys) -> Prints:
+    """The bare digests in the order of `columns`, with that of an absent value where a column is not there."""
     missing = [name for name in columns if name not in names]
-    both = np.hstack([prints, absent(missing, refs, keys)])
+    both = np.hstack([digests, np.tile(absent(missing, keys), (len(digests), 1))])
     return both[:, [[*names, *missing].index(name) for name in columns]]
 
 

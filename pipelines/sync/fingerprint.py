@@ -25,9 +25,14 @@ def fingerprints(records: pd.DataFrame, refs: Sequence[bytes], keys: Keys) -> Pr
     return values ^ _masks(refs, records.shape[1], keys)
 
 
-def absent(columns: Sequence[str], refs: Sequence[bytes], keys: Keys) -> Prints:
-    """The fingerprints that these records would have if no column had a value."""
-    return fingerprints(pd.DataFrame(index=range(len(refs)), columns=list(columns), dtype="str"), refs, keys)
+def unmasked(prints: Prints, refs: Sequence[bytes], keys: Keys) -> Prints:
+    """The bare digests, which can be compared where two fingerprints have other columns: a mask is of a place, not of a field."""
+    return prints ^ _masks(refs, prints.shape[1], keys) if prints.size else prints
+
+
+def absent(columns: Sequence[str], keys: Keys) -> Prints:
+    """The bare digests of these columns for a record that has no value in any of them."""
+    return np.frombuffer(b"".join(keys.mac(_prefix(name), WIDTH) for name in columns), dtype=np.uint64)
 
 
 def packed(prints: Prints) -> list[bytes]:
@@ -42,10 +47,14 @@ def unpacked(stored: Sequence[bytes], columns: int) -> Prints:
 
 def _digests(name: str, column: pd.Series, keys: Keys) -> Prints:
     codes, values = pd.factorize(column)
-    prefix = f"veld\0{name}\0".encode()
+    prefix = _prefix(name)
     texts = [keys.mac(prefix + b"=" + value.encode(), WIDTH) for value in values.tolist()]
     texts.append(keys.mac(prefix, WIDTH))  # absent has code -1: the last
     return np.frombuffer(b"".join(texts), dtype=np.uint64)[codes]
+
+
+def _prefix(name: str) -> bytes:
+    return f"veld\0{name}\0".encode()
 
 
 def _masks(refs: Sequence[bytes], columns: int, keys: Keys) -> Prints:
