@@ -267,7 +267,7 @@ NUMBERS = st.integers(1, 8)
 LENIENT = TableLimits(count=100, percent=100)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     broken=st.dictionaries(NUMBERS, st.sampled_from(sorted(BREAKS)), max_size=3),
     missing=st.sets(NUMBERS, max_size=3),

@@ -391,3 +391,18 @@ def test_limits_are_those_of_the_design() -> None:
     assert (limits.all_deletes.percent, limits.field_changes.percent, limits.creates.percent) == (10, 30, 25)
     assert (limits.export_size.minimum_percent, limits.export_size.maximum_percent) == (95, 115)
     assert limits.first_delivery == "hold"
+
+
+@pytest.mark.parametrize("supplier", [SMALL, BASISPOORT])
+def test_after_the_end_corrections_and_deletes_go_on_and_nothing_new_arrives(
+    make_bench: MakeBench, supplier: str
+) -> None:
+    """An ended agreement still clears up (design rule 7), whichever way the supplier takes its data."""
+    bench = make_bench(supplier)
+    rows = pupils(6)
+    bench.night(school(rows))
+    bench.agree(valid_until=bench.day.replace(day=1))
+    now = [*changed(changed(rows, 2, roepnaam="Anders"), 3, uitstroomdatum="2026-11-02"), pupil(9)]
+    bench.night(school(now))
+    names = sorted(record["roepnaam"] for record in bench.shown().values())
+    assert names == ["Anders", "Roep1", "Roep4", "Roep5", "Roep6"]
