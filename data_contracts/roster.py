@@ -40,6 +40,6 @@ class Roster:
         for name, table in self.tables():
             for column in table.columns.difference(UNSTEADY if name == "school" else []):
                 # XML knows neither of these characters, so that no value can look like two, or like an absent one.
-                text = "\x1f".join(table[column].fillna("\x1e"))
+                text = "\x1f".join(table[column].fillna("\x1e").tolist())
                 whole.update(f"{name} {column} {len(table)}\n{text}\n".encode())
         return whole.hexdigest()

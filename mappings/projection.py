@@ -103,7 +103,7 @@ def _pupils(roster: Roster, scope: Scope, day: date) -> tuple[pd.DataFrame, pd.S
 def _groups_in_use(pupils: pd.DataFrame, quarantined: pd.DataFrame) -> set[str]:
     """Keys of the groups of these pupils, and of pupils in quarantine: a group that only they are in still exists."""
     kept_out = quarantined.loc[quarantined["soort"] == Record.LEERLING, "groep"]
-    keys = set(pupils["groep"].dropna()) | set(kept_out.dropna())
+    keys = {*pupils["groep"].dropna().unique(), *kept_out.dropna().unique()}
     if "samengestelde_groepen" in pupils:
         for text in pupils["samengestelde_groepen"].dropna().unique():
             keys.update(orjson.loads(text))

@@ -23,6 +23,9 @@ _RECORDS: Mapping[tuple[str, str], Record] = {
 }
 """Which record an element is, by the section it stands in and its own name."""
 
+_WHOLE = frozenset({"leerlingen", "leerkrachten"})
+"""Sections that hold one kind of record: what else stands there is a person who would seem to have left."""
+
 
 def read_roster(content: bytes, wanted: frozenset[str], school: SchoolId, *, max_bytes: int = MAX_BYTES) -> Roster:
     """Read one export (EDEXML 1.0.3, 2.0, 2.1; UWLR 2.x) into the four roster tables.
@@ -32,7 +35,7 @@ def read_roster(content: bytes, wanted: frozenset[str], school: SchoolId, *, max
 
     Raises:
         PermanentError: `te_groot`, `doctype`, `entiteiten`, `te_diep`, `geen_edexml`, `afgebroken`, `leeg`,
-            `geengegevens`, `geen_school`, `meer_scholen`, `verkeerde_school`, `verkeerd_schooljaar`.
+            `geengegevens`, `vreemd_record`, `geen_school`, `meer_scholen`, `verkeerde_school`, `verkeerd_schooljaar`.
     """
     if len(content) > max_bytes:
         raise refusal("te_groot", limit=size(max_bytes))
@@ -87,6 +90,8 @@ def _rows(
         record = _RECORDS.get((section, local_name(element.tag)))
         if record is not None:
             rows[record.table].append(layouts[record].row(element))
+        elif section in _WHOLE:
+            raise refusal("vreemd_record", section=section)
         elif section == "vestigingen" and "school.vestigingen" in wanted:
             sites.append(fields_of_site(element))
     return rows, sites

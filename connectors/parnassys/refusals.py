@@ -24,6 +24,10 @@ _TEXTS = {
         "ParnasSys heeft geen gegevens van deze school in dit schooljaar.",
         "Controleer in ParnasSys de koppeling en het schooljaar. Er wordt niets verwijderd.",
     ),
+    "vreemd_record": (
+        "Tussen de {section} in de export staat iets anders; wie er ontbreekt, is zo niet te zeggen.",
+        _AGAIN,
+    ),
     "geen_school": ("De export zegt niet van welke school hij is.", _AGAIN),
     "verkeerde_school": ("De export is van {found}, niet van {expected}.", _SETTINGS),
     "verkeerd_schooljaar": (

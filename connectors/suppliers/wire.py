@@ -84,8 +84,7 @@ def receipts(
 
 def texts(column: pd.Series) -> list[str | None]:
     """The values of a text column, None where absent."""
-    found: list[str | None] = column.to_numpy(dtype=object, na_value=None).tolist()
-    return found
+    return [value if isinstance(value, str) else None for value in column.tolist()]
 
 
 def unreadable(who: str) -> TransientError:

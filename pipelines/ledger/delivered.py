@@ -9,7 +9,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from pipelines.ledger.frames import among, framed, values
-from pipelines.ledger.tables import change, delivered, record
+from pipelines.ledger.tables import delivered, record
 from pipelines.ledger.transaction import AnyRow, Transaction
 
 _STATE = {
@@ -47,21 +47,32 @@ def handles(transaction: Transaction, supplier: str, record_ids: Iterable[int]) 
     return found
 
 
-def take_over(transaction: Transaction, supplier: str, field_set_id: int, accepted: sa.ColumnElement[bool]) -> None:
-    """Make `delivered` what it is after the `accepted` changes, whatever their number, in two statements."""
-    kept = sa.select(
-        sa.literal(supplier),
-        change.c.record_id,
-        change.c.fingerprint,
-        sa.literal(field_set_id),
-        sa.literal(transaction.now, delivered.c.updated_at.type),
-    ).where(accepted, change.c.operation != "delete")
-    columns = ["supplier", "record_id", "fingerprint", "field_set_id", "updated_at"]
-    upsert = transaction.insert(delivered).from_select(columns, kept)
-    new = {name: upsert.excluded[name] for name in columns[2:]}
-    transaction.execute(upsert.on_conflict_do_update(index_elements=columns[:2], set_=new))
-    gone = sa.select(change.c.record_id).where(accepted, change.c.operation == "delete")
-    transaction.execute(sa.delete(delivered).where(delivered.c.supplier == supplier, delivered.c.record_id.in_(gone)))
+def take_over(
+    transaction: Transaction, supplier: str, field_set_id: int, taken: Iterable[tuple[Any, ...]], accepted: pd.DataFrame
+) -> None:
+    """Make `delivered` what it is after the changes `taken` (with `record_id, operation, fingerprint`).
+
+    `accepted` gives for each `record_id` the supplier's `wire_id` and `own_id`; an absent one leaves what was known.
+    """
+    taken = list(taken)
+    given = _handles_given(transaction, supplier, accepted)
+    now = transaction.as_stored(delivered.c.updated_at, transaction.now)
+    rows = [
+        (supplier, record_id, fingerprint, field_set_id, now, given.get(record_id))
+        for record_id, operation, fingerprint in taken
+        if operation != "delete"
+    ]
+    transaction.write_many(_UPSERT, rows)
+    for gone in among(delivered.c.record_id, [record_id for record_id, operation, _ in taken if operation == "delete"]):
+        transaction.execute(sa.delete(delivered).where(delivered.c.supplier == supplier, gone))
+
+
+_UPSERT = """
+INSERT INTO delivered (supplier, record_id, fingerprint, field_set_id, updated_at, handle_encrypted)
+VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (supplier, record_id) DO UPDATE
+SET fingerprint = excluded.fingerprint, field_set_id = excluded.field_set_id, updated_at = excluded.updated_at,
+    handle_encrypted = coalesce(excluded.handle_encrypted, delivered.handle_encrypted)
+"""
 
 
 _MAY_BE_ABSENT = b"\0"
@@ -92,19 +103,20 @@ def presume(
     transaction.execute_many(upsert.on_conflict_do_update(index_elements=["supplier", "record_id"], set_=new), rows)
 
 
-def remember_handles(transaction: Transaction, supplier: str, accepted: pd.DataFrame) -> None:
-    """Keep `wire_id` and `own_id` of `accepted` (with `record_id`); an absent one leaves what was known."""
+def _handles_given(transaction: Transaction, supplier: str, accepted: pd.DataFrame) -> dict[int, bytes]:
+    """The handle of each record whose `wire_id` or `own_id` was given, encrypted; the other is what it was."""
     answers = zip(*(values(accepted[name]) for name in ("record_id", "wire_id", "own_id")), strict=True)
-    given = {number: Handle(wire_id, own_id) for number, wire_id, own_id in answers if wire_id or own_id}
-    known = handles(
-        transaction, supplier, [number for number, new in given.items() if not (new.wire_id and new.own_id)]
-    )
-    rows = []
-    for number, new in given.items():
-        old = known.get(number, new)
-        text = orjson.dumps([new.wire_id or old.wire_id, new.own_id or old.own_id])
-        rows.append((transaction.keys.encrypt(text, _place(supplier, number)), supplier, number))
-    transaction.write_many("UPDATE delivered SET handle_encrypted = ? WHERE supplier = ? AND record_id = ?", rows)
+    given = [answer for answer in answers if answer[1] or answer[2]]
+    known = handles(transaction, supplier, [number for number, *ids in given if not all(ids)])
+    encrypted = {}
+    for number, wire_id, own_id in given:
+        old = known.get(number, _NO_HANDLE)
+        text = orjson.dumps([wire_id or old.wire_id, own_id or old.own_id])
+        encrypted[number] = transaction.keys.encrypt(text, _place(supplier, number))
+    return encrypted
+
+
+_NO_HANDLE = Handle(None, None)
 
 
 def _place(supplier: str, record_id: int) -> bytes:

@@ -21,9 +21,9 @@ class BusyError(Exception):
     """Another run holds the lease of this supplier and school, or took it over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lease:
-    """The right to deliver to one supplier for one school, until it is given back or runs out."""
+    """The right to deliver to one supplier for one school, until it is given back or `expires_at`."""
 
     supplier: str
     school: str
@@ -31,18 +31,23 @@ class Lease:
     duration: timedelta
     engine: Engine
     clock: Callable[[], datetime]
+    expires_at: datetime
 
     def renew(self) -> None:
-        """Begin the term anew; to be done before each request.
+        """Begin the term anew once a third of it has gone: until then nobody can take over. To be done before each request.
 
         Raises:
             BusyError: the lease had run out, and another run has taken it over.
         """
+        now = self.clock()
+        if now < self.expires_at - 2 * self.duration / 3:
+            return
         mine = sa.update(table).where(table.c.token == self.token)
         with self.engine.begin() as connection:
-            renewed = connection.execute(mine.values(expires_at=self.clock() + self.duration)).rowcount
+            renewed = connection.execute(mine.values(expires_at=now + self.duration)).rowcount
         if not renewed:
             raise _busy(self.supplier, self.school)
+        self.expires_at = now + self.duration
 
 
 @contextmanager
@@ -54,8 +59,9 @@ def leased(
     Raises:
         BusyError: another run holds it, is alive as far as can be seen, and has renewed it in time.
     """
-    mine = Lease(supplier, school, secrets.token_hex(16), duration, engine, clock)
-    _take(mine)
+    now = clock()
+    mine = Lease(supplier, school, secrets.token_hex(16), duration, engine, clock, now + duration)
+    _take(mine, now)
     try:
         yield mine
     finally:
@@ -63,11 +69,10 @@ def leased(
             connection.execute(sa.delete(table).where(table.c.token == mine.token))
 
 
-def _take(mine: Lease) -> None:
+def _take(mine: Lease, now: datetime) -> None:
     here = (table.c.supplier == mine.supplier) & (table.c.school == mine.school)
-    now = mine.clock()
     me = Process.current()
-    row = {"supplier": mine.supplier, "school": mine.school, "token": mine.token, "expires_at": now + mine.duration}
+    row = {"supplier": mine.supplier, "school": mine.school, "token": mine.token, "expires_at": mine.expires_at}
     row |= {"host": me.host, "pid": me.pid, "started": me.started}
     try:
         with mine.engine.begin() as connection:

@@ -12,7 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mappings.agreement import FieldSet
-from pipelines.ledger.delivered import presume, remember_handles, take_over
+from pipelines.ledger.delivered import presume, take_over
 from pipelines.ledger.frames import among, framed, values
 from pipelines.ledger.seals import disclosures, seal_changes
 from pipelines.ledger.tables import REASON_SIZE, change, field_set, plan, record
@@ -123,9 +123,8 @@ def settle_batch(
         # Named by what was not taken, which is little or nothing: a batch may hold thousands.
         left = among(change.c.id, [row.id for row in waiting if row.record_id not in answered])
         _accept(transaction, seal_id, sa.and_(_open(plan_id, batch), *(~condition for condition in left)))
-        sealed = (change.c.plan_id == plan_id) & (change.c.batch == batch) & (change.c.seal_id == seal_id)
-        take_over(transaction, known.supplier, known.field_set_id, sealed)
-        remember_handles(transaction, known.supplier, accepted)
+        answers = [(row.record_id, row.operation, row.fingerprint) for row in taken]
+        take_over(transaction, known.supplier, known.field_set_id, answers, accepted)
     numbers = {row.record_id: row.id for row in waiting if row.record_id not in answered}
     _refuse(transaction, {numbers[number]: text for number, text in refused.items() if number in numbers})
 

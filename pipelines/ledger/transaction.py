@@ -49,6 +49,11 @@ class Transaction:
             marked = statement if self.dialect == "sqlite" else statement.replace("?", "%s")
             self.connection.exec_driver_sql(marked, list(rows))
 
+    def as_stored(self, column: sa.Column[Any], value: Any) -> Any:
+        """`value` as the database keeps it in `column`, for `write_many`."""
+        convert = column.type.dialect_impl(self.connection.dialect).bind_processor(self.connection.dialect)
+        return convert(value) if convert else value
+
     def number(self, statement: sa.Executable) -> int:
         """The one number that `statement` gives."""
         return int(self.connection.execute(statement).scalar_one())

@@ -240,8 +240,8 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[pd.DataFrame, dict[int
 
 
 def _pairs(changes: pd.DataFrame) -> Iterator[tuple[Record, str]]:
-    """Kind and id on the wire of each change."""
-    return zip(map(Record, changes["kind"].tolist()), changes["id"].tolist(), strict=True)
+    """Kind, as the text that every `Record` is, and id on the wire of each change."""
+    return zip(changes["kind"].tolist(), changes["id"].tolist(), strict=True)
 
 
 def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:

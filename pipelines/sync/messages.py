@@ -6,7 +6,6 @@ What is sent, and what the answer means for the ledger, is in `deliver`.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
 from connectors.base import Capabilities, Delta, Operation, Receipts, WholeSet
@@ -38,7 +37,8 @@ def addressed(changes: pd.DataFrame, wanted: DeliverySet, ledger: Ledger) -> pd.
     for kind, frame in wanted.records.items():
         rows = upserts & changes["kind"].eq(kind).to_numpy()
         changes.loc[rows, "id"] = frame["id"].reindex(changes.loc[rows, "key"]).to_numpy(dtype=object)
-    renewed = np.array(["id" in str(names).split(",") for names in changes["changed_fields"]], dtype=bool)
+    with_id = [names for names in changes["changed_fields"].unique() if "id" in names.split(",")]
+    renewed = changes["changed_fields"].isin(with_id).to_numpy()
     for column, rows in (("id", ~upserts), ("previous_id", upserts & renewed)):
         record_ids = [int(i) for i in changes.loc[rows, "record_id"]]
         keys, handles = ledger.record_keys(record_ids), ledger.handles(wanted.supplier, record_ids)

@@ -2,7 +2,7 @@
 
 import pickle  # the vault authenticates what it gives back: nobody else can have written it
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -10,10 +10,13 @@ from data_contracts.fields import Record
 from pipelines.sync.messages import Snapshot
 from pipelines.vault import NotInVaultError, Vault
 
+KEPT = ("record_id", "kind", "key", "id", "operation")
+"""What must be known of a change to send it again, and to understand the answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One message as bytes, and the changes that it carries out: `record_id, kind, key, id, operation`.
+    """One message as bytes, and the changes that it carries out, with at least the columns of `KEPT`.
 
     `whole` is the content of a whole set, to know afterwards what the supplier holds. A parcel without bytes is not
     sent: its changes are the ledger's own.
@@ -26,7 +29,8 @@ class Parcel:
 
 def keep_parcels(vault: Vault, supplier: str, school: str, digest: str, parcels: Sequence[Parcel]) -> None:
     """Write the outbox before the first request; it replaces that of the delivery before."""
-    vault.put(_outbox(supplier, school), pickle.dumps((digest, list(parcels)), protocol=pickle.HIGHEST_PROTOCOL))
+    needed = [replace(parcel, changes=parcel.changes[list(KEPT)]) for parcel in parcels]
+    vault.put(_outbox(supplier, school), pickle.dumps((digest, needed), protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def kept_parcels(vault: Vault, supplier: str, school: str, digest: str) -> list[Parcel] | None:
