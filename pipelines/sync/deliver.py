@@ -12,7 +12,8 @@ from data_contracts.fields import Record
 from mappings.projection import DeliverySet
 from pipelines.ledger.holds import NewHold
 from pipelines.ledger.plans import NewPlan, Plan
-from pipelines.sync.case import Case, Outcome, Planned, State, planned
+from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, planned
+from pipelines.sync.compare import Cause
 from pipelines.sync.guard import ALLOWED_BY_STAGE, OPERATIONS
 from pipelines.sync.messages import Message, SnapshotMissing, addressed, deltas, merged, whole_set
 from pipelines.sync.outbox import (
@@ -44,6 +45,8 @@ def delivered(case: Case, supplier: Supplier, wanted: DeliverySet, quarantined: 
             last = case.ledger.last_plan(case.supplier, case.school)
             if resumed or (last.id if last else None) != plan.after:
                 plan = planned(case, wanted, quarantined)
+            else:
+                plan = judged(case, plan.plan)  # the plan may lie in the vault since yesterday; its verdict may not
             _open_holds(case, plan)
             return _carry_out(case, supplier, wanted, plan, lease.renew)
         except ConnectorError as error:
@@ -83,7 +86,7 @@ def _still_agreed(case: Case, plan: Plan, parcel: Parcel) -> bool:
     """Whether today's agreement allows this parcel of an earlier plan."""
     same = plan.agreement_digest == case.terms and case.ledger.field_ids(plan.field_set_id) == case.field_set.in_order
     allowed = ALLOWED_BY_STAGE[case.agreement.stage] if case.agreement.active_on(case.day) else frozenset({"delete"})
-    return same and set(parcel.changes["operation"]) <= allowed
+    return same and set(parcel.changes["operation"]) <= allowed - discarded_since(case, plan)
 
 
 def _sent_again(case: Case, supplier: Supplier, plan: Plan, batch: int, parcel: Parcel) -> bool:
@@ -120,7 +123,7 @@ def _open_holds(case: Case, plan: Planned) -> None:
 def _carry_out(
     case: Case, supplier: Supplier, wanted: DeliverySet, plan: Planned, renew: Callable[[], None]
 ) -> Outcome:
-    chosen = plan.plan.changes[plan.plan.changes["operation"].isin(plan.allowed)]
+    chosen = _chosen(plan)
     if chosen.empty:
         return _nothing_sent(case, plan)
     chosen = addressed(_registered(case, chosen), wanted, case.ledger)
@@ -140,6 +143,14 @@ def _carry_out(
             raise
         renew()
     return _finished(case, plan, row, len(chosen), refused)
+
+
+def _chosen(plan: Planned) -> pd.DataFrame:
+    """The changes that go ahead; a record is not forgotten under its old key before it is known under the new one."""
+    changes = plan.plan.changes[plan.plan.changes["operation"].isin(plan.allowed)]
+    if "update" in plan.allowed:
+        return changes
+    return changes[~(changes["operation"].eq("delete") & changes["cause"].eq(Cause.REKEYED))]
 
 
 def _nothing_sent(case: Case, plan: Planned) -> Outcome:
