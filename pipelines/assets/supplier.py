@@ -58,9 +58,11 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
     def wijzigingsplan(context: dg.AssetExecutionContext, instance: InstanceResource, gegevensset: Prepared) -> Result:
         if gegevensset.wanted is None or gegevensset.quarantined is None or gegevensset.facts is None:
             return dg.MaterializeResult(value=None, metadata=of_outcome(_ended(gegevensset)))
-        case = case_of(
-            instance.opened, supplier, context.partition_key, gegevensset.facts, instance.today(), context.run.run_id
-        )
+        opened, school = instance.opened, context.partition_key
+        try:
+            case = case_of(opened, supplier, school, gegevensset.facts, instance.today(), context.run.run_id)
+        except ConnectorError as error:
+            raise dg.Failure(str(error), metadata={"Code": error.code}, allow_retries=False) from None
         plan = planned(case, gegevensset.wanted, gegevensset.quarantined)
         return dg.MaterializeResult(value=plan, metadata=of_plan(plan, preview(case, plan)))
 
@@ -93,8 +95,8 @@ def _delivered(
     if plan is None or ready.wanted is None or ready.quarantined is None or ready.facts is None:
         return _ended(ready)
     opened, school = instance.opened, context.partition_key
-    case = case_of(opened, supplier, school, ready.facts, instance.today(), context.run.run_id)
     try:
+        case = case_of(opened, supplier, school, ready.facts, instance.today(), context.run.run_id)
         return delivered(case, opened.supplier(supplier, school), ready.wanted, ready.quarantined, plan)
     except (BusyError, PlanUnfinishedError, ConnectorError) as error:
         raise dg.Failure(str(error), allow_retries=False) from None

@@ -106,8 +106,13 @@ def _live(supplier: str, school: str, operation: str) -> sa.ColumnElement[bool]:
 
 def _chosen(transaction: Transaction, which: str) -> Hold:
     """The one hold of that name that waits, or was approved and not yet carried out."""
-    rows = transaction.execute(sa.select(hold).where(hold.c.state.in_(_LIVE)))
-    candidates = [each for each in (Hold(*row) for row in rows) if _goes_by(each, which.strip().lower())]
+    name = which.strip().lower()
+    rows = [Hold(*row) for row in transaction.execute(sa.select(hold).where(hold.c.state.in_((*_LIVE, "discarded"))))]
+    live = [each for each in rows if each.state in _LIVE]
+    candidates = [each for each in live if _goes_by(each, name)]
+    if not candidates:  # somebody comes back on a refusal; by number only, and not while something else waits there
+        places = {(each.supplier, each.school, each.operation) for each in live}
+        candidates = [e for e in rows if str(e.id) == name and (e.supplier, e.school, e.operation) not in places]
     if len(candidates) == 1:
         return candidates[0]
     what = "staat niets te wachten" if not candidates else "staan meer dingen te wachten; typ meer tekens"

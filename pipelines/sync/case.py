@@ -51,8 +51,9 @@ class Case:
 
     @property
     def terms(self) -> str:
-        """Names the agreement as it stands now."""
-        return hashlib.blake2b(self.agreement.model_dump_json().encode(), digest_size=16).hexdigest()
+        """Names what the agreement allows as it stands now; where the supplier is reached and what waits may differ."""
+        allowed = self.agreement.model_dump_json(exclude={"connection", "limits"})
+        return hashlib.blake2b(f"{allowed}\0{self.field_set.digest}".encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,6 @@ class Planned:
 
 def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Planned:
     """The change plan of this case, with what the guard says of it."""
-    last = case.ledger.last_plan(case.supplier, case.school)
     last_good = case.ledger.last_good_plan(case.supplier, case.school)
     state = case.ledger.delivered_state(case.supplier, case.school)
     known = Known(
@@ -113,8 +113,14 @@ def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Plann
         wire_ids=lambda ids: {i: handle.wire_id for i, handle in case.ledger.handles(case.supplier, ids).items()},
         schooljaar=last_good.schooljaar if last_good else None,
     )
-    plan = change_plan(wanted, known, quarantined, case.schooljaar, case.keys)
-    history = History(export_size=last_good.export_size if last_good else None, delivered_before=not state.empty)
+    return judged(case, change_plan(wanted, known, quarantined, case.schooljaar, case.keys))
+
+
+def judged(case: Case, plan: ChangePlan) -> Planned:
+    """What the guard, and the people who approved or discarded something, say of a plan now."""
+    last = case.ledger.last_plan(case.supplier, case.school)
+    last_good = case.ledger.last_good_plan(case.supplier, case.school)
+    history = History(last_good.export_size if last_good else None, delivered_before=any(plan.known.values()))
     found = stops(plan, case.agreement, history, case.export_size, case.day)
     held = {stop.operation for stop in found if stop.effect == "hold"}
     approved = {
@@ -130,13 +136,19 @@ def _rest_of(case: Case, last: Plan | None, changes: pd.DataFrame) -> bool:
 
     Without this, what a broken-off first delivery left would be asked again as if it were new.
     """
-    if last is None:
+    if last is None or discarded_since(case, last) & set(changes["operation"]):
         return False
     left = case.ledger.changes(last.id)
     left = left[left["state"] != "accepted"]
     known = set(zip(left["operation"], left["ref"], left["fingerprint"], strict=True))
     now = zip(changes["operation"], changes["ref"], changes["fingerprint"], strict=True)
     return all((o, ref, None if o == "delete" else prints) in known for o, ref, prints in now)
+
+
+def discarded_since(case: Case, plan: Plan) -> set[str]:
+    """The operations of which a person has discarded a hold after this plan was made."""
+    holds = case.ledger.holds(case.school, case.supplier, "discarded")
+    return {hold.operation for hold in holds if hold.decided_at and hold.decided_at > plan.created_at}
 
 
 def nothing_to_do(case: Case) -> Outcome | None:

@@ -63,11 +63,11 @@ def stops(plan: ChangePlan, agreement: Agreement, history: History, export_size:
     `export_size` is the number of pupils in the export.
     """
     present = {operation for operation in OPERATIONS if len(plan.of(operation))}
-    found = [*_not_agreed(agreement, day), *_limits(plan, agreement, history, export_size, day)]
+    found = [*_not_agreed(plan, agreement, day), *_limits(plan, agreement, history, export_size, day)]
     return tuple(stop for stop in found if stop.operation in present)
 
 
-def _not_agreed(agreement: Agreement, day: date) -> Iterator[Stop]:
+def _not_agreed(plan: ChangePlan, agreement: Agreement, day: date) -> Iterator[Stop]:
     if day < agreement.signed:
         for operation in OPERATIONS:
             yield Stop(
@@ -78,6 +78,10 @@ def _not_agreed(agreement: Agreement, day: date) -> Iterator[Stop]:
         yield Stop(
             "create", "block", Rule.AGREEMENT, f"De overeenkomst is afgelopen op {agreement.valid_until:%d-%m-%Y}."
         )
+        if plan.changes["cause"].eq(Cause.FIELD_ADDED).any():
+            yield Stop(
+                "update", "block", Rule.AGREEMENT, "Na het einde van de overeenkomst komt er geen veld meer bij."
+            )
     for operation in OPERATIONS:
         if operation not in ALLOWED_BY_STAGE[agreement.stage]:
             yield Stop(operation, "block", Rule.STAGE, f"De overeenkomst staat op stage: {agreement.stage.value}.")
@@ -101,7 +105,7 @@ def _limits(plan: ChangePlan, agreement: Agreement, history: History, export_siz
 def _over(plan: ChangePlan, limit: Limit, operation: Operation, rule: Rule, what: str) -> Iterator[Stop]:
     """A hold when the persons of one operation reach a limit, measured against the persons the supplier has."""
     persons = plan.of(operation)
-    persons = persons[persons["kind"].isin(PERSONS)]
+    persons = persons[persons["kind"].isin(PERSONS) & persons["cause"].ne(Cause.REKEYED)]
     if rule is Rule.UNEXPLAINED_DELETES:
         persons = persons[persons["cause"] == Cause.UNEXPLAINED]
     if limit.reached(len(persons), plan.known_persons):

@@ -113,6 +113,8 @@ def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> pd.Dat
     """A new key in ParnasSys with the same ECK iD is the same pupil: an update under the old id, not a delete and a create.
 
     The delete stays in the plan, as the ledger's own: it is not sent, since it would remove the pupil under his new key.
+    Where the id went to a pupil whom the supplier already knew by another (two registrations made one), both records
+    wait as they are: no message says that without leaving one behind.
     """
     deletes = changes[changes["operation"].eq("delete") & changes["kind"].isin(PERSONS)]
     if deletes.empty:
@@ -122,12 +124,26 @@ def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> pd.Dat
     changes = changes.copy()
     for kind in PERSONS:
         now = wanted.records.get(kind, pd.DataFrame({"id": []}))["id"]
+        taken = _known_by_another_id(changes, kind, now)
+        merged = deletes[(deletes["kind"] == kind) & deletes["id"].isin(now[taken])]
+        waiting = changes["kind"].eq(kind) & changes["key"].isin(now.index[now.isin(merged["id"]) & taken])
+        changes = changes.drop(index=[*merged.index, *changes.index[waiting & changes["operation"].eq("update")]])
+        deletes = deletes.drop(index=merged.index)
         mine = deletes[(deletes["kind"] == kind) & deletes["id"].isin(now)]
         changes.loc[mine.index, "cause"] = str(Cause.REKEYED)
         creates = changes["operation"].eq("create") & changes["kind"].eq(kind)
         creates &= changes["key"].isin(now.index[now.isin(mine["id"])])
         changes.loc[creates, ["operation", "cause", "changed_fields"]] = ["update", str(Cause.REKEYED), "key"]
     return changes
+
+
+def _known_by_another_id(changes: pd.DataFrame, kind: Record, now: pd.Series) -> pd.Series:
+    """Which records of `now` the supplier knows by another id so far."""
+    mine = changes[changes["operation"].eq("update") & changes["kind"].eq(kind)]
+    renewed = [
+        key for key, names in zip(mine["key"], mine["changed_fields"], strict=True) if "id" in str(names).split(",")
+    ]
+    return pd.Series(now.index.isin(renewed), index=now.index)
 
 
 def _field_changes(changes: pd.DataFrame) -> dict[str, int]:

@@ -1,10 +1,11 @@
 """From a school's data to the delivery set of one supplier, or to the outcome where there is nothing to project."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import pandas as pd
 
+from connectors.base import PermanentError
 from data_contracts.delivery import assert_delivery
 from data_contracts.fields import CATALOGUE
 from data_contracts.findings import Checked
@@ -24,6 +25,7 @@ class Facts:
     schooljaar: str
     export_size: int
     basis: str
+    terms: str = ""  # what the agreement allowed when this was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ def prepared(
         return Prepared(outcome=_ended(school, supplier, "failed", AGAIN))
     fields = instance.settings.field_set(supplier, school)
     facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, day))
-    if done := nothing_to_do(case_of(instance, supplier, school, facts, day, run_id)):
+    case = case_of(instance, supplier, school, facts, day, run_id)
+    facts = replace(facts, terms=case.terms)
+    if done := nothing_to_do(case):
         return Prepared(facts, outcome=done)
     if data is None:
         return Prepared(facts, outcome=_ended(school, supplier, "failed", AGAIN))
@@ -65,10 +69,14 @@ def prepared(
 
 
 def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: date, run_id: str) -> Case:
-    """The case of a supplier and school that have an agreement."""
+    """The case of a supplier and school that have an agreement.
+
+    Raises:
+        PermanentError: the agreement allows something else than when `facts` were noted.
+    """
     agreement = instance.settings.agreement(supplier, school)
     assert agreement is not None
-    return Case(
+    case = Case(
         school=school,
         agreement=agreement,
         field_set=instance.settings.field_set(supplier, school),
@@ -81,6 +89,11 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
         vault=instance.vault,
         keys=instance.keys,
     )
+    if facts.terms and facts.terms != case.terms:
+        raise PermanentError(
+            "verouderd", "De overeenkomst is veranderd sinds de gegevensset is gemaakt.", "Maak die eerst opnieuw."
+        )
+    return case
 
 
 AGAIN = "De gegevens van de school zijn er niet. Haal eerst de export opnieuw op."

@@ -81,7 +81,7 @@ def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str]
 def _digest(result: Checked, day: date) -> str:
     pupils = result.roster.leerlingen
     left = pupils.loc[has_left(pupils, day), "key"]
-    out = result.quarantined.fillna("").to_csv(index=False)
+    out = result.quarantined.fillna("").to_csv(index=False) + result.findings.fillna("").to_csv(index=False)
     whole = "\0".join([result.roster.digest(), out, "\x1f".join(left)])
     return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
 
