@@ -58,12 +58,24 @@ def test_a_name_that_is_not_of_one_hold_decides_nothing(ledger: Ledger, name: st
     assert len(ledger.holds()) == 2
 
 
-def test_what_was_discarded_or_done_cannot_be_decided_again(ledger: Ledger) -> None:
-    """An approval that was used up, or put aside, does not count any more."""
+def test_a_refusal_can_be_taken_back_by_its_number(ledger: Ledger) -> None:
+    """Who discarded by mistake approves after all; not by digest, and not while something else waits in its place."""
     ledger.open_hold(new("abcdef01"))
     ledger.decide_hold("1", "discarded", "ict")
     with pytest.raises(HoldNotFoundError):
+        ledger.decide_hold("abcdef01", "approved", "ict")
+    ledger.decide_hold("1", "approved", "directeur")
+    assert ledger.approved(*HERE, "abcdef01")
+    ledger.decide_hold("1", "discarded", "ict")
+    ledger.open_hold(new("abcdef02"))
+    with pytest.raises(HoldNotFoundError):
         ledger.decide_hold("1", "approved", "ict")
+
+
+def test_what_was_done_cannot_be_decided_again(ledger: Ledger) -> None:
+    """An approval that was used up does not count any more."""
+    ledger.open_hold(new("abcdef01"))
+    ledger.decide_hold("1", "discarded", "ict")
     ledger.open_hold(new("abcdef02"))
     ledger.decide_hold("2", "approved", "ict")
     ledger.close_hold(*HERE, "done")
