@@ -93,6 +93,14 @@ def test_nesting_of_32_is_taken(edexml: Made, school: SchoolId) -> None:
     assert len(read_roster(content, EVERYTHING, school).leerlingen) == 1
 
 
+@pytest.mark.parametrize("section", ["leerlingen", "leerkrachten"])
+def test_a_stranger_among_persons_is_refused(edexml: Made, school: SchoolId, section: str) -> None:
+    """What is no pupil or teacher there could be one under another name, who would seem to have left."""
+    stranger = f'<persoon key="{MARKER}"/>'
+    content = edexml(stranger) if section == "leerlingen" else edexml(rest=f"<{section}>{stranger}</{section}>")
+    assert refused(content, school).code == "vreemd_record"
+
+
 def test_size_limit(edexml: Made, school: SchoolId) -> None:
     """An export over the limit is refused unread, and one of exactly the limit is taken."""
     content = edexml()
