@@ -1,12 +1,30 @@
 """The nightly sync from export to supplier, with everything real: a file, a ledger, servers on loopback."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import requests
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
 
-from connectors.sandbox.school import example_school, moved_to_other_group
-from tests.world import World, a_world
+from connectors.base import SchoolId
+from connectors.sandbox.administration import Administration
+from connectors.sandbox.parnassys import PATH, parnassys_app
+from connectors.sandbox.school import (
+    example_school,
+    left_school,
+    moved_to_other_group,
+    newcomer,
+    renamed,
+    without,
+)
+from connectors.sandbox.serving import running
+from data_contracts.roster import Roster
+from pipelines.sync.case import Outcome
+from tests.world import DAY, SCHOOL, World, a_world
 
 
 @pytest.fixture
@@ -16,21 +34,296 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield world
 
 
-def test_one_pupil_who_moves_is_one_update_at_each_supplier(world: World) -> None:
-    """After the first delivery, a pupil's other group reaches every supplier as one update, and nothing else is sent."""
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[World, Administration]]:
+    """The same world, whose school is read from ParnasSys' web service."""
+    administration = Administration()
+    administration.add(SchoolId("99XX", "00", "2026-2027"), "sleutel-van-de-school")
+    with a_world(tmp_path / "instance") as world, running(parnassys_app(administration)) as parnassys:
+        for name, secret in (("sleutel", "sleutel-van-de-school"), ("klantcode", "doorgeefluik")):
+            (world.home / name).write_text(secret, encoding="utf-8")
+            (world.home / name).chmod(0o600)
+        (world.home / "schools.yaml").write_text(UWLR.format(url=parnassys.url + PATH), encoding="utf-8")
+        yield world, administration
+
+
+UWLR = """\
+schools:
+- school: 99XX-00
+  name: De Regenboog
+  source:
+    uwlr: {{url: "{url}", autorisatiesleutel: "file:sleutel", klantcode: "file:klantcode", klantnaam: Doorgeefluik}}
+"""
+
+
+def states(outcomes: Mapping[str, Outcome]) -> set[str]:
+    return {outcome.state for outcome in outcomes.values()}
+
+
+def numbers(outcome: Outcome) -> tuple[int, int, int]:
+    """How many were created, updated and deleted."""
+    return outcome.counts["create"], outcome.counts["update"], outcome.counts["delete"]
+
+
+def effects(world: World, supplier: str) -> dict[str, int]:
+    """How often a supplier created, updated and deleted something of this school."""
+    applied = requests.get(f"{world.urls[supplier]}/_sandbox/state", timeout=10).json()["applied"].get(SCHOOL, {})
+    counts = [record for records in applied.values() for record in records.values()]
+    return {operation: sum(count[operation] for count in counts) for operation in ("create", "update", "delete")}
+
+
+def seen(world: World) -> dict[str, int]:
+    return {supplier: world.requests_seen(supplier) for supplier in world.urls}
+
+
+def approve_all(world: World) -> None:
+    ledger = world.instance.ledger
+    for hold in ledger.holds():
+        ledger.decide_hold(str(hold.id), "approved", "de directeur")
+
+
+def causes(world: World, supplier: str) -> list[str]:
+    """Why each record of the last plan changed."""
+    ledger = world.instance.ledger
+    plan = ledger.last_plan(supplier, SCHOOL)
+    assert plan is not None
+    return [str(cause) for cause in ledger.changes(plan.id)["cause"]]
+
+
+def pupils_in_groups(roster: Roster) -> list[str]:
+    """Keys of pupils who are at school, in a group, and whose names are whole."""
+    pupils = roster.leerlingen
+    here = pupils["groep"].notna() & pupils["uitstroomdatum"].isna() & pupils["roepnaam"].notna()
+    return pupils.loc[here & pupils["jaargroep"].ne("H"), "key"].tolist()
+
+
+def classmate(roster: Roster) -> str:
+    """The key of a pupil who is not the only one in his group."""
+    keys = pupils_in_groups(roster)
+    here = roster.leerlingen[roster.leerlingen["key"].isin(keys)]
+    return str(here.loc[here["groep"] == here["groep"].value_counts().idxmax(), "key"].iloc[0])
+
+
+def test_from_the_first_approval_to_one_pupil_who_moves(world: World) -> None:
+    """The first delivery waits; a preview sends nothing; once approved it arrives; then one move is one update each."""
+    for supplier in world.urls:
+        world.agree(supplier, first_delivery="hold")
     roster = example_school(250)
     world.export(roster)
-    first = world.sync()
-    assert {(o.state, o.reason) for o in first.values()} == {("delivered", "")}
-    world.export(moved_to_other_group(roster, roster.leerlingen["key"].iloc[100]))
+    assert states(world.sync(preview=True)) == {"preview"}
+    assert states(world.sync()) == {"held"}
+    assert set(seen(world).values()) == {0}
+    approve_all(world)
+    assert states(world.sync()) == {"delivered"}
+    first, sent = {s: effects(world, s) for s in world.urls}, seen(world)
+    assert min(effect["create"] for effect in first.values()) > 240
+    moved = pupils_in_groups(roster)[100]
+    world.export(moved_to_other_group(roster, moved))
+    assert {numbers(o) for o in world.sync(preview=True).values()} == {(0, 1, 0)}
+    assert seen(world) == sent
     second = world.sync()
-    assert {o.state for o in second.values()} == {"delivered"}
-    for outcome in second.values():
-        assert {name: outcome.counts[name] for name in ("create", "update", "delete")} == {
-            "create": 0,
-            "update": 1,
-            "delete": 0,
-        }
-    before = {s: world.requests_seen(s) for s in world.urls}
-    assert {o.state for o in world.sync().values()} == {"unchanged"}
-    assert {s: world.requests_seen(s) for s in world.urls} == before
+    assert {(o.state, o.reason, numbers(o)) for o in second.values()} == {("delivered", "", (0, 1, 0))}
+    assert {s: number - sent[s] for s, number in seen(world).items()} == dict.fromkeys(world.urls, 1)
+    assert {s: effects(world, s) for s in world.urls} == {s: {**e, "update": 1} for s, e in first.items()}
+    assert {tuple(causes(world, s)) for s in world.urls} == {("andere_groep",)}
+    sent = seen(world)
+    assert states(world.sync()) == {"unchanged"}
+    assert seen(world) == sent
+    assert world.instance.ledger.verify() is None
+
+
+def test_an_approval_is_for_one_plan(world: World) -> None:
+    """What changed since the approval must be approved anew, and nothing is sent meanwhile."""
+    world.agree("basispoort", first_delivery="hold")
+    roster = example_school(40)
+    world.export(roster)
+    assert world.sync("basispoort")["basispoort"].state == "held"
+    approve_all(world)
+    world.export(newcomer(roster))
+    assert world.sync("basispoort")["basispoort"].state == "held"
+    assert world.requests_seen("basispoort") == 0
+
+
+def test_a_leaver_is_one_delete_that_says_why(world: World) -> None:
+    """A last school day that has passed removes the pupil at each supplier, with that as cause."""
+    roster = example_school(60)
+    world.export(roster)
+    world.sync()
+    before = {s: len(world.held_by(s)) for s in world.urls}
+    world.export(left_school(roster, [classmate(roster)], DAY - timedelta(days=1)))
+    outcomes = world.sync()
+    assert {(o.state, numbers(o)) for o in outcomes.values()} == {("delivered", (0, 0, 1))}
+    assert {tuple(causes(world, s)) for s in world.urls} == {("van_school",)}
+    assert {s: len(world.held_by(s)) for s in world.urls} == {s: number - 1 for s, number in before.items()}
+
+
+def test_a_day_that_comes_is_a_change_too(world: World) -> None:
+    """A last school day that was known beforehand removes the pupil on the day after, from the same export."""
+    roster = example_school(60)
+    world.export(left_school(roster, [classmate(roster)], DAY))
+    assert {numbers(o)[2] for o in world.sync().values()} == {0}
+    world.day = DAY + timedelta(days=1)
+    assert {(o.state, numbers(o)) for o in world.sync().values()} == {("delivered", (0, 0, 1))}
+
+
+def test_many_who_vanish_are_held_and_the_rest_goes_on(world: World) -> None:
+    """Twelve pupils who are suddenly gone stay until somebody approves; a newcomer and a new name go out at once."""
+    roster = example_school(250)
+    world.export(roster)
+    world.sync()
+    keys = pupils_in_groups(roster)
+    before = {s: (len(world.held_by(s)), effects(world, s)) for s in world.urls}
+    world.export(without(newcomer(renamed(roster, keys[0], "Roosmarijn")), keys[100:112]))
+    held = world.sync()
+    assert {(o.state, numbers(o)) for o in held.values()} == {("held", (1, 1, 12))}
+    assert all("12" in o.reason for o in held.values())
+    for supplier, (records, effect) in before.items():
+        assert len(world.held_by(supplier)) == records + 1
+        assert effects(world, supplier) == {"create": effect["create"] + 1, "update": 1, "delete": 0}
+        assert "Roosmarijn" in {record.get("roepnaam") for record in world.held_by(supplier).values()}
+    approve_all(world)
+    assert states(world.sync()) == {"delivered"}
+    assert {s: len(world.held_by(s)) for s in world.urls} == {s: records - 11 for s, (records, _) in before.items()}
+
+
+def test_a_pupil_in_quarantine_keeps_what_he_had(world: World) -> None:
+    """A pupil whose record breaks its contract is neither changed nor removed, and comes along again once it is mended."""
+    roster = example_school(60)
+    world.export(roster)
+    world.sync()
+    key = pupils_in_groups(roster)[10]
+    before = {s: world.held_by(s) for s in world.urls}
+    broken = roster.leerlingen.copy()
+    broken.loc[broken["key"] == key, ["achternaam", "roepnaam"]] = None
+    world.export(Roster(roster.school, roster.groepen, broken, roster.leerkrachten))
+    outcomes = world.sync()
+    assert {(o.state, numbers(o), o.counts["quarantined"]) for o in outcomes.values()} == {("unchanged", (0, 0, 0), 1)}
+    assert {s: world.held_by(s) for s in world.urls} == before
+    findings = world.instance.ledger.findings(SCHOOL)
+    assert findings[["key", "regel", "gevolg"]].to_numpy().tolist() == [[key, "naam", "record"]]
+    world.export(renamed(roster, key, "Roosmarijn"))
+    assert {(o.state, numbers(o)) for o in world.sync().values()} == {("delivered", (0, 1, 0))}
+
+
+def test_nothing_is_fetched_where_nothing_changed(served: tuple[World, Administration]) -> None:
+    """Over UWLR the second night asks for what changed since, hears that nothing did, and sends nothing."""
+    world, administration = served
+    roster = example_school(60)
+    administration.put(SCHOOL, roster)
+    held = administration._schools[SCHOOL]
+    administration._schools[SCHOOL] = replace(held, changed_at=held.changed_at - timedelta(minutes=1))
+    assert states(world.sync()) == {"delivered"}
+    sent = seen(world)
+    assert states(world.sync()) == {"unchanged"}
+    assert seen(world) == sent
+    administration.put(SCHOOL, moved_to_other_group(roster, pupils_in_groups(roster)[5]))
+    assert {(o.state, numbers(o)) for o in world.sync().values()} == {("delivered", (0, 1, 0))}
+    assert [(asked.since is None, asked.outcome) for asked in administration.asked] == [
+        (True, "gegevens"),
+        (False, "geenwijzigingen"),
+        (False, "gegevens"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ("fault:Client.AutorisatieOngeldig", "sleutel"),
+        ("no_data", "geen gegevens"),
+        ("other_school", "99ZZ"),
+    ],
+)
+def test_a_source_that_fails_takes_nothing_away(served: tuple[World, Administration], trouble: str, words: str) -> None:
+    """Each supplier is told why in Dutch, keeps what it had, and gets the rest the next night."""
+    world, administration = served
+    roster = example_school(40)
+    administration.put(SCHOOL, roster)
+    world.sync()
+    before, sent = {s: world.held_by(s) for s in world.urls}, seen(world)
+    administration.put(SCHOOL, renamed(roster, pupils_in_groups(roster)[0], "Roosmarijn"))
+    administration.misbehaviour.custom(trouble)
+    failed = world.sync()
+    assert states(failed) == {"failed"}
+    assert all(words in outcome.reason for outcome in failed.values())
+    assert (seen(world), {s: world.held_by(s) for s in world.urls}) == (sent, before)
+    assert {(o.state, numbers(o)) for o in world.sync().values()} == {("delivered", (0, 1, 0))}
+
+
+@pytest.mark.parametrize("content", [b"", b"<EDEX><school>", b"geen xml", b"<html/>"])
+def test_a_file_that_cannot_be_read_takes_nothing_away(world: World, content: bytes) -> None:
+    """A broken file in the inbox is a failure with a reason; who was delivered stays so."""
+    world.export(example_school(40))
+    world.sync("uwlr_smalle_set")
+    before = world.held_by("uwlr_smalle_set")
+    world.export_bytes(content)
+    outcome = world.sync("uwlr_smalle_set")["uwlr_smalle_set"]
+    assert outcome.state == "failed"
+    assert outcome.reason.endswith(".")
+    assert world.held_by("uwlr_smalle_set") == before
+
+
+def test_one_supplier_that_is_down_stops_no_other(world: World) -> None:
+    """Two are delivered, the third fails with a reason, and catches up the next night."""
+    down = world.urls["uwlr_lvs_set"]
+    behaviour = {"kind": "fail", "status": 503, "retry_after": "3600"}
+    requests.post(f"{down}/_sandbox/misbehave", json=behaviour, timeout=10)
+    world.export(example_school(40))
+    outcomes = world.sync()
+    assert {s: o.state for s, o in outcomes.items()} == {
+        "basispoort": "delivered",
+        "uwlr_smalle_set": "delivered",
+        "uwlr_lvs_set": "failed",
+    }
+    assert "UWLR LVS-set" in outcomes["uwlr_lvs_set"].reason
+    again = world.sync()
+    assert {s: o.state for s, o in again.items()} == {
+        "basispoort": "unchanged",
+        "uwlr_smalle_set": "unchanged",
+        "uwlr_lvs_set": "delivered",
+    }
+    assert len(world.held_by("uwlr_lvs_set")) == len(world.held_by("basispoort")) > 30
+
+
+@pytest.mark.parametrize("supplier", ["basispoort", "uwlr_smalle_set"])
+def test_an_ended_agreement_still_clears_up(world: World, supplier: str) -> None:
+    """After its last day nobody new goes out; who leaves is removed all the same."""
+    roster = example_school(60)
+    world.export(roster)
+    world.sync(supplier)
+    before, effect = world.held_by(supplier), effects(world, supplier)
+    agreement = world.home / "agreements" / f"{supplier}.yaml"
+    ended = agreement.read_text(encoding="utf-8").replace("valid_until: 2027-07-31", "valid_until: 2026-11-23")
+    agreement.write_text(ended, encoding="utf-8")
+    world.export(left_school(newcomer(roster), [classmate(roster)], DAY - timedelta(days=3)))
+    outcome = world.sync(supplier)[supplier]
+    assert numbers(outcome) == (1, 0, 1)
+    assert "afgelopen op 23-11-2026" in outcome.reason
+    assert effects(world, supplier) == {**effect, "delete": 1}
+    assert world.held_by(supplier).keys() < before.keys()
+
+
+def test_the_ledger_may_be_postgresql(world: World, postgresql_server: URL) -> None:
+    """With its ledger in PostgreSQL a school is delivered, unchanged, and delivered one change, as with SQLite."""
+    name = f"doorgeefluik_nacht_{world.home.parent.name.replace('-', '_')}"[:60].lower()
+    admin = sa.create_engine(postgresql_server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+    address = postgresql_server.set(database=name).render_as_string(hide_password=False)
+    (world.home / "grootboek").write_text(address, encoding="utf-8")
+    (world.home / "grootboek").chmod(0o600)
+    (world.home / "instance.yaml").write_text("ledger: file:grootboek\n", encoding="utf-8")
+    try:
+        roster = example_school(40)
+        world.export(roster)
+        assert states(world.sync()) == {"delivered"}
+        assert states(world.sync()) == {"unchanged"}
+        world.export(renamed(roster, pupils_in_groups(roster)[3], "Roosmarijn"))
+        assert {(o.state, numbers(o)) for o in world.sync().values()} == {("delivered", (0, 1, 0))}
+        assert not (world.home / "ledger.db").exists()
+        ledger = world.instance.ledger
+        assert ledger.verify() is None
+        ledger.close()
+    finally:
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
