@@ -212,13 +212,18 @@ def test_a_killed_run_of_dagster_is_made_good_by_the_next(tmp_path: Path) -> Non
             for supplier, kind in kinds.items()
         ]
         proofs[0].export(roster)
+        proofs[0].do("run")  # the first night is slower than those after it
+        roster = next_night(roster, 3)
+        proofs[0].export(roster)
         usual = proofs[0].do("run")
-        for number, share in enumerate([0.4, 0.7, 0.9]):
+        killed = 0
+        for number, share in enumerate([0.3, 0.55, 0.8]):
             roster = next_night(roster, number)
             proofs[0].export(roster)
             before = [proof.at_supplier() for proof in proofs]
-            assert proofs[0].do("run", kill_after=usual["seconds"] * share)["killed"]
+            killed += proofs[0].do("run", kill_after=usual["seconds"] * share)["killed"]
             again = proofs[0].do("run")
             assert {again[supplier][0] for supplier in kinds} <= {"delivered", "unchanged"}, again
             for proof, then in zip(proofs, before, strict=True):
                 check_whole(proof, then, proof.do("deliver", look=True))
+        assert killed >= 1  # on a busy machine a run may be done before its time; not all three
