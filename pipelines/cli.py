@@ -9,33 +9,41 @@ from typing import Annotated
 
 import typer
 
+from pipelines.commands.dutch import DutchCommand, DutchGroup
 from pipelines.commands.telling import told
 
 app = typer.Typer(
     name="doorgeefluik",
+    cls=DutchGroup,
     help="Geeft leerlinggegevens uit ParnasSys door aan leveranciers: precies wat is afgesproken, en niets meer.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-hold = typer.Typer(help="Wat wacht op goedkeuring: bekijken, goedkeuren of afwijzen.", no_args_is_help=True)
+hold = typer.Typer(
+    cls=DutchGroup, help="Wat wacht op goedkeuring: bekijken, goedkeuren of afwijzen.", no_args_is_help=True
+)
 app.add_typer(hold, name="hold")
 
 InstanceOption = Annotated[
     Path | None,
-    typer.Option("--instance", help="De map van deze installatie. Anders: DOORGEEFLUIK_HOME, anders ./instance."),
+    typer.Option(
+        "--instance", metavar="MAP", help="De map van deze installatie. Anders: DOORGEEFLUIK_HOME, anders ./instance."
+    ),
 ]
 SchoolOption = Annotated[
-    list[str] | None, typer.Option("--school", help="Alleen deze school (99XX-00); mag vaker. Anders: alle scholen.")
+    list[str] | None,
+    typer.Option("--school", metavar="SCHOOL", help="Alleen deze school (99XX-00); mag vaker. Anders: alle scholen."),
 ]
 SupplierOption = Annotated[
-    list[str] | None, typer.Option("--supplier", help="Alleen deze leverancier; mag vaker. Anders: alle leveranciers.")
+    list[str] | None,
+    typer.Option("--supplier", metavar="NAAM", help="Alleen deze leverancier; mag vaker. Anders: alle leveranciers."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Geef één JSON-document op de standaarduitvoer.")]
-ByOption = Annotated[str, typer.Option("--by", help="Wie dit besluit. Anders: je inlognaam.")]
+ByOption = Annotated[str, typer.Option("--by", metavar="NAAM", help="Wie dit besluit. Anders: je inlognaam.")]
 WhichArgument = Annotated[str, typer.Argument(metavar="NUMMER", help="Nummer of kenmerk uit `hold list`.")]
-PortOption = Annotated[int, typer.Option("--port", help="Poort van de webpagina.", min=1, max=65535)]
+PortOption = Annotated[int, typer.Option("--port", help="Poort van de webpagina.", min=1, max=65535, metavar="POORT")]
 
 
 @app.callback()
@@ -44,7 +52,7 @@ def main() -> None:
     os.umask(0o077)  # design rule 8: files are for their owner alone
 
 
-@app.command()
+@app.command(cls=DutchCommand)
 @told
 def init(folder: Annotated[Path, typer.Argument(metavar="MAP", help="Een nieuwe of lege map.")]) -> int:
     """Maak een nieuwe installatie, met voorbeelden om in te vullen."""
@@ -53,7 +61,7 @@ def init(folder: Annotated[Path, typer.Argument(metavar="MAP", help="Een nieuwe 
     return make_instance(folder.absolute())
 
 
-@app.command()
+@app.command(cls=DutchCommand)
 @told
 def doctor(instance: InstanceOption = None) -> int:
     """Kijk stap voor stap na of alles klaar is voor een levering. Verstuurt geen gegevens."""
@@ -62,21 +70,30 @@ def doctor(instance: InstanceOption = None) -> int:
     return examine(instance)
 
 
-@app.command()
+@app.command(cls=DutchCommand)
 @told
 def demo(
-    folder: Annotated[Path, typer.Option("--folder", help="De map waarin de demo werkt.")] = Path(".demo"),
-    port: Annotated[int, typer.Option("--port", help="Poort van de oefenomgeving.", min=1, max=65535)] = 8741,
+    folder: Annotated[Path, typer.Option("--folder", metavar="MAP", help="De map waarin de demo werkt.")] = Path(
+        ".demo"
+    ),
+    port: Annotated[
+        int, typer.Option("--port", help="Poort van de oefenomgeving.", min=1, max=65535, metavar="POORT")
+    ] = 8741,
     *,
-    ui: Annotated[bool, typer.Option("--ui", help="Open daarna de webpagina van de voorbeeldschool.")] = False,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="Open in plaats daarvan de webpagina van de voorbeeldschool.")
+    ] = False,
+    ui_port: Annotated[
+        int, typer.Option("--ui-port", help="Poort van die webpagina.", min=1, max=65535, metavar="POORT")
+    ] = 3000,
 ) -> int:
     """Voer een verzonnen school door de hele synchronisatie, met een oefenomgeving op deze computer."""
     from pipelines.commands.demo import run_demo
 
-    return run_demo(folder.absolute(), port, ui=ui)
+    return run_demo(folder.absolute(), port, ui_port if ui else None)
 
 
-@app.command()
+@app.command(cls=DutchCommand)
 @told
 def sync(
     school: SchoolOption = None,
@@ -91,7 +108,7 @@ def sync(
     return run_schools(instance, school, supplier, as_json=json)
 
 
-@app.command()
+@app.command(cls=DutchCommand)
 @told
 def preview(
     school: SchoolOption = None,
@@ -106,7 +123,7 @@ def preview(
     return run_schools(instance, school, supplier, as_json=json, preview=True)
 
 
-@app.command()
+@app.command(cls=DutchCommand)
 @told
 def status(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
     """Toon hoe het er bij elke school en leverancier voor staat."""
@@ -115,11 +132,13 @@ def status(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
     return show_status(instance, as_json=json)
 
 
-@app.command()
+@app.command(cls=DutchCommand)
 @told
 def explain(
     supplier: Annotated[str, typer.Argument(metavar="LEVERANCIER", help="Naam, zoals basispoort.")],
-    school: Annotated[str | None, typer.Option("--school", help="Voor deze school (99XX-00).")] = None,
+    school: Annotated[
+        str | None, typer.Option("--school", metavar="SCHOOL", help="Voor deze school (99XX-00).")
+    ] = None,
     instance: InstanceOption = None,
 ) -> int:
     """Leg van elk gegeven uit of een leverancier het krijgt, en waarom."""
@@ -128,7 +147,7 @@ def explain(
     return explain_fields(instance, supplier, school)
 
 
-@app.command()
+@app.command(cls=DutchCommand)
 @told
 def ui(port: PortOption = 3000, instance: InstanceOption = None) -> int:
     """Open de webpagina op deze computer, met de nachtelijke planning. Stop met Ctrl-C."""
@@ -137,7 +156,7 @@ def ui(port: PortOption = 3000, instance: InstanceOption = None) -> int:
     return serve(instance, port)
 
 
-@hold.command("list")
+@hold.command("list", cls=DutchCommand)
 @told
 def hold_list(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
     """Toon wat er wacht op goedkeuring."""
@@ -146,7 +165,7 @@ def hold_list(*, json: JsonOption = False, instance: InstanceOption = None) -> i
     return show_holds(instance, as_json=json)
 
 
-@hold.command("approve")
+@hold.command("approve", cls=DutchCommand)
 @told
 def hold_approve(
     which: WhichArgument,
@@ -161,7 +180,7 @@ def hold_approve(
     return approve(instance, which, by, later=later)
 
 
-@hold.command("discard")
+@hold.command("discard", cls=DutchCommand)
 @told
 def hold_discard(which: WhichArgument, by: ByOption = "", instance: InstanceOption = None) -> int:
     """Wijs dit af: het wordt niet geleverd zolang het plan hetzelfde blijft."""

@@ -115,7 +115,8 @@ class Misbehaving:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, well or badly."""
-        steering = scope["type"] != "http" or scope["path"].startswith(CONTROL)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # a stand-in may stand below a path of its own
+        steering = scope["type"] != "http" or path.startswith(CONTROL)
         behaviour = None if steering else self.misbehaviour.take()
         if behaviour is None:
             await self.app(scope, receive, send)

@@ -8,8 +8,8 @@ from connectors.sandbox.serving import running
 from connectors.sandbox.together import SUPPLIERS, Sandbox, sandbox
 from pipelines.commands.outcomes import tell
 from pipelines.commands.sync import chosen_pairs, deliver
-from pipelines.commands.telling import out
-from pipelines.commands.ui import serve
+from pipelines.commands.telling import FAILED, err, out
+from pipelines.commands.ui import free, serve
 from pipelines.instance import open_instance
 from pipelines.resources import today_in_the_netherlands
 from pipelines.settings import Settings, load_settings
@@ -19,8 +19,11 @@ SCHOOL = "99XX-00"
 PORT_IN_EXAMPLE = "127.0.0.1:8741"
 
 
-def run_demo(folder: Path, port: int, *, ui: bool) -> int:
-    """Run the example in `folder`, which is made the first time and gone on with after that."""
+def run_demo(folder: Path, port: int, ui_port: int | None) -> int:
+    """Run the example in `folder`, which is made the first time and gone on with after that; or show its web page."""
+    if not free(port):
+        err.print(f"Poort {port} is al in gebruik, misschien door een andere demo. Stop die, of kies --port.")
+        return FAILED
     home = folder / "instance"
     if not home.exists():
         _copied_example(home)
@@ -30,8 +33,8 @@ def run_demo(folder: Path, port: int, *, ui: bool) -> int:
     school = settings.school(SCHOOL).id_on(today_in_the_netherlands())
     world = sandbox(school, tokens, folder)
     with running(world.app, port=port):
-        if ui:
-            return serve(home, 3000)
+        if ui_port:
+            return serve(home, ui_port)
         return _delivered(settings, world)
 
 
@@ -71,6 +74,7 @@ def _copied_example(home: Path) -> None:
     packaged = Path(__file__).parent.parent / "example_instance"
     source = packaged if packaged.is_dir() else Path(__file__).parents[2] / "examples" / "instance"
     shutil.copytree(source, home)
+    home.chmod(0o700)
 
 
 def _secrets(home: Path) -> dict[str, str]:

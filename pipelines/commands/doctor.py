@@ -1,5 +1,6 @@
 """`doctor`: everything that a delivery needs, looked at one by one. Sends nothing about anyone."""
 
+import errno
 import os
 import shutil
 import socket
@@ -13,8 +14,9 @@ from urllib.parse import urlsplit
 
 from connectors.base import ConnectorError
 from connectors.parnassys import school_of
-from connectors.secrets import resolve
+from connectors.secrets import private_file, public_file, resolve
 from pipelines.commands.telling import FAILED, OK, out
+from pipelines.dagster_home import prepare
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import EdexmlSource, Settings, home_folder, load_settings
 
@@ -44,28 +46,37 @@ def examine(option: Path | None) -> int:
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:
-    number = len(settings.schools)
-    yield Finding("instellingen", "ok", f"{number} scholen, {len(settings.agreements)} overeenkomsten")
+    yield _settings(settings)
     yield from _secrets(settings)
     yield from _storage(settings)
     yield from _inbox(settings)
     yield from _addresses(settings)
+    yield _tried("webpagina (Dagster)", partial(_dagster, settings))
     free = shutil.disk_usage(settings.home).free
     enough: Mark = "ok" if free >= SPACE else "let op"
     yield Finding("schijf", enough, f"{free / SPACE:.1f} GiB vrij")
 
 
+def _settings(settings: Settings) -> Finding:
+    counts = f"scholen: {len(settings.schools)}, overeenkomsten: {len(settings.agreements)}"
+    if settings.agreements:
+        return Finding("instellingen", "ok", counts)
+    return Finding("instellingen", "let op", f"{counts}; zonder overeenkomst in de map agreements gaat er niets uit")
+
+
 def _secrets(settings: Settings) -> Iterator[Finding]:
-    references = {agreement.connection.token for agreement in settings.agreements}
-    for school in settings.schools:
-        if not isinstance(school.source, EdexmlSource):
-            references |= {school.source.autorisatiesleutel, school.source.klantcode}
-    for reference in sorted(references):
-        yield _tried(f"geheim {reference}", partial(_resolved, settings, reference))
+    connections = [agreement.connection for agreement in settings.agreements]
+    services = [school.source for school in settings.schools if not isinstance(school.source, EdexmlSource)]
+    words = [c.token for c in connections] + [w for s in services for w in (s.autorisatiesleutel, s.klantcode)]
+    certificates = [c.client_certificate for c in connections] + [s.client_certificate for s in services]
+    for reference in sorted(set(words)):
+        yield _tried(f"geheim {reference}", partial(_present, resolve, settings, reference))
+    for reference in sorted({certificate for certificate in certificates if certificate}):
+        yield _tried(f"certificaat {reference}", partial(_present, private_file, settings, reference))
 
 
-def _resolved(settings: Settings, reference: str) -> str:
-    resolve(reference, settings.home)
+def _present(find: Callable[[str, Path], object], settings: Settings, reference: str) -> str:
+    find(reference, settings.home)
     return "aanwezig"
 
 
@@ -106,22 +117,30 @@ def _school_of(file: Path) -> str:
 def _addresses(settings: Settings) -> Iterator[Finding]:
     """Whether each address answers the telephone; nothing is said to it."""
     for agreement in settings.agreements:
-        url = agreement.connection.base_url
-        yield _tried(f"{agreement.supplier} op {url}", partial(_reached, url))
+        url, authority = agreement.connection.base_url, agreement.connection.certificate_authority
+        yield _tried(f"{agreement.supplier} op {url}", partial(_reached, settings, url, authority))
     for school in settings.schools:
         if not isinstance(school.source, EdexmlSource):
             url = school.source.url
-            yield _tried(f"ParnasSys voor {school.school} op {url}", partial(_reached, url))
+            yield _tried(f"ParnasSys voor {school.school} op {url}", partial(_reached, settings, url, None))
 
 
-def _reached(url: str) -> str:
+def _reached(settings: Settings, url: str, authority: str | None) -> str:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
+    trusted = public_file(authority, settings.home) if authority else None
     with socket.create_connection((parts.hostname or "", parts.port or (443 if secure else 80)), timeout=5) as line:
         if secure:
-            with ssl.create_default_context().wrap_socket(line, server_hostname=parts.hostname):
+            with ssl.create_default_context(cafile=trusted).wrap_socket(line, server_hostname=parts.hostname):
                 pass
     return "bereikbaar"
+
+
+def _dagster(settings: Settings) -> str:
+    home = prepare(settings, {})
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "")
+    return "haar map is er, en te beschrijven"
 
 
 def _tried(what: str, trial: Callable[[], str]) -> Finding:
@@ -130,8 +149,19 @@ def _tried(what: str, trial: Callable[[], str]) -> Finding:
     except ConnectorError as error:
         return Finding(what, "fout", str(error))
     except OSError as error:
-        return Finding(
-            what, "fout", f"niet bereikbaar ({os.strerror(error.errno) if error.errno else type(error).__name__})"
-        )
+        return Finding(what, "fout", _trouble(error))
     except Exception as error:  # noqa: BLE001  a doctor tells what is wrong, and goes on to the next thing
         return Finding(what, "fout", str(error))
+
+
+def _trouble(error: OSError) -> str:
+    """What is the matter with an address or a file, and what to do."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "het certificaat van dit adres is niet te vertrouwen; vraag de leverancier ernaar"
+    if isinstance(error, socket.gaierror):
+        return "dit adres bestaat niet; controleer het"
+    if isinstance(error, PermissionError):
+        return "geen rechten; controleer van wie deze map of dit bestand is"
+    if isinstance(error, TimeoutError | ConnectionError | ssl.SSLError):
+        return "niet bereikbaar; controleer het adres, of probeer het later"
+    return f"lukt niet ({type(error).__name__}); controleer de map van de installatie"

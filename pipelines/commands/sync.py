@@ -29,7 +29,10 @@ def run_schools(
 ) -> int:
     """Run these schools (None: all) for these suppliers (None: all), and tell what came of it."""
     settings = load_settings(home_folder(option))
+    open_instance(settings.home)  # a key or a secret of its own that is missing is told once, and before any run
     chosen = chosen_pairs(settings, schools, suppliers)
+    if not chosen:
+        err.print("Hiervoor is er geen overeenkomst, dus er is niets te doen.")
     title = "Wat een levering zou doen; er is niets verstuurd" if preview else "Wat er is geleverd"
     return tell(deliver(settings, chosen, preview=preview), title, as_json=as_json)
 
@@ -58,7 +61,7 @@ def chosen_pairs(
     _refuse_unknown("--school", schools or (), settings.school_keys)
     _refuse_unknown("--supplier", suppliers or (), settings.suppliers)
     every = {
-        school: [s for s in (suppliers or settings.suppliers) if settings.agreement(s, school)]
+        school: [s for s in dict.fromkeys(suppliers or settings.suppliers) if settings.agreement(s, school)]
         for school in (schools or settings.school_keys)
     }
     return {school: found for school, found in every.items() if found}

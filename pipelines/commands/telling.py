@@ -61,15 +61,15 @@ def _code(command: Callable[[], int]) -> int:
     except SettingsError as error:
         err.print("De instellingen kloppen nog niet:")
         for problem in error.problems:
-            err.print(f"  {problem}", markup=False)
+            err.print(f"  {problem}", markup=False, soft_wrap=True)
         return WRONG_SETTINGS
     except KeyboardInterrupt:
         return FAILED
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        err.print(_sentence(error), markup=False)
-        return FAILED
+        err.print(_sentence(error), markup=False, soft_wrap=True)
+        return WRONG_SETTINGS if getattr(error, "code", "") == "geheim_ontbreekt" else FAILED
 
 
 def _sentence(error: Exception) -> str:

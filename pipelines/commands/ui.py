@@ -24,8 +24,8 @@ PATIENCE = 20
 def serve(option: Path | None, port: int) -> int:
     """Show the web page of an instance; ends with Ctrl-C or SIGTERM, and then leaves no process behind."""
     settings = load_settings(home_folder(option))
-    if not _free(port):
-        err.print(f"Poort {port} is al in gebruik. Kies een andere met --port.")
+    if not free(port):
+        err.print(f"Poort {port} is al in gebruik. Kies een andere.")
         return FAILED
     environment = dict(os.environ)
     home = prepare(settings, environment)
@@ -44,6 +44,17 @@ def serve(option: Path | None, port: int) -> int:
             )
             return FAILED
     return OK
+
+
+def free(port: int) -> bool:
+    """Whether a server can still have this port on loopback."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -71,13 +82,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(PATIENCE)
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

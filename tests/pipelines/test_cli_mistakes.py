@@ -1,0 +1,131 @@
+"""What the commands say and exit with when something was mistyped, missing, or in use."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.sandbox.school import example_school
+from tests.pipelines.test_cli import asked
+from tests.world import World, a_world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A small school that may deliver to one supplier at once."""
+    with a_world(tmp_path / "instance", {"uwlr_smalle_set": "json_delta"}) as world:
+        world.export(example_school(30))
+        yield world
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["sync", "--onzin"], "deze optie bestaat niet: --onzin"),
+        (["leveren"], "deze opdracht bestaat niet: 'leveren'"),
+        (["explain"], "hier ontbreekt 'LEVERANCIER'"),
+        (["status", "nu"], "dit is te veel: (nu)"),
+        (["ui", "--port", "99999"], "verwacht hoogstens 65535"),
+        ([], "Gebruik: doorgeefluik [OPTIES] OPDRACHT"),
+    ],
+)
+def test_what_was_mistyped_is_told_in_dutch(arguments: list[str], told: str) -> None:
+    """A mistyped command exits with 3, never with the 2 that says that something waits for approval."""
+    answer = asked(*arguments)
+    assert (answer.returncode, answer.stdout) == (3, "")
+    assert told in answer.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["sync"], ["hold"], ["hold", "approve"], ["demo"]])
+def test_help_is_dutch(command: list[str]) -> None:
+    """No word of the help is typer's own English."""
+    answer = asked(*command, "--help")
+    assert answer.returncode == 0
+    assert "Gebruik: doorgeefluik" in answer.stdout
+    english = ("Usage", "Options", "Commands", "Arguments", "Show", "required", "default", "TEXT", "PATH", "<")
+    assert [word for word in english if word in answer.stdout.replace("1<=x<=65535", "")] == []
+
+
+def test_help_comes_at_once() -> None:
+    """Help waits for neither Dagster nor pandas: the quickest of three stays under a second."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        asked("--help")
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1
+
+
+def test_a_run_without_keys_is_told_once_and_sends_nothing(world: World) -> None:
+    """Where a key file of the ledger is gone, the command says which and how to go on, and no run is started."""
+    assert asked("sync", instance=world.home).returncode == 0
+    (world.home / "sleutels" / "vingerafdruk.sleutel").unlink()
+    before = world.requests_seen("uwlr_smalle_set")
+    answer = asked("sync", "--json", instance=world.home)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.count("vingerafdruk.sleutel ontbreekt") == 1
+    assert world.requests_seen("uwlr_smalle_set") == before
+
+
+def test_a_missing_address_of_the_ledger_is_a_mistake_in_the_settings(world: World) -> None:
+    """A secret that the settings name and that is not there exits with 3, and the secret is named."""
+    (world.home / "instance.yaml").write_text("ledger: env:DOORGEEFLUIK_GEEN_GROOTBOEK\n", encoding="utf-8")
+    answer = asked("status", instance=world.home)
+    assert answer.returncode == 3
+    assert "env:DOORGEEFLUIK_GEEN_GROOTBOEK" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_supplier_named_twice_is_run_once(world: World) -> None:
+    """A repeated `--supplier` gives one row."""
+    twice = ["--supplier", "uwlr_smalle_set"] * 2
+    answer = asked("preview", "--json", *twice, instance=world.home)
+    assert answer.returncode == 0, answer.stderr
+    assert len(json.loads(answer.stdout)) == 1
+
+
+def test_a_hold_that_is_not_there_is_told(world: World) -> None:
+    """An unknown number exits with 1 and points to the list; an empty list exits with 0."""
+    answer = asked("hold", "discard", "77", instance=world.home)
+    assert answer.returncode == 1
+    assert "hold list" in answer.stderr
+    empty = asked("hold", "list", "--json", instance=world.home)
+    assert (empty.returncode, json.loads(empty.stdout)) == (0, [])
+
+
+def test_a_school_without_an_agreement_is_said_to_have_nothing_to_do(tmp_path: Path) -> None:
+    """Nothing to run is told in words, and is no failure."""
+    home = tmp_path / "nieuw"
+    asked("init", str(home))
+    answer = asked("sync", "--json", instance=home)
+    assert (answer.returncode, json.loads(answer.stdout)) == (0, [])
+    assert "geen overeenkomst" in answer.stderr
+
+
+def test_a_port_in_use_is_told(world: World, tmp_path: Path) -> None:
+    """The demo and the web page name the port, and change nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        demo = asked("demo", "--folder", str(tmp_path / "demo"), "--port", port)
+        page = asked("ui", "--port", port, instance=world.home)
+    assert (demo.returncode, page.returncode) == (1, 1)
+    assert f"Poort {port} is al in gebruik" in demo.stderr
+    assert f"Poort {port} is al in gebruik" in page.stderr
+    assert not (tmp_path / "demo").exists()
+
+
+def test_the_doctor_says_what_to_do_about_an_address(world: World) -> None:
+    """A supplier that does not answer is named, with what to do; everything else is still looked at."""
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        port = closing.getsockname()[1]
+    agreement = world.home / "agreements" / "uwlr_smalle_set.yaml"
+    text = agreement.read_text(encoding="utf-8").replace(world.urls["uwlr_smalle_set"], f"http://127.0.0.1:{port}")
+    agreement.write_text(text, encoding="utf-8")
+    answer = asked("doctor", instance=world.home)
+    assert answer.returncode == 1
+    assert "controleer het adres" in answer.stdout
+    assert "ok      kluis" in answer.stdout
+    assert "schijf" in answer.stdout
