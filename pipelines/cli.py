@@ -16,6 +16,7 @@ app = typer.Typer(
     name="doorgeefluik",
     cls=DutchGroup,
     help="Geeft leerlinggegevens uit ParnasSys door aan leveranciers: precies wat is afgesproken, en niets meer.",
+    epilog="Eindigt met 0: alles goed; 1: iets mislukte; 2: iets wacht op goedkeuring; 3: de instellingen of de opdracht kloppen niet.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
