@@ -53,10 +53,7 @@ MOMENT = st.sampled_from(
     ["2026-11-01T06:30:00", "2026-11-01T06:30:00.123Z", "2026-11-01T24:00:00", "2026-11-01T06:30:00+01:00"]
 )
 YEAR = st.one_of(st.sampled_from(["3", "4", "5", "6"]), st.sampled_from(sorted(JAARGROEPEN)))
-ROLE = st.one_of(
-    st.sampled_from(sorted(ROLLEN)).map(lambda code: ("rol", code)),
-    text(64).map(lambda words: ("rolomschrijving", words)),
-)
+ROLES = {"2.0": sorted(ROLLEN - {"TAL"}), "2.1": sorted(ROLLEN)}
 
 
 def _digits(number: int) -> st.SearchStrategy[str]:
@@ -227,7 +224,9 @@ class Writer:
 
     def roles(self, parent: Any) -> None:
         """Any number of roles."""
-        for name, value in self.draw(st.lists(ROLE, max_size=2)):
+        code = st.tuples(st.just("rol"), st.sampled_from(ROLES[self.version]))
+        words = st.tuples(st.just("rolomschrijving"), text(64))
+        for name, value in self.draw(st.lists(code | words, max_size=2)):
             etree.SubElement(parent, name).text = value
 
     def additions(self, parent: Any) -> None:

@@ -52,7 +52,8 @@ class File:
             found = record.find(name)
             value = None if found is None else normal("key", found.get("key"))
         elif name == "samengestelde_groepen":
-            value = [normal("key", one.get("key")) for one in record.iterfind("samengestelde_groepen/*")] or None
+            keys = [normal("key", one.get("key")) for one in record.iterfind("samengestelde_groepen/*")]
+            value = [key for key in keys if key] or None
         elif name == "groepen":
             value = [_taught(one) for one in record.iterfind("groepen/*")] or None
         else:
