@@ -159,7 +159,9 @@ def _uncertain(quarantined: pd.DataFrame, findings: pd.DataFrame, waiting: pd.In
     values = findings[findings["gevolg"].eq("waarde") & findings["veld"].isin(STEERS_PRESENCE)]
     keys = {kind: _keys_of(kind, quarantined[usable]).union(_keys_of(kind, values)) for kind in Record}
     keys[Record.LEERLING] = keys[Record.LEERLING].union(waiting)
-    kinds = {Record(kind) for kind in quarantined.loc[~usable, "soort"].unique()}
+    # Of records that share a key, all but one bear the key of another: of whom is not known.
+    shared = quarantined["key"].duplicated(keep=False)
+    kinds = {Record(kind) for kind in quarantined.loc[~usable | shared, "soort"].unique()}
     pupils = quarantined[quarantined["soort"] == Record.LEERLING]
     if len(pupils) or len(waiting) or values["veld"].isin(("groep", "samengestelde_groepen", "groepen")).any():
         # The groups of these pupils are not all known; who teaches only such a group would seem to have gone as well.
