@@ -140,7 +140,7 @@ def test_a_pupil_without_a_usable_key_could_be_anyone(key: str | None) -> None:
 
 def test_pupils_who_share_a_key_hide_somebody() -> None:
     """All but one of them bear another's key, so that whoever seems to be missing may be one of them."""
-    rows = [*pupils(30), {**pupil(31), "key": "30"}]
+    rows = [*pupils(60), {**pupil(61), "key": "30"}]
     wanted = projected(judged(school(rows)), agreement(SMALL))
     assert "30" in wanted.uncertain.keys[Record.LEERLING]
     assert Record.LEERLING in wanted.uncertain.kinds
