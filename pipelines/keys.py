@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Self
 
@@ -83,8 +84,12 @@ class Keys:
 
         `bound_to` must be given again to `decrypt`; it ties the ciphertext to its place.
         """
+        return b"".join(self.sealed(content, bound_to))
+
+    def sealed(self, content: bytes, bound_to: bytes | None = None) -> tuple[bytes, bytes]:
+        """What `encrypt` gives in two parts, for content so large that one copy more would count."""
         nonce = os.urandom(_NONCE_SIZE)
-        return self._header + nonce + self._cipher.encrypt(nonce, content, bound_to)
+        return self._header + nonce, self._cipher.encrypt(nonce, content, bound_to)
 
     def decrypt(self, content: bytes, bound_to: bytes | None = None) -> bytes:
         """The bytes that `encrypt` was given.
@@ -103,6 +108,16 @@ class Keys:
             return self._cipher.decrypt(nonce, sealed, bound_to)
         except InvalidTag:
             raise DamagedError("Versleutelde gegevens zijn beschadigd, of staan niet op hun eigen plaats.") from None
+
+    def macs(self, prefix: bytes, texts: Iterable[str], size: int = 16) -> list[bytes]:
+        """`mac` of `prefix` and each of `texts`, in half the time."""
+        begun = hashlib.blake2b(prefix, digest_size=size, key=self._fingerprint)
+        found = []
+        for text in texts:
+            one = begun.copy()
+            one.update(text.encode())
+            found.append(one.digest())
+        return found
 
     def mac(self, data: bytes, size: int = 16, *, purpose: bytes = b"") -> bytes:
         """Keyed BLAKE2b of `data`, `size` bytes (1-64); another `purpose` (at most 16 bytes) gives another result."""

@@ -42,7 +42,7 @@ class Vault:
         handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=_TEMPORARY)  # mode 0600
         try:
             with os.fdopen(handle, "wb") as out:
-                out.write(self._keys.encrypt(content, name.encode()))
+                out.writelines(self._keys.sealed(content, name.encode()))
                 out.flush()
                 os.fsync(out.fileno())
             Path(temporary).replace(file)

@@ -8,6 +8,7 @@ already replaces it, a deletion of what is not there is accepted: after a broken
 """
 
 from collections.abc import Iterator, Mapping
+from operator import methodcaller
 from types import MappingProxyType, NoneType
 from typing import Any, get_args
 
@@ -131,9 +132,11 @@ def _unknown(records: list[dict[str, Any]], agreed: Mapping[str, AgreedField | N
         if not record.keys() <= names:
             yield from sorted(record.keys() - names)
     for name, field in agreed.items():
+        values = map(methodcaller("get", name), records)
         if field is not None and field.id in PARTS:
-            yield from (f"{name}.{part}" for record in records for part in _unknown_parts(record.get(name), field.id))
-        elif not {type(record.get(name)) for record in records} <= {str, NoneType}:
+            found = (part for value in filter(None, values) for part in _unknown_parts(value, field.id))
+            yield from (f"{name}.{part}" for part in found)
+        elif not set(map(type, values)) <= {str, NoneType}:
             yield name
 
 

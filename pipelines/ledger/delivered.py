@@ -107,7 +107,7 @@ def _handles_given(transaction: Transaction, supplier: str, accepted: pd.DataFra
     """The handle of each record whose `wire_id` or `own_id` was given, encrypted; the other is what it was."""
     answers = zip(*(values(accepted[name]) for name in ("record_id", "wire_id", "own_id")), strict=True)
     given = [answer for answer in answers if answer[1] or answer[2]]
-    known = handles(transaction, supplier, [number for number, *ids in given if not all(ids)])
+    known = handles(transaction, supplier, [number for number, wire_id, own_id in given if not (wire_id and own_id)])
     encrypted = {}
     for number, wire_id, own_id in given:
         old = known.get(number, _NO_HANDLE)

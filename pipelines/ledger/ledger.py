@@ -64,6 +64,11 @@ class Ledger:
         with self._writing() as transaction:
             return records.register_records(transaction, school, kind, record_keys)
 
+    def numbers(self, school: str, kind: str, keys_by_ref: Mapping[bytes, str]) -> dict[bytes, int]:
+        """The numbers of records by their ref, for who has those already; an unknown record gets a number."""
+        with self._writing() as transaction:
+            return records.numbers(transaction, school, kind, keys_by_ref)
+
     def record_keys(self, record_ids: Iterable[int]) -> dict[int, str]:
         """The keys of these records; one whose key was shredded is left out."""
         with self._reading() as transaction:

@@ -114,18 +114,20 @@ def settle_batch(
 
     What was accepted goes into `delivered` and under a seal. What was settled before, and what is in neither, stays as it is.
     """
-    waiting = _waiting(transaction, plan_id, batch)
     answered = set(accepted["record_id"].tolist())
-    taken = [row for row in waiting if row.record_id in answered]
+    taken: list[AnyRow] = []
+    others: list[AnyRow] = []
+    for row in _waiting(transaction, plan_id, batch):
+        (taken if row.record_id in answered else others).append(row)
     if taken:
         known = plan_of(transaction, plan_id)
         seal_id = seal_changes(transaction, plan_id, batch, taken)
         # Named by what was not taken, which is little or nothing: a batch may hold thousands.
-        left = among(change.c.id, [row.id for row in waiting if row.record_id not in answered])
+        left = among(change.c.id, [row.id for row in others])
         _accept(transaction, seal_id, sa.and_(_open(plan_id, batch), *(~condition for condition in left)))
         answers = [(row.record_id, row.operation, row.fingerprint) for row in taken]
         take_over(transaction, known.supplier, known.field_set_id, answers, accepted)
-    numbers = {row.record_id: row.id for row in waiting if row.record_id not in answered}
+    numbers = {row.record_id: row.id for row in others}
     _refuse(transaction, {numbers[number]: text for number, text in refused.items() if number in numbers})
 
 

@@ -1,6 +1,6 @@
 """Records: the numbers under which the ledger knows them, and the one place where their keys stand, encrypted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 import sqlalchemy as sa
@@ -13,23 +13,28 @@ from pipelines.ledger.transaction import Transaction
 
 def refs_of(school: str, kind: str, record_keys: Iterable[str], keys: Keys) -> list[bytes]:
     """How the ledger names records without their key: a keyed digest (16 bytes) of school, kind and key."""
-    prefix = f"{school}\0{kind}\0".encode()
-    return [keys.mac(prefix + key.encode()) for key in record_keys]
+    return keys.macs(f"{school}\0{kind}\0".encode(), record_keys)
 
 
 def register_records(transaction: Transaction, school: str, kind: str, record_keys: pd.Series) -> pd.DataFrame:
     """A frame `key, record_id` with the index of `record_keys`; what the ledger did not know yet gets a number."""
     keys = record_keys.tolist()
     refs = refs_of(school, kind, keys, transaction.keys)
+    ids = numbers(transaction, school, kind, dict(zip(refs, keys, strict=True)))
+    found = pd.Series([ids[ref] for ref in refs], index=record_keys.index, dtype="int64")
+    return pd.DataFrame({"key": record_keys, "record_id": found})
+
+
+def numbers(transaction: Transaction, school: str, kind: str, keys_by_ref: Mapping[bytes, str]) -> dict[bytes, int]:
+    """The numbers of these records by ref, among others of their kind; what the ledger did not know yet gets one."""
     ids = _ids(transaction, school, kind)
-    new = {ref: key for ref, key in zip(refs, keys, strict=True) if ref not in ids}
+    new = {ref: key for ref, key in keys_by_ref.items() if ref not in ids}
     if new:
         rows = [(school, kind, ref, transaction.keys.encrypt(key.encode(), ref)) for ref, key in new.items()]
         # Another run may have put the same record in since we looked; a key is bound to its own record.
         transaction.insert_many(record, ("school", "kind", "ref", "key_encrypted"), rows)
         ids = _ids(transaction, school, kind)
-    numbers = pd.Series([ids[ref] for ref in refs], index=record_keys.index, dtype="int64")
-    return pd.DataFrame({"key": record_keys, "record_id": numbers})
+    return ids
 
 
 def record_keys(transaction: Transaction, record_ids: Iterable[int]) -> dict[int, str]:

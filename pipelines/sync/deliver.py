@@ -178,10 +178,9 @@ def _finished(case: Case, plan: Planned, row: Plan, sent: int, refused: int) -> 
 def _registered(case: Case, changes: pd.DataFrame) -> pd.DataFrame:
     """The changes with a record id for every record, also those the ledger sees for the first time."""
     changes = changes.copy()
-    for kind in changes["kind"].unique():
-        rows = (changes["kind"] == kind) & changes["record_id"].isna()
-        known = case.ledger.register_records(case.school, kind, changes.loc[rows, "key"])
-        changes.loc[rows, "record_id"] = known["record_id"].to_numpy()
+    for kind, new in changes[changes["record_id"].isna()].groupby("kind", sort=False):
+        numbers = case.ledger.numbers(case.school, str(kind), dict(zip(new["ref"], new["key"], strict=True)))
+        changes.loc[new.index, "record_id"] = [numbers[ref] for ref in new["ref"]]
     return changes
 
 
@@ -190,9 +189,9 @@ def _parcels(
 ) -> list[Parcel]:
     """Every message, encoded and checked against the field set before the first one leaves."""
     if supplier.capabilities.whole_set:
-        messages = [_whole(case, wanted, chosen, plan)]
+        messages = iter([_whole(case, wanted, chosen, plan)])
     else:
-        messages = list(deltas(chosen, wanted, supplier.capabilities))
+        messages = deltas(chosen, wanted, supplier.capabilities)
     envelope = Envelope(case.supplier, case.school, wanted.school_fields)
     parcels = []
     for message in messages:
@@ -200,7 +199,7 @@ def _parcels(
         supplier.check(payload, case.field_set)
         whole = message.content.records if isinstance(message.content, WholeSet) else None
         parcels.append(Parcel(payload, message.changes, whole))
-    silent = chosen.drop(index=[row for message in messages for row in message.changes.index])
+    silent = chosen[~chosen.index.isin([row for parcel in parcels for row in parcel.changes.index])]
     return [*parcels, Parcel(b"", silent)] if len(silent) else parcels
 
 
