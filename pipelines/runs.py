@@ -9,8 +9,7 @@ from pipelines.build import build_defs
 from pipelines.jobs import DELIVER, PREVIEW, SCHOOL_TAG, asset_keys
 from pipelines.run_queue import end_broken_off
 from pipelines.settings import Settings
-from pipelines.sync.case import Outcome
-from pipelines.sync.prepare import NO_COUNTS
+from pipelines.sync.case import NO_COUNTS, Outcome
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Dagster keeps every event; on the screen there is only what the command itself says."""

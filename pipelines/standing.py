@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from pipelines.instance import Instance
 from pipelines.ledger.plans import Plan
-from pipelines.sync.case import Outcome, State
-from pipelines.sync.prepare import NO_COUNTS
+from pipelines.sync.case import NO_COUNTS, Outcome, State
 
 _STATES: dict[str, State] = {
     "delivered": "delivered",

@@ -11,8 +11,7 @@ from pipelines.instance import open_instance
 from pipelines.ledger.holds import Hold
 from pipelines.metadata import DUTCH
 from pipelines.settings import home_folder
-from pipelines.sync.case import Outcome
-from pipelines.sync.prepare import NO_COUNTS
+from pipelines.sync.case import NO_COUNTS, Outcome
 
 
 def show_holds(option: Path | None, *, as_json: bool) -> int:

@@ -80,6 +80,10 @@ class Plan:
     created_at: datetime
     finished_at: datetime | None
 
+    def settles(self, basis: str) -> bool:
+        """Whether this plan followed from `basis` and left nothing to do, so that an equal basis asks for nothing."""
+        return self.basis == basis and self.state in {"delivered", "unchanged"}
+
 
 def open_plan(transaction: Transaction, new: NewPlan, changes: pd.DataFrame) -> int:
     """Write a plan and its changes; the plan's number.

@@ -24,6 +24,10 @@ from pipelines.vault import Vault
 State = Literal["delivered", "unchanged", "held", "preview", "blocked", "failed"]
 
 
+NO_COUNTS = {"create": 0, "update": 0, "delete": 0, "unchanged": 0, "quarantined": 0}
+"""The counts of an outcome without a plan."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """Everything about one supplier of one school that a run knows before it plans.
@@ -154,7 +158,7 @@ def discarded_since(case: Case, plan: Plan) -> set[str]:
 def nothing_to_do(case: Case) -> Outcome | None:
     """The outcome without a plan, where the last one had the same basis, ended well, and left nothing waiting."""
     last = case.ledger.last_plan(case.supplier, case.school)
-    if last is None or last.basis != case.basis or last.state not in {"delivered", "unchanged"}:
+    if last is None or not last.settles(case.basis):
         return None
     return Outcome(case.school, case.supplier, "unchanged", _still(last.counts), last.digest, "")
 

@@ -34,10 +34,10 @@ def delivered(case: Case, supplier: Supplier, wanted: DeliverySet, quarantined: 
     """Carry out what may go ahead of `plan`, and open a hold for what may not.
 
     First finishes what an earlier, broken-off delivery left; if that or another run changed what the supplier has, the
-    plan is made anew. Failures of the supplier become an outcome, not an exception.
+    plan is made anew, and in any case it is judged anew. Failures of the supplier become an outcome, not an exception.
 
     Raises:
-        Busy: another run is delivering to this supplier for this school.
+        BusyError: another run is delivering to this supplier for this school.
     """
     with case.ledger.lease(case.supplier, case.school) as lease:
         try:

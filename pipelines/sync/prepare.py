@@ -12,10 +12,8 @@ from data_contracts.findings import Checked
 from mappings.agreement import Agreement, FieldSet
 from mappings.projection import DeliverySet, delivery_set
 from pipelines.instance import Instance
-from pipelines.sync.case import Case, Outcome, State, nothing_to_do
+from pipelines.sync.case import NO_COUNTS, Case, Outcome, State, nothing_to_do
 from pipelines.sync.school import SchoolData, basis
-
-NO_COUNTS = {"create": 0, "update": 0, "delete": 0, "unchanged": 0, "quarantined": 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str]
         return None
     for supplier, wanted in bases.items():
         plan = ledger.last_plan(supplier, school.key)
-        if plan is None or plan.basis != wanted or plan.state not in {"delivered", "unchanged"}:
+        if plan is None or not plan.settles(wanted):
             return None
     return last.received_at
 
