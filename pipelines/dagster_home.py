@@ -5,6 +5,9 @@ from collections.abc import Mapping, MutableMapping
 from importlib.resources import files
 from pathlib import Path
 
+import dagster as dg
+from filelock import FileLock
+
 from pipelines.settings import Settings
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -15,7 +18,7 @@ ENVIRONMENT: Mapping[str, str] = {
 
 
 def prepare(settings: Settings, environment: MutableMapping[str, str]) -> Path:
-    """Make the folder and its `dagster.yaml` where they are not there yet, and set what Dagster reads from `environment`."""
+    """Make the folder, its `dagster.yaml` and its databases where they are not there yet, and tell `environment` of them."""
     home = settings.dagster_home
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     config = home / "dagster.yaml"
@@ -25,7 +28,14 @@ def prepare(settings: Settings, environment: MutableMapping[str, str]) -> Path:
     environment.update(ENVIRONMENT)
     environment["DAGSTER_HOME"] = str(home)
     environment["DOORGEEFLUIK_HOME"] = str(settings.home)
+    _make_databases(home)
     return home
+
+
+def _make_databases(home: Path) -> None:
+    """Have one process make Dagster's databases: two that do it at once write each version twice, and no process can read that."""
+    with FileLock(home / "databases.lock"), dg.DagsterInstance.from_config(str(home)):
+        pass
 
 
 def silence() -> None:
