@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import InvalidHeader, MaxRetryError
+from urllib3.exceptions import ConnectTimeoutError, InvalidHeader, MaxRetryError, NewConnectionError
 from urllib3.util.retry import Retry
 
 from connectors.base import ConnectorError, PermanentError, TransientError
@@ -200,6 +200,15 @@ def failure(status: int, who: str) -> ConnectorError | None:
     return PermanentError("bericht_geweigerd", f"{who} weigert het bericht ({status}).", _CALL.format(who=who))
 
 
+def may_have_arrived(response: requests.Response) -> bool:
+    """Whether an attempt before this answer may have been carried out, so that a refusal now does not tell that nothing was."""
+    retries = getattr(response.raw, "retries", None)
+    return any(
+        past.status != 429 if past.error is None else not isinstance(past.error, _NEVER_SENT)
+        for past in (retries.history if retries else ())
+    )
+
+
 def connection_failure(error: OSError | ValueError, who: str) -> ConnectorError:
     """What a broken connection means; raise it `from None`, since `error` may hold addresses and headers.
 
@@ -226,6 +235,7 @@ def connection_failure(error: OSError | ValueError, who: str) -> ConnectorError:
     )
 
 
+_NEVER_SENT = (NewConnectionError, ConnectTimeoutError)
 _BROKEN = (
     requests.ConnectionError,
     requests.Timeout,

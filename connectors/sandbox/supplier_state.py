@@ -36,10 +36,11 @@ class UnknownContentError(Exception):
 
 @dataclass
 class Refusals:
-    """Which records are refused, and why: by id, and each nth of a message."""
+    """Which records are refused, and why: by id, and each nth of a message; and of which the answer says nothing at all."""
 
     ids: dict[str, str] = field(default_factory=dict)
     every: int = 0
+    untold: list[str] = field(default_factory=list)
     reason: str = "leerling is al bekend onder een ander nummer"
 
     def why(self, record_id: str, place: int) -> str | None:
@@ -96,7 +97,8 @@ class SupplierState:
                 why = "onbekend"
             if not why:
                 act(school, kind, record_id, record)
-            results.append(_delta_result(record_id, why, self.own_numbers[school][kind].get(record_id)))
+            if record_id not in self.refusals.untold:
+                results.append(_delta_result(record_id, why, self.own_numbers[school][kind].get(record_id)))
         return {"resultaten": results}
 
     def take_whole_set(self, school_block: dict[str, Any], sent: Kinds) -> dict[str, Any]:
@@ -113,7 +115,8 @@ class SupplierState:
                 self._create(school, kind, record_id, record)
             elif not why and held[record_id] != record:
                 self._update(school, kind, record_id, record)
-            results.append(_whole_set_result(record_id, why, self.own_numbers[school][kind].get(record_id)))
+            if record_id not in self.refusals.untold:
+                results.append(_whole_set_result(record_id, why, self.own_numbers[school][kind].get(record_id)))
         for record_id in held.keys() - records.keys():
             self._remove(school, kind, record_id, {})
         return results

@@ -41,7 +41,7 @@ def supplier_app(kind: WireFormat, token: str, *, state_file: Path | None = None
 
     `app.state.held` is its `SupplierState` and `app.state.misbehaviour` its `Misbehaviour`. Another process finds the
     first at `GET /_sandbox/state`, the second at `POST /_sandbox/misbehave`, and sets which records are refused at
-    `POST /_sandbox/refuse` (`{"ids": {id: reason}, "every": n, "reason": …}`).
+    `POST /_sandbox/refuse` (`{"ids": {id: reason}, "every": n, "reason": …, "untold": [id]}`).
     """
     held = held_in(state_file, _PREFIXES[kind]) if state_file else SupplierState(prefix=_PREFIXES[kind])
     misbehaviour = Misbehaviour()

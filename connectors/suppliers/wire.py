@@ -11,7 +11,7 @@ import orjson
 import pandas as pd
 
 from connectors.base import PermanentError, Receipts, TransientError
-from connectors.http import HttpSession, failure
+from connectors.http import HttpSession, failure, may_have_arrived
 from data_contracts.fields import Record
 
 
@@ -27,8 +27,8 @@ class Door:
         """Post `payload` and give the answer's JSON.
 
         Raises:
-            PermanentError, TransientError: as `failure` decides; an answer that is no JSON is transient, since it
-                does not tell whether the message was applied.
+            PermanentError, TransientError: as `failure` decides; transient also an answer that is no JSON, and a refusal
+                after an attempt without answer, since neither tells whether the message was applied.
         """
         headers = {
             "Content-Type": content_type,
@@ -36,7 +36,10 @@ class Door:
             "Idempotency-Key": idempotency_key,
         }
         response = self.session.post(f"{self.base_url}{path}", payload, headers)
-        if error := failure(response.status_code, self.who):
+        error = failure(response.status_code, self.who)
+        if isinstance(error, PermanentError) and may_have_arrived(response):
+            raise TransientError(error.code, error.message, error.action)
+        if error:
             raise error
         try:
             return orjson.loads(response.content)

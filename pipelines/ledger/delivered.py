@@ -1,6 +1,6 @@
 """What each supplier is known to hold now, and under which ids it knows its records."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,22 +48,35 @@ def handles(transaction: Transaction, supplier: str, record_ids: Iterable[int]) 
 
 
 def take_over(
-    transaction: Transaction, supplier: str, field_set_id: int, taken: Iterable[tuple[Any, ...]], accepted: pd.DataFrame
+    transaction: Transaction, supplier: str, field_set_id: int, taken: Sequence[AnyRow], accepted: pd.DataFrame
 ) -> None:
-    """Make `delivered` what it is after the changes `taken` (with `record_id, operation, fingerprint`).
+    """Make `delivered` what it is after the changes `taken` (with `record_id, operation, fingerprint, replaces_id`).
 
     `accepted` gives for each `record_id` the supplier's `wire_id` and `own_id`; an absent one leaves what was known.
     """
-    taken = list(taken)
-    given = _handles_given(transaction, supplier, accepted)
+    answers = zip(*(values(accepted[name]) for name in ("record_id", "wire_id", "own_id")), strict=True)
+    given = _handles_given(transaction, supplier, taken, answers)
+    _hold(
+        transaction,
+        supplier,
+        field_set_id,
+        [(row.record_id, row.fingerprint, given.get(row.record_id)) for row in taken if row.operation != "delete"],
+    )
+    _no_longer_hold(transaction, supplier, [row.record_id for row in taken if row.operation == "delete"])
+    _no_longer_hold(transaction, supplier, [row.replaces_id for row in taken if row.replaces_id])
+
+
+def _hold(
+    transaction: Transaction, supplier: str, field_set_id: int, held: Iterable[tuple[int, bytes, bytes | None]]
+) -> None:
+    """Note records as `record_id, fingerprint, handle`; without a handle, the one that was known stays."""
     now = transaction.as_stored(delivered.c.updated_at, transaction.now)
-    rows = [
-        (supplier, record_id, fingerprint, field_set_id, now, given.get(record_id))
-        for record_id, operation, fingerprint in taken
-        if operation != "delete"
-    ]
+    rows = [(supplier, record_id, prints, field_set_id, now, handle) for record_id, prints, handle in held]
     transaction.write_many(_UPSERT, rows)
-    for gone in among(delivered.c.record_id, [record_id for record_id, operation, _ in taken if operation == "delete"]):
+
+
+def _no_longer_hold(transaction: Transaction, supplier: str, record_ids: Iterable[int]) -> None:
+    for gone in among(delivered.c.record_id, record_ids):
         transaction.execute(sa.delete(delivered).where(delivered.c.supplier == supplier, gone))
 
 
@@ -84,33 +97,38 @@ def may_be_absent(fingerprint: bytes) -> bool:
 
 
 def presume(
-    transaction: Transaction, supplier: str, field_set_id: int, sent: Iterable[AnyRow], wire_ids: Mapping[int, str]
+    transaction: Transaction, supplier: str, field_set_id: int, sent: Sequence[AnyRow], wire_ids: Mapping[int, str]
 ) -> None:
-    """Count records as delivered with a fingerprint that nothing has; `sent` holds record number, operation, fingerprint.
+    """Count records as delivered with a fingerprint that nothing has; `sent` is as the `taken` of `take_over`.
 
-    `wire_ids` tells under which id a creation was sent, where that is not the key.
+    `wire_ids` tells under which id a record was sent, where that is not the key. An update leaves the id that was known:
+    the supplier may have it under either.
     """
-    constant = {"supplier": supplier, "field_set_id": field_set_id, "updated_at": transaction.now}
-    rows = []
-    for number, operation, prints in sent:
-        wire_id = wire_ids.get(number) if operation == "create" else None
-        handle = transaction.keys.encrypt(orjson.dumps([wire_id, None]), _place(supplier, number)) if wire_id else None
-        fill = _MAY_BE_ABSENT if operation == "create" else b"\xff"
-        rows.append({**constant, "record_id": number, "fingerprint": fill * len(prints), "handle_encrypted": handle})
-    upsert = transaction.insert(delivered)
-    new: dict[str, Any] = {name: upsert.excluded[name] for name in ("fingerprint", "field_set_id", "updated_at")}
-    new["handle_encrypted"] = sa.func.coalesce(upsert.excluded.handle_encrypted, delivered.c.handle_encrypted)
-    transaction.execute_many(upsert.on_conflict_do_update(index_elements=["supplier", "record_id"], set_=new), rows)
+    answers = [
+        (row.record_id, wire_ids.get(row.record_id), None)
+        for row in sent
+        if row.operation == "create" or row.replaces_id
+    ]
+    given = _handles_given(transaction, supplier, sent, answers)
+    held = []
+    for row in sent:
+        fill = _MAY_BE_ABSENT if row.operation == "create" else b"\xff"
+        held.append((row.record_id, fill * len(row.fingerprint), given.get(row.record_id)))
+    _hold(transaction, supplier, field_set_id, held)
+    _no_longer_hold(transaction, supplier, [row.replaces_id for row in sent if row.replaces_id])
 
 
-def _handles_given(transaction: Transaction, supplier: str, accepted: pd.DataFrame) -> dict[int, bytes]:
-    """The handle of each record whose `wire_id` or `own_id` was given, encrypted; the other is what it was."""
-    answers = zip(*(values(accepted[name]) for name in ("record_id", "wire_id", "own_id")), strict=True)
-    given = [answer for answer in answers if answer[1] or answer[2]]
-    known = handles(transaction, supplier, [number for number, wire_id, own_id in given if not (wire_id and own_id)])
+def _handles_given(
+    transaction: Transaction, supplier: str, changes: Iterable[AnyRow], answers: Iterable[tuple[int, Any, Any]]
+) -> dict[int, bytes]:
+    """The handle of each record of `answers` (`record_id, wire_id, own_id`), encrypted; what was not given is what it was."""
+    answers = [answer for answer in answers if answer[1] or answer[2]]
+    before = {row.record_id: row.replaces_id for row in changes if row.replaces_id}
+    partly = [number for number, wire_id, own_id in answers if not (wire_id and own_id)]
+    known = handles(transaction, supplier, [*partly, *before.values()])
     encrypted = {}
-    for number, wire_id, own_id in given:
-        old = known.get(number, _NO_HANDLE)
+    for number, wire_id, own_id in answers:
+        old = known.get(before.get(number, number), _NO_HANDLE)
         text = orjson.dumps([wire_id or old.wire_id, own_id or old.own_id])
         encrypted[number] = transaction.keys.encrypt(text, _place(supplier, number))
     return encrypted

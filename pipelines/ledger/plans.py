@@ -15,7 +15,7 @@ from mappings.agreement import FieldSet
 from pipelines.ledger.delivered import presume, take_over
 from pipelines.ledger.frames import among, framed, values
 from pipelines.ledger.seals import disclosures, seal_changes
-from pipelines.ledger.tables import REASON_SIZE, change, field_set, plan, record
+from pipelines.ledger.tables import REASON_SIZE, change, changed_record, field_set, plan, record
 from pipelines.ledger.transaction import AnyRow, Transaction
 
 Ending = Literal["delivered", "partial", "held", "failed", "unchanged", "abandoned"]
@@ -33,7 +33,7 @@ _CHANGES = {
     "batch": "int64",
     "state": "str",
 }
-_WRITTEN = ("record_id", "operation", "cause", "fingerprint", "changed_fields", "batch")
+_WRITTEN = ("record_id", "operation", "cause", "fingerprint", "changed_fields", "replaces_id", "batch")
 _OPEN = ("pending", "refused")
 
 
@@ -88,8 +88,8 @@ class Plan:
 def open_plan(transaction: Transaction, new: NewPlan, changes: pd.DataFrame) -> int:
     """Write a plan and its changes; the plan's number.
 
-    `changes` has `record_id, operation, cause, fingerprint, changed_fields, batch`; the last but two are absent where
-    there is nothing to tell. What earlier plans left pending is this plan's concern now, and is abandoned there.
+    `changes` has `record_id, operation, cause, fingerprint, changed_fields, replaces_id, batch`; the three before the last
+    are absent where there is nothing to tell. What earlier plans left pending is this plan's concern now, and is abandoned there.
 
     Raises:
         PlanUnfinishedError: another plan is still being delivered.
@@ -129,8 +129,7 @@ def settle_batch(
         # Named by what was not taken, which is little or nothing: a batch may hold thousands.
         left = among(change.c.id, [row.id for row in others])
         _accept(transaction, seal_id, sa.and_(_open(plan_id, batch), *(~condition for condition in left)))
-        answers = [(row.record_id, row.operation, row.fingerprint) for row in taken]
-        take_over(transaction, known.supplier, known.field_set_id, answers, accepted)
+        take_over(transaction, known.supplier, known.field_set_id, taken, accepted)
     numbers = {row.record_id: row.id for row in others}
     _refuse(transaction, {numbers[number]: text for number, text in refused.items() if number in numbers})
 
@@ -143,7 +142,7 @@ def presume_batch(transaction: Transaction, plan_id: int, batch: int, wire_ids: 
     """
     known = plan_of(transaction, plan_id)
     here = (change.c.plan_id == plan_id) & (change.c.batch == batch) & (change.c.state == "pending")
-    sent = sa.select(change.c.record_id, change.c.operation, change.c.fingerprint)
+    sent = sa.select(change.c.record_id, change.c.operation, change.c.fingerprint, change.c.replaces_id)
     sent = sent.where(here, change.c.operation != "delete")
     presume(transaction, known.supplier, known.field_set_id, transaction.execute(sent).all(), wire_ids)
     transaction.execute(sa.update(change).where(here).values(state="presumed", answered_at=transaction.now))
@@ -175,7 +174,7 @@ def newest_plan(transaction: Transaction, supplier: str, school: str, states: tu
 def changes_of(transaction: Transaction, plan_id: int) -> pd.DataFrame:
     """The changes of a plan in their order, with kind and state: the columns of `open_plan`, and `kind` and `state`."""
     columns = [record.c[name] if name in {"kind", "ref"} else change.c[name] for name in _CHANGES]
-    query = sa.select(*columns).join_from(change, record).where(change.c.plan_id == plan_id)
+    query = sa.select(*columns).select_from(changed_record).where(change.c.plan_id == plan_id)
     return framed(transaction.execute(query.order_by(change.c.id)), _CHANGES)
 
 

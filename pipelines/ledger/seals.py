@@ -15,7 +15,7 @@ import orjson
 import sqlalchemy as sa
 
 from pipelines.keys import Keys
-from pipelines.ledger.tables import CHAIN_SIZE, change, field_set, plan, record, seal
+from pipelines.ledger.tables import CHAIN_SIZE, change, changed_record, field_set, plan, record, seal
 from pipelines.ledger.transaction import AnyRow, Transaction
 
 _BEGIN = bytes(CHAIN_SIZE)
@@ -29,6 +29,7 @@ _DISCLOSED = (
     change.c.cause,
     change.c.fingerprint,
     change.c.changed_fields,
+    change.c.replaces_id,
 )
 _CIRCUMSTANCES = (
     plan.c.id,
@@ -70,7 +71,7 @@ def seal_changes(transaction: Transaction, plan_id: int, batch: int, changes: Se
 def disclosures() -> sa.Select[Any]:
     """The changes in their order: seal, number, record number, and from there on all that is under a seal."""
     columns = (change.c.seal_id, change.c.id, change.c.record_id, *_DISCLOSED)
-    return sa.select(*columns).join_from(change, record).order_by(change.c.seal_id, change.c.id)
+    return sa.select(*columns).select_from(changed_record).order_by(change.c.seal_id, change.c.id)
 
 
 def first_broken(transaction: Transaction) -> BrokenSeal | None:

@@ -163,6 +163,7 @@ change = sa.Table(
     _id(),
     _link("plan_id", "plan.id"),
     _link("record_id", "record.id"),
+    _link("replaces_id", "record.id", nullable=True),  # the same pupil under an earlier key, whose place this one takes
     _text("operation", 6),
     _text("cause", 40),
     _bytes("fingerprint", nullable=True),  # null for a delete
@@ -175,6 +176,9 @@ change = sa.Table(
     sa.Index("ix_change_plan_id_batch", "plan_id", "batch"),
     sa.Index("ix_change_record_id", "record_id"),
 )
+
+changed_record = change.join(record, change.c.record_id == record.c.id)
+"""Changes with the record that each is about, which is not the one that it replaces."""
 
 delivered = sa.Table(
     "delivered",

@@ -33,9 +33,10 @@ class Cause(StrEnum):
     UNEXPLAINED = "onverklaard"
 
 
-COLUMNS = ("kind", "key", "ref", "record_id", "operation", "cause", "changed_fields", "fingerprint")
+COLUMNS = ("kind", "key", "ref", "record_id", "operation", "cause", "changed_fields", "fingerprint", "replaces_id")
 """Of a change. `key` is absent for a record that is not in the export, `record_id` for one that the supplier does not
-have; `changed_fields` are names, joined by commas; `fingerprint` is absent for a delete."""
+have; `changed_fields` are names, joined by commas; `fingerprint` is absent for a delete; `replaces_id` is the number of
+the record whose place this one takes: the same person under an earlier key."""
 
 GROUPING = frozenset({"groep", "jaargroep", "samengestelde_groepen", "groepen"})
 """Fields that follow from the group that somebody is in."""

@@ -13,7 +13,6 @@ from mappings.projection import DeliverySet
 from pipelines.ledger.holds import NewHold
 from pipelines.ledger.plans import NewPlan, Plan
 from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, planned
-from pipelines.sync.compare import Cause
 from pipelines.sync.guard import ALLOWED_BY_STAGE, OPERATIONS
 from pipelines.sync.messages import Message, SnapshotMissing, addressed, deltas, merged, whole_set
 from pipelines.sync.outbox import (
@@ -123,7 +122,7 @@ def _open_holds(case: Case, plan: Planned) -> None:
 def _carry_out(
     case: Case, supplier: Supplier, wanted: DeliverySet, plan: Planned, renew: Callable[[], None]
 ) -> Outcome:
-    chosen = _chosen(plan)
+    chosen = plan.plan.changes[plan.plan.changes["operation"].isin(plan.allowed)]
     if chosen.empty:
         return _nothing_sent(case, plan)
     chosen = addressed(_registered(case, chosen), wanted, case.ledger)
@@ -143,14 +142,6 @@ def _carry_out(
             raise
         renew()
     return _finished(case, plan, row, len(chosen), refused)
-
-
-def _chosen(plan: Planned) -> pd.DataFrame:
-    """The changes that go ahead; a record is not forgotten under its old key before it is known under the new one."""
-    changes = plan.plan.changes[plan.plan.changes["operation"].isin(plan.allowed)]
-    if "update" in plan.allowed:
-        return changes
-    return changes[~(changes["operation"].eq("delete") & changes["cause"].eq(Cause.REKEYED))]
 
 
 def _nothing_sent(case: Case, plan: Planned) -> Outcome:
@@ -199,8 +190,7 @@ def _parcels(
         supplier.check(payload, case.field_set)
         whole = message.content.records if isinstance(message.content, WholeSet) else None
         parcels.append(Parcel(payload, message.changes, whole))
-    silent = chosen[~chosen.index.isin([row for parcel in parcels for row in parcel.changes.index])]
-    return [*parcels, Parcel(b"", silent)] if len(silent) else parcels
+    return parcels
 
 
 def _whole(case: Case, wanted: DeliverySet, chosen: pd.DataFrame, plan: ChangePlan) -> Message:
@@ -214,23 +204,25 @@ def _whole(case: Case, wanted: DeliverySet, chosen: pd.DataFrame, plan: ChangePl
 
 
 def _answered(case: Case, supplier: Supplier, plan: Plan, batch: int, parcel: Parcel) -> int:
-    """Send one parcel and remember the answer; gives how many of its changes were not accepted."""
-    if parcel.payload:
-        # Never the key of another plan, not even of one with the same changes or in a ledger that was begun anew.
-        key = f"{plan.digest}-{plan.id}-{plan.created_at:%Y%m%d%H%M%S%f}-{batch}"
-        receipts = supplier.send(parcel.payload, key)
-    else:
-        receipts = Receipts(dict.fromkeys(_pairs(parcel.changes)), {})
+    """Send one parcel and remember the answer; gives how many of its changes were not accepted.
+
+    A change that the answer says nothing of may have been applied or not, and is presumed.
+    """
+    # Never the key of another plan, not even of one with the same changes or in a ledger that was begun anew.
+    key = f"{plan.digest}-{plan.id}-{plan.created_at:%Y%m%d%H%M%S%f}-{batch}"
+    receipts = supplier.send(parcel.payload, key)
     if parcel.whole is not None:
         before = kept_snapshot(case.vault, case.supplier, case.school)
         keep_snapshot(case.vault, case.supplier, case.school, merged(parcel.whole, receipts, before))
     accepted, refused = _answers(parcel, receipts)
     case.ledger.settle_batch(plan.id, batch, accepted, refused)
-    return len(refused)
+    if len(accepted) + len(refused) < len(parcel.changes):
+        case.ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcel))
+    return len(parcel.changes) - len(accepted)
 
 
 def _answers(parcel: Parcel, receipts: Receipts) -> tuple[pd.DataFrame, dict[int, str]]:
-    """The accepted changes as `record_id, wire_id, own_id`, and the supplier's reason for every one that is not.
+    """The accepted changes as `record_id, wire_id, own_id`, and the supplier's reason for every one that was refused.
 
     What a whole set no longer holds is removed by it, so such a delete needs no answer of its own.
     """
@@ -244,8 +236,6 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[pd.DataFrame, dict[int
             # An update tells the id also where it is the key: that may be back in the place of an ECK iD.
             wire_id = pair[1] if pair[1] != key or operation == "update" else None
             accepted.append((int(record_id), wire_id, receipts.accepted.get(pair)))
-        else:
-            refused[int(record_id)] = "Geen antwoord voor dit record."
     return pd.DataFrame(accepted, columns=["record_id", "wire_id", "own_id"]), refused
 
 

@@ -12,7 +12,6 @@ from connectors.base import Capabilities, Delta, Operation, Receipts, WholeSet
 from data_contracts.fields import Record
 from mappings.projection import DeliverySet
 from pipelines.ledger.ledger import Ledger
-from pipelines.sync.compare import Cause
 
 Snapshot = Mapping[Record, pd.DataFrame]
 """Per kind what a supplier that takes whole sets holds: frames as in a delivery set."""
@@ -50,10 +49,8 @@ def addressed(changes: pd.DataFrame, wanted: DeliverySet, ledger: Ledger) -> pd.
 
 def deltas(changes: pd.DataFrame, wanted: DeliverySet, capabilities: Capabilities) -> Iterator[Message]:
     """The changes in the order of the plan, one kind and one operation a message, at most a batch each."""
-    silent = changes["operation"].eq("delete") & changes["cause"].eq(Cause.REKEYED)
-    spoken = changes[~silent]
-    run = (spoken[["kind", "operation"]] != spoken[["kind", "operation"]].shift()).any(axis=1).cumsum()
-    for _, rows in spoken.groupby(run):
+    run = (changes[["kind", "operation"]] != changes[["kind", "operation"]].shift()).any(axis=1).cumsum()
+    for _, rows in changes.groupby(run):
         for start in range(0, len(rows), capabilities.batch_size):
             part = rows.iloc[start : start + capabilities.batch_size]
             yield Message(_delta(part, wanted), part)

@@ -18,8 +18,7 @@ KEPT = ("record_id", "kind", "key", "id", "operation")
 class Parcel:
     """One message as bytes, and the changes that it carries out, with at least the columns of `KEPT`.
 
-    `whole` is the content of a whole set, to know afterwards what the supplier holds. A parcel without bytes is not
-    sent: its changes are the ledger's own.
+    `whole` is the content of a whole set, to know afterwards what the supplier holds.
     """
 
     payload: bytes = field(repr=False)

@@ -110,40 +110,43 @@ def _digest(changes: pd.DataFrame) -> bytes:
 
 
 def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> pd.DataFrame:
-    """A new key in ParnasSys with the same ECK iD is the same pupil: an update under the old id, not a delete and a create.
+    """Whose id at the supplier goes on under another key: the same person, not one who left and one who came.
 
-    The delete stays in the plan, as the ledger's own: it is not sent, since it would remove the pupil under his new key.
-    Where the id went to a pupil whom the supplier already knew by another (two registrations made one), both records
-    wait as they are: no message says that without leaving one behind.
+    Where the supplier does not know the new key yet, its creation becomes an update that takes the old one's place. Where
+    it does (two registrations made one), the second registration goes first; the next plan then finds the first case. Until
+    then, and where somebody else has the id of the second one by now, nothing is done to either.
     """
     deletes = changes[changes["operation"].eq("delete") & changes["kind"].isin(PERSONS)]
     if deletes.empty:
         return changes
-    held = known.wire_ids([int(record_id) for record_id in deletes["record_id"]])
-    deletes = deletes.assign(id=[held.get(int(record_id)) or "" for record_id in deletes["record_id"]])
+    held = known.wire_ids(_numbers(deletes["record_id"]))
+    deletes = deletes.assign(id=[held.get(number) or "" for number in _numbers(deletes["record_id"])])
     changes = changes.copy()
     for kind in PERSONS:
         now = wanted.records.get(kind, pd.DataFrame({"id": []}))["id"]
-        taken = _known_by_another_id(changes, kind, now)
-        merged = deletes[(deletes["kind"] == kind) & deletes["id"].isin(now[taken])]
-        waiting = changes["kind"].eq(kind) & changes["key"].isin(now.index[now.isin(merged["id"]) & taken])
-        changes = changes.drop(index=[*merged.index, *changes.index[waiting & changes["operation"].eq("update")]])
-        deletes = deletes.drop(index=merged.index)
-        mine = deletes[(deletes["kind"] == kind) & deletes["id"].isin(now)]
-        changes.loc[mine.index, "cause"] = str(Cause.REKEYED)
-        creates = changes["operation"].eq("create") & changes["kind"].eq(kind)
-        creates &= changes["key"].isin(now.index[now.isin(mine["id"])])
-        changes.loc[creates, ["operation", "cause", "changed_fields"]] = ["update", str(Cause.REKEYED), "key"]
+        mine = deletes[deletes["kind"].eq(kind) & deletes["id"].isin(now)]
+        theirs = changes[changes["kind"].eq(kind) & changes["operation"].ne("delete")]
+        row_of = pd.Series(theirs.index, index=theirs["key"])
+        heirs = row_of.reindex(pd.Series(now.index, index=now)[mine["id"]]).set_axis(mine.index).dropna().astype(int)
+        new = changes["operation"].reindex(heirs).eq("create").to_numpy()
+        changes.loc[heirs[new], ["operation", "cause", "changed_fields"]] = ["update", str(Cause.REKEYED), "key"]
+        changes.loc[heirs[new], "replaces_id"] = mine.loc[heirs.index[new], "record_id"].to_numpy()
+        changes = _second_registrations(changes, heirs[~new].tolist(), now, known).drop(index=mine.index)
     return changes
 
 
-def _known_by_another_id(changes: pd.DataFrame, kind: Record, now: pd.Series) -> pd.Series:
-    """Which records of `now` the supplier knows by another id so far."""
-    mine = changes[changes["operation"].eq("update") & changes["kind"].eq(kind)]
-    renewed = [
-        key for key, names in zip(mine["key"], mine["changed_fields"], strict=True) if "id" in str(names).split(",")
-    ]
-    return pd.Series(now.index.isin(renewed), index=now.index)
+def _second_registrations(changes: pd.DataFrame, rows: list[int], now: pd.Series, known: Known) -> pd.DataFrame:
+    """The updates at `rows` as deletes under the id that the supplier knew until now, or not at all."""
+    held = known.wire_ids(_numbers(changes.loc[rows, "record_id"]))
+    ids = [held.get(number) for number in _numbers(changes.loc[rows, "record_id"])]
+    taken = [row for row, wire_id in zip(rows, ids, strict=True) if wire_id in set(now)]
+    changes.loc[rows, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
+    changes.loc[rows, "fingerprint"] = None
+    return changes.drop(index=taken)
+
+
+def _numbers(record_ids: pd.Series) -> list[int]:
+    return [int(number) for number in record_ids]
 
 
 def _field_changes(changes: pd.DataFrame) -> dict[str, int]:

@@ -38,7 +38,13 @@ class Deliveries:
         return NewPlan(digest, supplier, school, "run-1", "a1", self.fields, "2026-2027", "b1", 200, counts)
 
     def changes(
-        self, record_ids: list[int], operation: str = "create", *, batch: int = 0, print_: bytes = b"f"
+        self,
+        record_ids: list[int],
+        operation: str = "create",
+        *,
+        batch: int = 0,
+        print_: bytes = b"f",
+        replaces: int | None = None,
     ) -> pd.DataFrame:
         deletes = operation == "delete"
         return pd.DataFrame(
@@ -50,6 +56,7 @@ class Deliveries:
                 "changed_fields": pd.Series(
                     ["roepnaam" if operation == "update" else None] * len(record_ids), dtype="str"
                 ),
+                "replaces_id": pd.Series([replaces] * len(record_ids), dtype="object"),
                 "batch": batch,
             }
         )

@@ -46,6 +46,7 @@ def test_a_ledger_without_deliveries_holds(deliveries: Any) -> None:
         {"cause": "van_school"},
         {"fingerprint": b"x"},
         {"changed_fields": "achternaam"},
+        {"replaces_id": 1},
         {"state": "refused"},
         {"record_id": 2},
         {"answered_at": None},

@@ -203,9 +203,9 @@ class Bench:
         """Replace the agreement."""
         self.agreed = agreement(self.agreed.supplier, **other)
 
-    def supplier(self, *, batch_size: int | None = None) -> Supplier:
-        """The real connector, which gives up at the first failure."""
-        session = open_session(HttpSettings(token=TOKEN, attempts=1, backoff=0, breaker_failures=99))
+    def supplier(self, *, batch_size: int | None = None, attempts: int = 1) -> Supplier:
+        """The real connector, which gives up at the first failure unless told otherwise."""
+        session = open_session(HttpSettings(token=TOKEN, attempts=attempts, backoff=0, breaker_failures=99))
         door = Door(session, self.url, self.agreed.supplier)
         return WIRE_FORMATS[profile(self.agreed.supplier).wire_format](door, batch_size)
 

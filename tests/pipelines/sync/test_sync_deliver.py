@@ -373,15 +373,89 @@ def test_a_new_key_with_the_same_eckid_is_no_deletion(bench: Bench, at: int | No
     if at:
         bench.killed(roster, at=at, after=after)
     else:
-        assert told(bench.plan(roster)) == {
-            ("leerling", "200", "update", "nieuwe_sleutel", "key"),
-            ("leerling", None, "delete", "nieuwe_sleutel", ""),
-        }
+        assert told(bench.plan(roster)) == {("leerling", "200", "update", "nieuwe_sleutel", "key")}
     bench.night(roster)
     assert {(kind, operation) for kind, operation, _ in bench.messages} == {("leerling", "update")}
     assert sum(counts["delete"] for counts in bench.applied().values()) == 0
     assert len(bench.shown()) == 10
     assert bench.night(roster).state == "unchanged"
+
+
+def test_a_new_key_that_is_refused_keeps_the_old_one_in_mind(bench: Bench) -> None:
+    """The supplier goes on with what it had: the pupil who then leaves is removed all the same."""
+    rows = pupils(10)
+    bench.night(school(rows))
+    bench.held.refusals.ids[eck(2)] = "nu even niet"
+    bench.night(school(changed(rows, 2, key="200")))
+    bench.held.refusals.ids.clear()
+    outcome = bench.night(school([row for row in rows if row["key"] != "2"]))
+    assert _unread(outcome.counts) == EMPTY | {"delete": 1}
+    assert eck(2) not in bench.shown()
+
+
+def test_a_new_key_inherits_the_number_that_the_supplier_gave(bench: Bench) -> None:
+    """An answer without that number leaves what was known under the old key."""
+    rows = pupils(4)
+    bench.night(school(rows))
+    number = bench.held.own_numbers["99XX-00"]["leerling"].pop(eck(2))
+    bench.night(school(changed(rows, 2, key="200")))
+    state = bench.ledger.delivered_state(SMALL, "99XX-00")
+    known = bench.ledger.handles(SMALL, state["record_id"])
+    assert [h.own_id for h in known.values() if h.wire_id == eck(2)] == [number]
+
+
+def test_two_registrations_made_one_end_as_one_pupil(bench: Bench) -> None:
+    """The registration that stays takes over the other's ECK iD: its former id goes first, and it goes on under the other."""
+    bench.night(school(pupils(10)))
+    merged = school(changed([row for row in pupils(10) if row["key"] != "2"], 3, eckid=eck(2)))
+    assert told(bench.plan(merged)) == {("leerling", "3", "delete", "nieuwe_sleutel", "")}
+    bench.night(merged)
+    assert bench.shown()[eck(2)]["roepnaam"] == "Roep2"
+    bench.night(merged)
+    assert bench.shown()[eck(2)]["roepnaam"] == "Roep3"
+    assert sorted(bench.shown()) == sorted(eck(n) for n in range(1, 11) if n != 3)
+    assert bench.night(merged).state == "unchanged"
+    bench.night(school([row for row in pupils(10) if row["key"] not in {"2", "3"}]))
+    assert eck(2) not in bench.shown()
+
+
+def test_an_id_that_is_somebody_elses_by_now_is_not_deleted(bench: Bench) -> None:
+    """Where a newcomer has the id under which a double registration went, its deletion would hit him."""
+    bench.night(school(pupils(10)))
+    rows = changed([row for row in pupils(10) if row["key"] != "2"], 3, eckid=eck(2))
+    bench.night(school([*rows, {**pupil(12), "eckid": eck(3)}]))
+    assert bench.shown()[eck(3)]["roepnaam"] == "Roep12"
+    assert bench.shown()[eck(2)]["roepnaam"] == "Roep2"
+
+
+@pytest.mark.parametrize("supplier", [SMALL, BASISPOORT])
+def test_what_the_answer_says_nothing_of_may_be_there(make_bench: MakeBench, supplier: str) -> None:
+    """It is sent again while the pupil is there, and removed when he leaves before that."""
+    bench = make_bench(supplier)
+    by_id = eck if supplier == SMALL else str
+    bench.held.refusals.untold += [by_id(2), by_id(3)]
+    first = bench.night(school(pupils(5)))
+    assert first.reason == "2 niet aangenomen door de leverancier."
+    bench.held.refusals.untold.clear()
+    again = bench.night(school([row for row in pupils(5) if row["key"] != "3"]))
+    assert _unread(again.counts) == {"create": 1, "update": 0, "delete": 1}
+    assert sorted(bench.shown()) == sorted(map(by_id, (1, 2, 4, 5)))
+    assert bench.night(school([row for row in pupils(5) if row["key"] != "3"])).state == "unchanged"
+
+
+@pytest.mark.parametrize("supplier", [SMALL, BASISPOORT])
+def test_a_refusal_after_a_lost_answer_does_not_tell_that_nothing_arrived(make_bench: MakeBench, supplier: str) -> None:
+    """The first attempt was applied and the second refused: who leaves before the next night is removed all the same."""
+    bench = make_bench(supplier)
+    bench.night(school(pupils(2)))
+    bench.misbehaviour.cut_after()
+    bench.misbehaviour.fail(400, times=1)
+    bench.night(school(pupils(4)), bench.supplier(attempts=2))
+    assert len(bench.shown()) == 4
+    bench.misbehaviour.fail(400, times=1)
+    bench.night(school(pupils(3)))
+    assert len(bench.shown()) == 3
+    assert bench.night(school(pupils(3))).state == "unchanged"
 
 
 def test_limits_are_those_of_the_design() -> None:

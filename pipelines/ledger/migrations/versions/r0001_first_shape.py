@@ -95,6 +95,7 @@ def _plans() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("plan_id", sa.Integer(), nullable=False),
         sa.Column("record_id", sa.Integer(), nullable=False),
+        sa.Column("replaces_id", sa.Integer(), nullable=True),
         sa.Column("operation", sa.String(length=6), nullable=False),
         sa.Column("cause", sa.String(length=40), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=True),
@@ -106,6 +107,7 @@ def _plans() -> None:
         sa.Column("seal_id", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name=op.f("fk_change_plan_id")),
         sa.ForeignKeyConstraint(["record_id"], ["record.id"], name=op.f("fk_change_record_id")),
+        sa.ForeignKeyConstraint(["replaces_id"], ["record.id"], name=op.f("fk_change_replaces_id")),
         sa.ForeignKeyConstraint(["seal_id"], ["seal.id"], name=op.f("fk_change_seal_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_change")),
     )
