@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from pipelines.ledger.holds import Decision, Hold, HoldNotFoundError
+from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
 
 DELIVER, PREVIEW = "leveren", "voorbeeld"
@@ -89,6 +90,7 @@ def _decide(context: dg.OpExecutionContext, config: Choice, instance: InstanceRe
         hold = instance.opened.ledger.decide_hold(config.vasthouding, decision, config.door)
     except HoldNotFoundError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
+    renew_report(instance.opened, hold.school, context.log)
     context.log.info(
         "Vasthouding %s: %s keer %s voor %s, school %s.",
         hold.id,

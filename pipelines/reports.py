@@ -1,21 +1,33 @@
 """The report of a school: one HTML page that stands alone, with record keys and names of fields, and never a value."""
 
+import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from data_contracts.findings import explanation
+from pipelines.files import write_whole
 from pipelines.instance import Instance
 from pipelines.metadata import DUTCH, STATES
-from pipelines.standing import standing
+from pipelines.standing import HERE, standing
 from pipelines.sync.case import Outcome
 
-HERE = ZoneInfo("Europe/Amsterdam")
+
+def renew_report(instance: Instance, school: str, log: logging.Logger) -> None:
+    """Write the page of a school anew; one that cannot be written is told in the log, and stops nothing."""
+    with suppress(Exception):
+        write_report(instance, school)
+        return
+    log.warning(
+        "Het rapport van school %s is niet ververst. Is er plaats op de schijf, en mag er in de map %s worden geschreven?",
+        school,
+        instance.settings.reports.name,
+    )
 
 
 def write_report(instance: Instance, school: str) -> Path:
@@ -25,33 +37,29 @@ def write_report(instance: Instance, school: str) -> Path:
         school=instance.settings.school(school),
         moment=datetime.now(HERE),
         export=instance.ledger.last_good_export(school),
-        deliveries=[_delivery(instance, o) for o in standing(instance) if o.school == school],
+        deliveries=[_delivery(instance, outcome) for outcome in standing(instance, school)],
         holds=[{"hold": hold, "operation": DUTCH[hold.operation]} for hold in instance.ledger.holds(school)],
         findings=list(_findings(instance, school)),
         here=HERE,
     )
     instance.settings.reports.mkdir(mode=0o700, exist_ok=True)
     file = instance.settings.reports / f"{school}.html"
-    file.write_text(text, encoding="utf-8")
+    write_whole(file, [text.encode()])
     return file
 
 
 def _delivery(instance: Instance, outcome: Outcome) -> dict[str, Any]:
     """One supplier: how it stands, what was done by cause, and which fields it gets."""
     plan = instance.ledger.last_plan(outcome.supplier, outcome.school)
-    changes = instance.ledger.changes(plan.id) if plan else None
-    causes: list[dict[str, Any]] = []
-    if changes is not None:
-        by = changes.groupby(["operation", "kind", "cause", "state"], sort=False).size().reset_index(name="number")
-        causes = [
-            {
-                **row,
-                "operation": DUTCH[row["operation"]],
-                "cause": row["cause"].replace("_", " "),
-                "state": _ANSWERS[row["state"]],
-            }
-            for row in _rows(by)
-        ]
+    causes = [
+        {
+            **row,
+            "operation": DUTCH[row["operation"]],
+            "cause": row["cause"].replace("_", " "),
+            "state": _ANSWERS[row["state"]],
+        }
+        for row in (instance.ledger.causes(plan.id) if plan else ())
+    ]
     return {
         "outcome": outcome,
         "name": instance.settings.profiles[outcome.supplier].name,

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.assets import UNFORESEEN
 from pipelines.build import build_defs
 from pipelines.jobs import DELIVER, PREVIEW, SCHOOL_TAG, asset_keys
 from pipelines.run_queue import end_broken_off
@@ -44,7 +45,7 @@ def run_school(
 
 def _outcome(events: Iterable[dg.DagsterEvent], school: str, supplier: str, step: str) -> Outcome:
     """What the last step of a supplier said; else why it, or a step before it, failed."""
-    reason = "De run is mislukt. Kijk in de webpagina bij deze run."
+    reason = UNFORESEEN
     for event in events:
         metadata = _metadata(event)
         if event.step_key == step and "uitkomst" in metadata:

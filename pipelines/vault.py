@@ -5,16 +5,15 @@ Bytes in, bytes out. What is kept in it, and for how long, is decided by the ass
 
 import os
 import re
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from pipelines.files import write_whole
 from pipelines.keys import DamagedError, Keys
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,7}")
 _SUFFIX: Final = ".kluis"
-_TEMPORARY: Final = ".nieuw-"
 
 
 class NotInVaultError(Exception):
@@ -39,17 +38,7 @@ class Vault:
         """Keep `content` under `name`, in the place of what was there; after a power cut it is whole, old or new."""
         file = self._file(name)
         self._make_folder(file.parent)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=_TEMPORARY)  # mode 0600
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.writelines(self._keys.sealed(content, name.encode()))
-                out.flush()
-                os.fsync(out.fileno())
-            Path(temporary).replace(file)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _sync_folder(file.parent)
+        write_whole(file, self._keys.sealed(content, name.encode()))
 
     def get(self, name: str) -> bytes:
         """What was put under `name`.
@@ -115,12 +104,3 @@ def _stale(file: Path, limit: datetime) -> bool:
         return file.is_file() and datetime.fromtimestamp(file.stat().st_mtime, UTC) < limit
     except FileNotFoundError:
         return False
-
-
-def _sync_folder(folder: Path) -> None:
-    """A rename outlives a power cut only when the folder itself is on disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,3 +9,6 @@ if TYPE_CHECKING:
 else:
     Result = dg.MaterializeResult
     """Dagster recognises an asset with checks by this bare class, without a type argument."""
+
+UNFORESEEN = "De run is mislukt. Kijk in de webpagina bij deze run."
+"""Why something failed, where nothing of ours says it."""

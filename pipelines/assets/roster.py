@@ -1,12 +1,16 @@
 """The assets of a school itself: the export as it came, and the checked tables out of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import dagster as dg
 
 from connectors.base import ConnectorError, Export, NothingChanged
 from data_contracts.findings import BrokenTable
-from pipelines.assets import Result
+from pipelines.assets import UNFORESEEN, Result
 from pipelines.instance import Instance
 from pipelines.metadata import findings_table, of_export, of_fields_read, of_school
+from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
 from pipelines.sync.school import SchoolData, basis, changes_wanted_since, remember, school_data
 
@@ -23,14 +27,15 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
         Ligt versleuteld in de kluis. Wat niemand mag krijgen, wordt verderop niet eens gelezen.
         """
         opened, day = instance.opened, instance.today()
-        school = opened.settings.school(context.partition_key).id_on(day)
-        last = opened.ledger.last_good_export(school.key)
-        bases = _bases(opened, school.key, last.digest, instance) if last else {}
-        since = changes_wanted_since(opened.ledger, school, bases, day)
-        try:
-            pulled = opened.source(school.key).pull(school, since)
-        except ConnectorError as error:
-            raise _failure(error) from None
+        with _told_if_failed(context, opened):
+            school = opened.settings.school(context.partition_key).id_on(day)
+            last = opened.ledger.last_good_export(school.key)
+            bases = _bases(opened, school.key, last.digest, instance) if last else {}
+            since = changes_wanted_since(opened.ledger, school, bases, day)
+            try:
+                pulled = opened.source(school.key).pull(school, since)
+            except ConnectorError as error:
+                raise _failure(error) from None
         return dg.MaterializeResult(value=pulled, metadata=of_export(pulled))
 
     @dg.asset(
@@ -58,21 +63,23 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
         """
         opened, day = instance.opened, instance.today()
         if isinstance(export, NothingChanged):
+            opened.ledger.forget_failed_export(context.partition_key)
             passed = dg.AssetCheckResult(passed=True, check_name="contract")
             return dg.MaterializeResult(value=None, metadata=of_export(export), check_results=[passed])
         wanted = opened.settings.wanted_fields(context.partition_key, day)
-        try:
-            data = school_data(export, wanted, day)
-        except ConnectorError as error:
-            raise _failure(error) from None
-        except BrokenTable as error:
-            opened.ledger.replace_findings(context.partition_key, context.run.run_id, error.findings)
-            raise dg.Failure(
-                str(error),
-                metadata={"Code": error.code, "Wat er mis is": findings_table(error.findings)},
-                allow_retries=False,
-            ) from None
-        remember(opened.ledger, export, data, day, context.run.run_id)
+        with _told_if_failed(context, opened):
+            try:
+                data = school_data(export, wanted, day)
+            except ConnectorError as error:
+                raise _failure(error) from None
+            except BrokenTable as error:
+                opened.ledger.replace_findings(context.partition_key, context.run.run_id, error.findings)
+                raise dg.Failure(
+                    str(error),
+                    metadata={"Code": error.code, "Wat er mis is": findings_table(error.findings)},
+                    allow_retries=False,
+                ) from None
+            remember(opened.ledger, export, data, day, context.run.run_id)
         return dg.MaterializeResult(
             value=data,
             data_version=dg.DataVersion(data.digest),
@@ -91,6 +98,18 @@ def _bases(opened: Instance, school: str, digest: str, instance: InstanceResourc
         for agreement in settings.agreements
         if school in agreement.schools
     }
+
+
+@contextmanager
+def _told_if_failed(context: dg.AssetExecutionContext, opened: Instance) -> Iterator[None]:
+    """A failure in here ends the run before any supplier has its turn: the ledger and the report tell it now."""
+    try:
+        yield
+    except Exception as error:
+        reason = (error.description if isinstance(error, dg.Failure) else None) or UNFORESEEN
+        opened.ledger.remember_failed_export(context.partition_key, context.run.run_id, reason)
+        renew_report(opened, context.partition_key, context.log)
+        raise
 
 
 def _contract_check(data: SchoolData) -> dg.AssetCheckResult:

@@ -12,6 +12,7 @@ from pipelines.assets import Result
 from pipelines.ledger.leases import BusyError
 from pipelines.ledger.plans import PlanUnfinishedError
 from pipelines.metadata import of_delivery_set, of_outcome, of_plan
+from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
 from pipelines.sync.case import Outcome, Planned, planned, preview
 from pipelines.sync.deliver import delivered
@@ -80,7 +81,10 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         gegevensset: Prepared,
         wijzigingsplan: Planned | None,
     ) -> Result:
-        outcome = _delivered(context, instance, supplier, gegevensset, wijzigingsplan)
+        try:
+            outcome = _delivered(context, instance, supplier, gegevensset, wijzigingsplan)
+        finally:
+            renew_report(instance.opened, context.partition_key, context.log)
         if outcome.state == "failed":
             raise dg.Failure(outcome.reason, metadata=of_outcome(outcome), allow_retries=False)
         waiting = instance.opened.ledger.holds(context.partition_key, supplier)

@@ -1,15 +1,17 @@
 """`hold`: what waits for a person, and what that person decides."""
 
 import getpass
+import logging
 from dataclasses import asdict
 from pathlib import Path
 
 from pipelines.commands.outcomes import tell, write_json
 from pipelines.commands.sync import deliver
 from pipelines.commands.telling import HELD, OK, out, table
-from pipelines.instance import open_instance
-from pipelines.ledger.holds import Hold
+from pipelines.instance import Instance, open_instance
+from pipelines.ledger.holds import Decision, Hold
 from pipelines.metadata import DUTCH
+from pipelines.reports import renew_report
 from pipelines.settings import home_folder
 from pipelines.sync.case import NO_COUNTS, Outcome
 
@@ -33,8 +35,7 @@ def show_holds(option: Path | None, *, as_json: bool) -> int:
 
 def approve(option: Path | None, which: str, by: str, *, later: bool) -> int:
     """Approve one hold, and deliver to that supplier for that school."""
-    instance = open_instance(home_folder(option))
-    hold = instance.ledger.decide_hold(which, "approved", by or getpass.getuser())
+    instance, hold = _decided(option, which, "approved", by)
     if later:
         out.print(f"Goedgekeurd: {_named(hold)}. Het wordt bij de volgende levering verstuurd.")
         return OK
@@ -44,10 +45,17 @@ def approve(option: Path | None, which: str, by: str, *, later: bool) -> int:
 
 def discard(option: Path | None, which: str, by: str) -> int:
     """Refuse one hold."""
-    instance = open_instance(home_folder(option))
-    hold = instance.ledger.decide_hold(which, "discarded", by or getpass.getuser())
+    _, hold = _decided(option, which, "discarded", by)
     out.print(f"Afgewezen: {_named(hold)}. Er wordt niets van verstuurd zolang het plan hetzelfde blijft.")
     return OK
+
+
+def _decided(option: Path | None, which: str, decision: Decision, by: str) -> tuple[Instance, Hold]:
+    """Write a decision down, in the report too: a run need not follow."""
+    instance = open_instance(home_folder(option))
+    hold = instance.ledger.decide_hold(which, decision, by or getpass.getuser())
+    renew_report(instance, hold.school, logging.getLogger(__name__))
+    return instance, hold
 
 
 def _named(hold: Hold) -> str:

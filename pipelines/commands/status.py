@@ -6,7 +6,7 @@ from pipelines.commands.outcomes import tell
 from pipelines.commands.telling import out, table
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import home_folder
-from pipelines.standing import standing
+from pipelines.standing import HERE, standing
 
 
 def show_status(option: Path | None, *, as_json: bool) -> int:
@@ -23,7 +23,7 @@ def _show_exports(instance: Instance) -> None:
     for school in instance.settings.schools:
         last = instance.ledger.last_good_export(school.school)
         told = (
-            (f"{last.received_at.astimezone():%d-%m-%Y %H:%M}", last.pupils, last.findings)
+            (f"{last.received_at.astimezone(HERE):%d-%m-%Y %H:%M}", last.pupils, last.findings)
             if last
             else ("nog geen", "", "")
         )

@@ -13,7 +13,6 @@ from pipelines.commands.outcomes import tell
 from pipelines.commands.telling import err, terminal
 from pipelines.dagster_home import prepare
 from pipelines.instance import open_instance
-from pipelines.reports import write_report
 from pipelines.runs import run_school
 from pipelines.settings import Settings, home_folder, load_settings
 from pipelines.sync.case import Outcome
@@ -45,8 +44,6 @@ def deliver(settings: Settings, chosen: dict[str, list[str]], *, preview: bool =
         for school, suppliers in chosen.items():
             progress(school)
             outcomes += run_school(settings, school, suppliers, instance, preview=preview)
-            if not preview:
-                write_report(open_instance(settings.home), school)
     return outcomes
 
 

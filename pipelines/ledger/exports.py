@@ -1,4 +1,4 @@
-"""The last good export of each school, and what was wrong in the last one. Counts and names of fields, never a value."""
+"""The last good export of each school, whether there was none since, and what was wrong in the last one. Never a value."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -8,7 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from pipelines.ledger.records import record_keys, register_records
-from pipelines.ledger.tables import export, finding
+from pipelines.ledger.tables import REASON_SIZE, export, failed_export, finding
 from pipelines.ledger.transaction import Transaction
 
 _COLUMNS = ("soort", "key", "veld", "regel", "gevolg", "leverancier", "run_id", "gevonden")
@@ -31,17 +31,44 @@ class GoodExport:
     run_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class FailedExport:
+    """The last attempt to get a school's data, which failed."""
+
+    school: str
+    failed_at: datetime  # aware
+    run_id: str
+    reason: str  # Dutch
+
+
 def remember_export(transaction: Transaction, good: GoodExport) -> None:
-    """Keep `good` in the place of the school's previous one."""
+    """Keep `good` in the place of the school's previous one, and of a failure since."""
     row = {field.name: getattr(good, field.name) for field in fields(GoodExport)}
-    upsert = transaction.insert(export).values(**row)
-    transaction.execute(upsert.on_conflict_do_update(index_elements=["school"], set_=row))
+    _keep(transaction, export, row)
+    forget_failed_export(transaction, good.school)
 
 
 def last_good_export(transaction: Transaction, school: str) -> GoodExport | None:
     """The last export of this school that was taken as true."""
     row = transaction.execute(sa.select(export).where(export.c.school == school)).one_or_none()
     return GoodExport(*row) if row else None
+
+
+def remember_failed_export(transaction: Transaction, school: str, run_id: str, reason: str) -> None:
+    """Keep that this school's data could not be got, in the place of an earlier time."""
+    row = {"school": school, "failed_at": transaction.now, "run_id": run_id, "reason": reason[:REASON_SIZE]}
+    _keep(transaction, failed_export, row)
+
+
+def forget_failed_export(transaction: Transaction, school: str) -> None:
+    """Keep no failure of this school: its data were got again."""
+    transaction.execute(sa.delete(failed_export).where(failed_export.c.school == school))
+
+
+def failed_export_of(transaction: Transaction, school: str) -> FailedExport | None:
+    """Why this school's data could not be got the last time; None if they were."""
+    row = transaction.execute(sa.select(failed_export).where(failed_export.c.school == school)).one_or_none()
+    return FailedExport(*row) if row else None
 
 
 def replace_findings(transaction: Transaction, school: str, run_id: str, findings: pd.DataFrame) -> None:
@@ -69,6 +96,12 @@ def findings_of(transaction: Transaction, schools: Iterable[str]) -> pd.DataFram
     return pd.DataFrame.from_records(table, columns=["school", *_COLUMNS]).astype(
         dict.fromkeys(["school", *_COLUMNS[:-1]], "str")
     )
+
+
+def _keep(transaction: Transaction, table: sa.Table, row: dict[str, object]) -> None:
+    """Write the one row of a school."""
+    upsert = transaction.insert(table).values(**row)
+    transaction.execute(upsert.on_conflict_do_update(index_elements=["school"], set_=row))
 
 
 def _rows(

@@ -6,7 +6,7 @@ What happens inside a transaction stands in the modules beside this one.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 import pandas as pd
 import sqlalchemy as sa
@@ -126,6 +126,11 @@ class Ledger:
         with self._reading() as transaction:
             return plans.changes_of(transaction, plan_id)
 
+    def causes(self, plan_id: int) -> list[dict[str, Any]]:
+        """How many changes a plan has of each sort, counted in the database. See `plans.causes_of`."""
+        with self._reading() as transaction:
+            return plans.causes_of(transaction, plan_id)
+
     def refusals(self, plan_id: int) -> dict[int, str]:
         """The supplier's words by refused record: not to be logged or shown in metadata, for they may name a pupil."""
         with self._reading() as transaction:
@@ -196,9 +201,24 @@ class Ledger:
             return exports.last_good_export(transaction, school)
 
     def remember_export(self, good: exports.GoodExport) -> None:
-        """Keep an export that was taken as true, in the place of the school's previous one."""
+        """Keep an export that was taken as true, in the place of the school's previous one and of a failure since."""
         with self._writing() as transaction:
             exports.remember_export(transaction, good)
+
+    def failed_export(self, school: str) -> exports.FailedExport | None:
+        """Why the school's data could not be got the last time; None if they were."""
+        with self._reading() as transaction:
+            return exports.failed_export_of(transaction, school)
+
+    def remember_failed_export(self, school: str, run_id: str, reason: str) -> None:
+        """Keep that the school's data could not be got, with a reason in Dutch of at most 500 characters."""
+        with self._writing() as transaction:
+            exports.remember_failed_export(transaction, school, run_id, reason)
+
+    def forget_failed_export(self, school: str) -> None:
+        """The school's data were got again, and were the same."""
+        with self._writing() as transaction:
+            exports.forget_failed_export(transaction, school)
 
     def replace_findings(self, school: str, run_id: str, findings: pd.DataFrame) -> None:
         """Keep the findings of a run in the place of the previous ones. See `exports.replace_findings`."""

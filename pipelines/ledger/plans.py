@@ -6,7 +6,7 @@ What a plan should hold is decided in `pipelines.sync`; here it is only remember
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 import sqlalchemy as sa
@@ -176,6 +176,14 @@ def changes_of(transaction: Transaction, plan_id: int) -> pd.DataFrame:
     columns = [record.c[name] if name in {"kind", "ref"} else change.c[name] for name in _CHANGES]
     query = sa.select(*columns).select_from(changed_record).where(change.c.plan_id == plan_id)
     return framed(transaction.execute(query.order_by(change.c.id)), _CHANGES)
+
+
+def causes_of(transaction: Transaction, plan_id: int) -> list[dict[str, Any]]:
+    """The `number` of changes of a plan by `operation, kind, cause, state`, in its order."""
+    sort = (change.c.operation, record.c.kind, change.c.cause, change.c.state)
+    query = sa.select(*sort, sa.func.count().label("number")).join_from(change, record)
+    query = query.where(change.c.plan_id == plan_id).group_by(*sort).order_by(sa.func.min(change.c.id))
+    return [dict(row) for row in transaction.execute(query).mappings()]
 
 
 def pending(transaction: Transaction, supplier: str, school: str) -> pd.DataFrame:

@@ -235,6 +235,16 @@ export = sa.Table(
     comment="The last good export of each school.",
 )
 
+failed_export = sa.Table(
+    "failed_export",
+    metadata,
+    sa.Column("school", sa.String(7), primary_key=True),
+    _moment("failed_at"),
+    _text("run_id", 64),
+    _text("reason", REASON_SIZE),
+    comment="The schools whose data could not be got the last time; a good export takes its school out.",
+)
+
 finding = sa.Table(
     "finding",
     metadata,

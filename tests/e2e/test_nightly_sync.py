@@ -1,14 +1,18 @@
 """The nightly sync from export to supplier, with everything real: a file, a ledger, servers on loopback."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
+from typer.testing import CliRunner
 
 from connectors.base import SchoolId
 from connectors.sandbox.administration import Administration
@@ -23,6 +27,7 @@ from connectors.sandbox.school import (
 )
 from connectors.sandbox.serving import running
 from data_contracts.roster import Roster
+from pipelines.cli import app
 from pipelines.sync.case import Outcome
 from tests.world import DAY, SCHOOL, World, a_world
 
@@ -74,6 +79,18 @@ def effects(world: World, supplier: str) -> dict[str, int]:
 
 def seen(world: World) -> dict[str, int]:
     return {supplier: world.requests_seen(supplier) for supplier in world.urls}
+
+
+def status(world: World) -> tuple[int, list[dict[str, Any]]]:
+    """What `status --json` exits with, and says."""
+    answer = CliRunner().invoke(app, ["status", "--json", "--instance", str(world.home)])
+    return answer.exit_code, json.loads(answer.stdout)
+
+
+def long_unchanged(administration: Administration) -> None:
+    """The school's data in ParnasSys are older than the minute: it counts in whole seconds."""
+    held = administration._schools[SCHOOL]
+    administration._schools[SCHOOL] = replace(held, changed_at=held.changed_at - timedelta(minutes=1))
 
 
 def approve_all(world: World) -> None:
@@ -210,8 +227,7 @@ def test_nothing_is_fetched_where_nothing_changed(served: tuple[World, Administr
     world, administration = served
     roster = example_school(60)
     administration.put(SCHOOL, roster)
-    held = administration._schools[SCHOOL]
-    administration._schools[SCHOOL] = replace(held, changed_at=held.changed_at - timedelta(minutes=1))
+    long_unchanged(administration)
     assert states(world.sync()) == {"delivered"}
     sent = seen(world)
     assert states(world.sync()) == {"unchanged"}
@@ -247,6 +263,28 @@ def test_a_source_that_fails_takes_nothing_away(served: tuple[World, Administrat
     assert all(words in outcome.reason for outcome in failed.values())
     assert (seen(world), {s: world.held_by(s) for s in world.urls}) == (sent, before)
     assert {(o.state, numbers(o)) for o in world.sync().values()} == {("delivered", (0, 1, 0))}
+
+
+def test_the_status_says_that_parnassys_was_down_until_it_is_back(served: tuple[World, Administration]) -> None:
+    """Nobody takes the last good delivery for last night's, also where ParnasSys then has nothing new."""
+    world, administration = served
+    administration.put(SCHOOL, example_school(40))
+    long_unchanged(administration)
+    world.sync()
+    well = status(world)
+    assert well[0] == 0
+    administration.misbehaviour.fail(503, retry_after=3600)
+    reasons = {supplier: outcome.reason for supplier, outcome in world.sync().items()}
+    code, rows = status(world)
+    assert code == 1
+    assert {row["state"] for row in rows} == {"failed"}
+    moment = r"De laatste keer mislukt \(\d\d-\d\d-\d{4} \d\d:\d\d\): "
+    assert {row["supplier"]: re.sub(f"^{moment}", "", row["reason"]) for row in rows} == reasons
+    assert all(re.match(moment, row["reason"]) for row in rows)
+    assert [{**row, "state": "delivered", "reason": ""} for row in rows] == well[1]
+    assert states(world.sync()) == {"unchanged"}
+    assert administration.asked[-1].outcome == "geenwijzigingen"
+    assert status(world) == well
 
 
 @pytest.mark.parametrize("content", [b"", b"<EDEX><school>", b"geen xml", b"<html/>"])

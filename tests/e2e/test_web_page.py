@@ -85,10 +85,12 @@ def test_every_asset_and_job_tells_in_dutch_what_it_is(site: Site) -> None:
 
 
 def test_a_run_that_was_clicked_delivers_the_school(delivered: Site) -> None:
-    """A run that a person starts for one school succeeds, and the supplier holds that school's pupils."""
+    """A run that a person starts for one school succeeds, the supplier holds its pupils, and the report tells it."""
     _run_succeeds(delivered)
     pupils = delivered.world.held_by("basispoort")
     assert len(pupils) > 100
+    report = delivered.world.home / "reports" / f"{SCHOOL}.html"
+    assert "afgeleverd" in report.read_text(encoding="utf-8")
 
 
 def test_the_delivery_tells_its_counts(delivered: Site) -> None:

@@ -1,16 +1,19 @@
 """The report of a school: what stands in it, and what never does."""
 
 import dataclasses
+import logging
 import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import requests
 from lxml import etree, html
 
-from connectors.sandbox.school import example_school
+from connectors.sandbox.school import example_school, newcomer
 from data_contracts.roster import Roster
+from pipelines.commands.holds import discard
 from pipelines.reports import write_report
 from tests.world import SCHOOL, World, a_world
 
@@ -28,6 +31,13 @@ def page_of(world: World) -> tuple[str, etree._Element]:
     """The report as text, and as a tree."""
     text = write_report(world.instance, SCHOOL).read_text(encoding="utf-8")
     return text, html.fromstring(text)
+
+
+def left_by_the_run(world: World) -> tuple[str, dict[str, str]]:
+    """The report as the last run left it: its text, and the state of each supplier."""
+    text = (world.home / "reports" / f"{SCHOOL}.html").read_text(encoding="utf-8")
+    (table, *_) = html.fromstring(text).iter("table")
+    return text, {row.findtext("th"): row.findtext("td") for row in table.find("tbody")}
 
 
 def with_unknown_sex(roster: Roster, row: int) -> Roster:
@@ -99,3 +109,51 @@ def test_what_a_person_wrote_in_the_settings_is_text_and_not_html(world: World) 
     text, _ = page_of(world)
     assert "<b>" not in text
     assert "&lt;b&gt;Regenboog" in text
+
+
+def test_a_run_leaves_the_report_as_it_ended(world: World) -> None:
+    """Held, delivered, refused by the supplier, a school whose data do not hold, all well again: the page says it."""
+    roster = example_school(60)
+    world.export(roster)
+    world.sync()
+    assert left_by_the_run(world)[1] == {"Basispoort": "wacht op goedkeuring", "UWLR smalle set": "afgeleverd"}
+    misbehave = f"{world.urls['uwlr_smalle_set']}/_sandbox/misbehave"
+    requests.post(misbehave, json={"kind": "fail", "status": 400}, timeout=10).raise_for_status()
+    world.export(newcomer(roster))
+    assert world.sync("uwlr_smalle_set")["uwlr_smalle_set"].state == "failed"
+    assert left_by_the_run(world)[1]["UWLR smalle set"] == "mislukt"
+    world.sync("uwlr_smalle_set")
+    nameless = roster.leerlingen.assign(roepnaam=None, achternaam=None).astype("str")
+    world.export(dataclasses.replace(roster, leerlingen=nameless))
+    reason = world.sync()["basispoort"].reason
+    text, states = left_by_the_run(world)
+    assert states == {"Basispoort": "wacht op goedkeuring", "UWLR smalle set": "mislukt"}
+    assert re.findall(r"De laatste keer mislukt \([-\d: ]+\): (.*?)</p>", text) == [reason] * 2
+    assert text.count("Eerste levering") == 2  # where it waits, and beside the failure
+    world.export(roster)
+    world.sync("uwlr_smalle_set")
+    text, states = left_by_the_run(world)
+    assert states == {"Basispoort": "wacht op goedkeuring", "UWLR smalle set": "afgeleverd"}
+    assert "De laatste keer mislukt" not in text
+
+
+def test_a_decision_is_in_the_report_without_a_run(world: World) -> None:
+    """What somebody refused is no longer offered for approval."""
+    world.export(example_school(20))
+    world.sync("basispoort")
+    (hold,) = world.instance.ledger.holds()
+    command = f"hold approve {hold.id}"
+    assert command in left_by_the_run(world)[0]
+    discard(world.home, str(hold.id), "directie")
+    assert command not in left_by_the_run(world)[0]
+
+
+def test_a_report_that_cannot_be_written_stops_no_delivery(world: World) -> None:
+    """The run delivers, and its log says which report is not renewed."""
+    (world.home / "reports").write_text("geen map", encoding="utf-8")
+    world.export(example_school(20))
+    assert world.sync("uwlr_smalle_set")["uwlr_smalle_set"].state == "delivered"
+    (run,) = world.dagster.get_runs()
+    told = [entry.user_message for entry in world.dagster.all_logs(run.run_id) if entry.level == logging.WARNING]
+    assert len(told) == 1
+    assert f"Het rapport van school {SCHOOL} is niet ververst" in told[0]

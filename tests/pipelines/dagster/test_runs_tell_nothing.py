@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,13 @@ import requests
 
 from connectors.sandbox.school import example_school
 from data_contracts.roster import Roster
+from pipelines.assets import UNFORESEEN
 from pipelines.build import build_defs
 from pipelines.resources import InstanceResource
+from pipelines.runs import run_school
 from pipelines.settings import load_settings
 from pipelines.vault_io import VaultIOManager
+from tests.faults.trouble import instance_with
 from tests.world import SCHOOL, World, a_world
 
 MARK = "Kanarie"
@@ -89,6 +93,22 @@ def test_a_failing_supplier_tells_no_value_and_stops_no_other(world: World, capl
     assert outcomes["basispoort"].reason
     assert MARK not in _told(world)
     assert MARK not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("side", "told"),
+    [("source", rf"De laatste keer mislukt \([-\d: ]+\): {UNFORESEEN}"), ("supplier", "De levering is afgebroken")],
+)
+def test_trouble_that_nobody_foresaw_is_in_the_report_without_a_value(world: World, side: str, told: str) -> None:
+    """A connector raises what it read or was to send: the page says for each supplier that it went wrong, in words of ours."""
+    world.export(_marked())
+    resources = {"instance": instance_with(side, home=str(world.home), day=world.day.isoformat())}
+    settings = load_settings(world.home)
+    outcomes = run_school(settings, SCHOOL, settings.suppliers, world.dagster, resources=resources)
+    assert {(outcome.state, outcome.reason) for outcome in outcomes} == {("failed", UNFORESEEN)}
+    text = (world.home / "reports" / f"{SCHOOL}.html").read_text(encoding="utf-8")
+    assert len(re.findall(told, text)) == len(outcomes)
+    assert MARK not in text
 
 
 def test_an_unreadable_export_fails_the_school_and_sends_nothing(world: World) -> None:

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pandas as pd
 
-from pipelines.ledger.exports import GoodExport
+from pipelines.ledger.exports import FailedExport, GoodExport
 from pipelines.ledger.ledger import Ledger
 
 GOOD = GoodExport(
@@ -35,6 +36,21 @@ def test_the_last_good_export_is_remembered_per_school(ledger: Ledger) -> None:
     ledger.remember_export(later)
     assert ledger.last_good_export("99XX-00") == later
     assert ledger.last_good_export("99XX-01") == replace(GOOD, school="99XX-01")
+
+
+def test_a_failed_export_is_remembered_until_the_data_were_got_again(ledger: Ledger, clock: Any) -> None:
+    """The last failure of a school stays, cut to size, until a good export or word that nothing changed."""
+    for school in ("99XX-00", "99XX-01"):
+        ledger.remember_failed_export(school, "run-1", "ParnasSys is niet bereikbaar.")
+    first = clock.now
+    clock.forward(days=1)
+    ledger.remember_failed_export("99XX-00", "run-2", "x" * 600)
+    assert ledger.failed_export("99XX-00") == FailedExport("99XX-00", clock.now, "run-2", "x" * 500)
+    assert ledger.failed_export("99XX-01") == FailedExport("99XX-01", first, "run-1", "ParnasSys is niet bereikbaar.")
+    ledger.remember_export(GOOD)
+    assert ledger.failed_export("99XX-00") is None
+    ledger.forget_failed_export("99XX-01")
+    assert ledger.failed_export("99XX-01") is None
 
 
 def test_findings_of_a_run_replace_the_previous_ones_of_that_school(ledger: Ledger) -> None:

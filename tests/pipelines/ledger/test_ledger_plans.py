@@ -56,6 +56,21 @@ def test_only_what_was_accepted_is_held_by_the_supplier(deliveries: Any) -> None
     assert deliveries.ledger.refusals(plan_id) == {ids[1]: "bestaat al"}
 
 
+def test_the_changes_of_a_plan_are_counted_by_sort(deliveries: Any) -> None:
+    """Each operation, kind, cause and state once, in the order of the plan; a plan without changes has none."""
+    ids = deliveries.pupils("a", "b", "c", "d")
+    changes = pd.concat([deliveries.changes(ids[:3]), deliveries.changes(ids[3:], "delete", batch=1)])
+    plan_id = deliveries.ledger.open_plan(deliveries.plan(), changes)
+    deliveries.ledger.settle_batch(plan_id, 0, deliveries.accepted(ids[:2]), {})
+    found = [tuple(row.values()) for row in deliveries.ledger.causes(plan_id)]
+    assert found == [
+        ("create", "leerling", "nieuw", "accepted", 2),
+        ("create", "leerling", "nieuw", "pending", 1),
+        ("delete", "leerling", "nieuw", "pending", 1),
+    ]
+    assert deliveries.ledger.causes(plan_id + 1) == []
+
+
 def test_an_update_changes_and_a_delete_takes_away(deliveries: Any) -> None:
     """What the supplier holds follows each accepted change."""
     ids = deliveries.pupils("a", "b")
