@@ -25,7 +25,7 @@ def write_report(instance: Instance, school: str) -> Path:
         school=instance.settings.school(school),
         moment=datetime.now(HERE),
         export=instance.ledger.last_good_export(school),
-        deliveries=[_delivery(instance, o) for o in standing(instance) if o.school == school],
+        deliveries=[_delivery(instance, outcome) for outcome in standing(instance, school)],
         holds=[{"hold": hold, "operation": DUTCH[hold.operation]} for hold in instance.ledger.holds(school)],
         findings=list(_findings(instance, school)),
         here=HERE,
@@ -37,7 +37,9 @@ def write_report(instance: Instance, school: str) -> Path:
 
 
 def _delivery(instance: Instance, outcome: Outcome) -> dict[str, Any]:
-    """One supplier: how it stands, what was done by cause, and which fields it gets."""
+    """One supplier: how it stands, what was done by cause, and which fields it gets, if it may have any."""
+    settings = instance.settings
+    profile, agreement = settings.profiles.get(outcome.supplier), settings.agreement(outcome.supplier, outcome.school)
     plan = instance.ledger.last_plan(outcome.supplier, outcome.school)
     changes = instance.ledger.changes(plan.id) if plan else None
     causes: list[dict[str, Any]] = []
@@ -54,11 +56,11 @@ def _delivery(instance: Instance, outcome: Outcome) -> dict[str, Any]:
         ]
     return {
         "outcome": outcome,
-        "name": instance.settings.profiles[outcome.supplier].name,
+        "name": profile.name if profile else outcome.supplier,
         "state": STATES[outcome.state],
         "at": plan.finished_at if plan else None,
         "causes": causes,
-        "fields": instance.settings.field_set(outcome.supplier, outcome.school),
+        "fields": settings.field_set(outcome.supplier, outcome.school) if agreement else None,
     }
 
 
