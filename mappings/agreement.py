@@ -103,9 +103,16 @@ class Profile(Strict):
     from_supplier: tuple[SupplierItem, ...] = ()
     envelope: tuple[FieldId, ...] = ()  # school fields that the message itself needs; they tell nothing of a person
 
+    @field_validator("record_key")
+    @classmethod
+    def _known_to_the_format(cls, record_key: str, info: ValidationInfo) -> str:
+        if info.data.get("wire_format") == "edexml_whole_set" and record_key != "key":
+            raise ValueError("edexml_whole_set kent een record aan de sleutel van ParnasSys; vul hier `key` in")
+        return record_key
+
     @field_validator("fields")
     @classmethod
-    def _fields_once_and_keyed(cls, fields: tuple[ProfileField, ...]) -> tuple[ProfileField, ...]:
+    def _fields_once_and_keyed(cls, fields: tuple[ProfileField, ...], info: ValidationInfo) -> tuple[ProfileField, ...]:
         ids = [line.field for line in fields]
         if twice := sorted({field_id for field_id in ids if ids.count(field_id) > 1}):
             raise ValueError(f"veld staat er twee keer: {', '.join(twice)}")
@@ -115,6 +122,8 @@ class Profile(Strict):
                     f"{record}.key ontbreekt; zonder sleutel is een {record} niet bij te werken of te verwijderen"
                 )
         _refuse_equal_names(fields)
+        if info.data.get("wire_format") == "edexml_whole_set":
+            _refuse_changed_keys(fields)
         return fields
 
     @field_validator("envelope")
@@ -133,6 +142,13 @@ def _refuse_equal_names(fields: tuple[ProfileField, ...]) -> None:
     for record, name in names:
         if names.count((record, name)) > 1 or name in {"id", "vorig_id"}:
             raise ValueError(f"de naam {name} is bij {record} al bezet; kies een andere naam bij wire")
+
+
+def _refuse_changed_keys(fields: tuple[ProfileField, ...]) -> None:
+    """EDEXML's own key is what the supplier answers by: a record without it would never count as delivered."""
+    for line in fields:
+        if line.transform is not None and CATALOGUE[line.field].name == "key":
+            raise ValueError(f"bij edexml_whole_set gaat {line.field} mee zoals hij is; haal transform daar weg")
 
 
 class Limit(Strict):

@@ -49,7 +49,9 @@ def write_report(instance: Instance, school: str) -> Path:
 
 
 def _delivery(instance: Instance, outcome: Outcome) -> dict[str, Any]:
-    """One supplier: how it stands, what was done by cause, and which fields it gets."""
+    """One supplier: how it stands, what was done by cause, and which fields it gets, if it may have any."""
+    settings = instance.settings
+    profile, agreement = settings.profiles.get(outcome.supplier), settings.agreement(outcome.supplier, outcome.school)
     plan = instance.ledger.last_plan(outcome.supplier, outcome.school)
     causes = [
         {
@@ -62,11 +64,11 @@ def _delivery(instance: Instance, outcome: Outcome) -> dict[str, Any]:
     ]
     return {
         "outcome": outcome,
-        "name": instance.settings.profiles[outcome.supplier].name,
+        "name": profile.name if profile else outcome.supplier,
         "state": STATES[outcome.state],
         "at": plan.finished_at if plan else None,
         "causes": causes,
-        "fields": instance.settings.field_set(outcome.supplier, outcome.school),
+        "fields": settings.field_set(outcome.supplier, outcome.school) if agreement else None,
     }
 
 

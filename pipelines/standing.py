@@ -1,4 +1,4 @@
-"""How it stands with every agreement, as the ledger knows it: the last plan, and whether the school's data were got since."""
+"""How it stands, as the ledger knows it: the last plan of each agreement, pulls that failed since, and what is left without an agreement."""
 
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
@@ -19,13 +19,30 @@ _STATES: dict[str, State] = {
 """What the end of a plan means where nothing waits for a person; any other end means that it failed."""
 
 
-def standing(instance: Instance, *schools: str) -> Iterator[Outcome]:
-    """The state of every supplier that has an agreement with one of these schools; none named is all of them."""
-    for school in schools or instance.settings.school_keys:
-        failed = instance.ledger.failed_export(school)
+def standing(instance: Instance, school: str | None = None) -> Iterator[Outcome]:
+    """The state of every school, or of this one, and every supplier: of their agreement, or of what it left behind."""
+    for key in instance.settings.school_keys if school is None else (school,):
+        failed = instance.ledger.failed_export(key)
         for supplier in instance.settings.suppliers:
-            if instance.settings.agreement(supplier, school):
-                yield _standing(instance, supplier, school, failed)
+            if instance.settings.agreement(supplier, key):
+                yield _standing(instance, supplier, key, failed)
+    yield from left_behind(instance, school)
+
+
+def left_behind(instance: Instance, school: str | None = None) -> Iterator[Outcome]:
+    """What suppliers hold of schools that have no agreement with them any more: no run looks at it, so a person must."""
+    for (key, supplier), number in instance.ledger.delivered_counts(school).items():
+        if not instance.settings.agreement(supplier, key):
+            missing = "de overeenkomst" if key in instance.settings.school_keys else "school en overeenkomst"
+            reason = _LEFT_BEHIND.format(number=number, missing=missing)
+            yield Outcome(key, supplier, "blocked", dict(NO_COUNTS), None, reason)
+
+
+_LEFT_BEHIND = (
+    "Er is geen overeenkomst meer, maar deze leverancier heeft nog gegevens van deze school (records: {number}). Zet {missing} "
+    "terug met een valid_until in het verleden en ruim ze op (handleiding, ‘Stoppen met een leverancier’), of laat de "
+    "leverancier ze verwijderen."
+)
 
 
 def _standing(instance: Instance, supplier: str, school: str, failed: FailedExport | None) -> Outcome:

@@ -10,7 +10,7 @@ from connectors.base import SchoolId
 from connectors.parnassys.records import Row, fields_of_site, frame, kinds, layout, tidy
 from connectors.parnassys.refusals import refusal, size
 from connectors.parnassys.school import SchoolBlock, canonical, refuse_other, school_block
-from connectors.parnassys.stream import MAX_BYTES, chunks_of, finished_records, local_name
+from connectors.parnassys.stream import MAX_BYTES, SECTIONS, chunks_of, finished_records, local_name
 from data_contracts.fields import CATALOGUE, STEERING, Kind, Record, columns
 from data_contracts.roster import Roster
 
@@ -35,7 +35,8 @@ def read_roster(content: bytes, wanted: frozenset[str], school: SchoolId, *, max
 
     Raises:
         PermanentError: `te_groot`, `doctype`, `entiteiten`, `te_diep`, `geen_edexml`, `afgebroken`, `leeg`,
-            `geengegevens`, `vreemd_record`, `geen_school`, `meer_scholen`, `verkeerde_school`, `verkeerd_schooljaar`.
+            `geengegevens`, `vreemd_onderdeel`, `vreemd_record`, `geen_school`, `meer_scholen`, `verkeerde_school`,
+            `verkeerd_schooljaar`.
     """
     if len(content) > max_bytes:
         raise refusal("te_groot", limit=size(max_bytes))
@@ -90,6 +91,8 @@ def _rows(
         record = _RECORDS.get((section, local_name(element.tag)))
         if record is not None:
             rows[record.table].append(layouts[record].row(element))
+        elif section not in SECTIONS:
+            raise refusal("vreemd_onderdeel")
         elif section in _WHOLE:
             raise refusal("vreemd_record", section=section)
         elif section == "vestigingen" and "school.vestigingen" in wanted:

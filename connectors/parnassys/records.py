@@ -115,8 +115,9 @@ def _key(element: Element, _: Any) -> str | None:
     return element.get("key")
 
 
-def _keys(element: Element, earlier: list[str] | None) -> list[str]:
-    return (earlier or []) + [key for child in element if (key := tidy(child.get("key")))]
+def _keys(element: Element, earlier: list[str | None] | None) -> list[str | None]:
+    """The key of each reference; one without a key stays in the list, to be found by its contract."""
+    return (earlier or []) + [tidy(child.get("key")) for child in element]
 
 
 def _role(element: Element, earlier: list[dict[str, str]] | None) -> list[dict[str, str]]:

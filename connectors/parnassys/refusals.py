@@ -24,6 +24,10 @@ _TEXTS = {
         "ParnasSys heeft geen gegevens van deze school in dit schooljaar.",
         "Controleer in ParnasSys de koppeling en het schooljaar. Er wordt niets verwijderd.",
     ),
+    "vreemd_onderdeel": (
+        "In de export staat een onderdeel dat EDEXML niet kent; wie daarin staat, zou hier ontbreken.",
+        _AGAIN,
+    ),
     "vreemd_record": (
         "Tussen de {section} in de export staat iets anders; wie er ontbreekt, is zo niet te zeggen.",
         _AGAIN,

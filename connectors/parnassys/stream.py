@@ -26,6 +26,9 @@ MAX_DEPTH = 32
 
 CHUNK = 2**16
 
+SECTIONS = frozenset({"vestigingen", "groepen", "leerlingen", "leerkrachten"})
+"""What may stand beside the school block: the schemas of EDEXML and UWLR leave no room for anything else there."""
+
 _CONTAINERS = frozenset({"EDEX", "leerlinggegevens"})
 _WRAPPERS = frozenset({"Envelope", "Body", "leerlinggegevens_antwoord"})
 _TOO_DEEP = etree.XPath(f"boolean(/{'/'.join('*' * (MAX_DEPTH + 1))})")
@@ -45,8 +48,8 @@ def chunks_from(file: BinaryIO) -> Iterator[bytes]:
 def finished_records(chunks: Iterable[bytes]) -> Iterator[tuple[str, Element]]:
     """The records of an EDEXML file or a UWLR answer, each with the local name of the section it stands in.
 
-    The school block comes as the record of the section `school`. An element is there until the next piece is asked
-    for; prefixes, namespaces and the order of sections do not matter.
+    The school block comes as the record of the section `school`, and what is none of `SECTIONS` as a record of itself. An
+    element is there until the next piece is asked for; prefixes, namespaces and the order of sections do not matter.
 
     Raises:
         PermanentError: `doctype`, `entiteiten`, `te_groot`, `te_diep`, `geen_edexml`, `afgebroken`, `leeg`,
@@ -195,7 +198,7 @@ def _finished(root: Element | None, *, whole: bool) -> Iterator[tuple[str, Eleme
     for section in sections:
         growing = not whole and section is sections[-1]
         name = local_name(section.tag)
-        if name != "school":
+        if name in SECTIONS:
             records = list(section)
             if growing:
                 del records[-1:]

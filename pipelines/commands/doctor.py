@@ -19,6 +19,7 @@ from pipelines.commands.telling import FAILED, OK, out
 from pipelines.dagster_home import prepare
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import EdexmlSource, Settings, home_folder, load_settings
+from pipelines.standing import left_behind
 
 Mark = Literal["ok", "let op", "fout"]
 SPACE = 1 << 30
@@ -81,7 +82,11 @@ def _present(find: Callable[[str, Path], object], settings: Settings, reference:
 
 
 def _storage(settings: Settings) -> Iterator[Finding]:
-    yield _tried("sleutels en grootboek", lambda: _ledger(open_instance(settings.home)))
+    ledger = _tried("sleutels en grootboek", lambda: _ledger(open_instance(settings.home)))
+    yield ledger
+    if ledger.mark == "ok":
+        for left in left_behind(open_instance(settings.home)):
+            yield Finding(f"{left.supplier} voor {left.school}", "let op", left.reason)
     yield _tried("kluis", lambda: _vault(open_instance(settings.home)))
 
 

@@ -10,7 +10,7 @@ from pipelines.standing import HERE, standing
 
 
 def show_status(option: Path | None, *, as_json: bool) -> int:
-    """Tell how it stands with every agreement."""
+    """Tell how it stands with every agreement, and where there is none any more."""
     instance = open_instance(home_folder(option))
     outcomes = list(standing(instance))
     if not as_json:

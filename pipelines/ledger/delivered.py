@@ -36,6 +36,15 @@ def delivered_state(transaction: Transaction, supplier: str, school: str) -> pd.
     return framed(transaction.execute(query.where(delivered.c.supplier == supplier, record.c.school == school)), _STATE)
 
 
+def delivered_counts(transaction: Transaction, school: str | None) -> dict[tuple[str, str], int]:
+    """How many records each supplier holds of each school, or of this one only: by school and supplier, in that order."""
+    place = (record.c.school, delivered.c.supplier)
+    query = sa.select(*place, sa.func.count()).join_from(delivered, record).group_by(*place).order_by(*place)
+    if school is not None:
+        query = query.where(record.c.school == school)
+    return {(of, supplier): number for of, supplier, number in transaction.execute(query)}
+
+
 def handles(transaction: Transaction, supplier: str, record_ids: Iterable[int]) -> dict[int, Handle]:
     """The handles of these records, decrypted; a record without one is left out."""
     found: dict[int, Handle] = {}

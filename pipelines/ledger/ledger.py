@@ -86,6 +86,11 @@ class Ledger:
         with self._reading() as transaction:
             return delivered.delivered_state(transaction, supplier, school)
 
+    def delivered_counts(self, school: str | None = None) -> dict[tuple[str, str], int]:
+        """How many records each supplier holds, by school and supplier: of this school, or of every school there ever was."""
+        with self._reading() as transaction:
+            return delivered.delivered_counts(transaction, school)
+
     def handles(self, supplier: str, record_ids: Iterable[int]) -> dict[int, delivered.Handle]:
         """How the supplier knows these records; one that has neither another id nor a number of its own is left out."""
         with self._reading() as transaction:

@@ -16,6 +16,7 @@ from lxml import etree
 
 from connectors.base import SchoolId
 from connectors.parnassys import read_roster, school_of
+from connectors.parnassys.stream import SECTIONS
 from data_contracts.fields import CATALOGUE
 from data_contracts.roster import Roster
 
@@ -135,3 +136,16 @@ def test_every_element_of_every_schema_is_read(schema: Path) -> None:
     content = everything_in(schema)
     roster = read_roster(content, EVERYTHING, SchoolId("99XX", "00", "2026-2027"))
     assert values_of(roster) == values_in(etree.fromstring(content))
+
+
+@present
+def test_no_schema_knows_another_section() -> None:
+    """Beside the school block stand the sections that the reader takes, of which only `leerlingen` must be there."""
+    place = "//{0}complexType[@name='EDEXType']/{0}sequence/*|//{0}element[@name='leerlinggegevens']/{0}complexType/{0}sequence/*"
+    paths = [path for path in STANDARDS.glob("**/*.xsd") if not path.name.startswith("imsvdex")]
+    parts = [etree.parse(path).xpath(place.format("xs:"), namespaces={"xs": XS[1:-1]}) for path in paths]
+    sections = [{part.get("name"): part.get("minOccurs", "1") for part in found} for found in parts if len(found)]
+    assert len(sections) > len(SCHEMAS)  # those of UWLR as well
+    for known in sections:
+        assert known.keys() <= SECTIONS | {"school"}
+        assert {name for name, least in known.items() if least != "0"} == {"school", "leerlingen"}

@@ -235,6 +235,13 @@ def dangling_reference(data: st.DataObject, root: Any) -> bytes:
     return _written(root)
 
 
+def keyless_reference(data: st.DataObject, root: Any) -> bytes:
+    """A reference to a composed group, or a teacher's to any group, that names none."""
+    references = root.xpath("//leerling//samengestelde_groep|//leerkracht/groepen/*")
+    del data.draw(st.sampled_from(references)).attrib["key"]
+    return _written(root)
+
+
 def wrong_type(data: st.DataObject, root: Any) -> bytes:
     """A date that is none, or a code that does not exist."""
     read_by_all = ("geboortedatum", "geslacht", "jaargroep")
@@ -263,6 +270,16 @@ def doubled_field(data: st.DataObject, root: Any) -> bytes:
 def other_record(data: st.DataObject, root: Any) -> bytes:
     """Among the pupils or teachers something that is no pupil or teacher."""
     data.draw(st.sampled_from([*root.find("leerlingen"), *root.find("leerkrachten")])).tag = "persoon"
+    return _written(root)
+
+
+def other_section(data: st.DataObject, root: Any) -> bytes:
+    """A section under a name that is none, or one more."""
+    section = data.draw(st.sampled_from([*root]))
+    if data.draw(st.booleans()):
+        section.addnext(etree.Element("leraren"))
+    else:
+        section.tag = section.tag.upper()
     return _written(root)
 
 
@@ -314,10 +331,12 @@ HARMS = [
     key_doubled,
     eckid_doubled,
     dangling_reference,
+    keyless_reference,
     wrong_type,
     wrong_order,
     doubled_field,
     other_record,
+    other_section,
     other_school,
     hostile,
     cut_off,

@@ -80,7 +80,7 @@ class File:
             last_day = self.value("leerling", key, "uitstroomdatum")
             groups = {
                 self.value("leerling", key, "groep"),
-                *(self.value("leerling", key, "samengestelde_groepen") or []),
+                *(self.raw("leerling", key, "samengestelde_groepen") or []),  # of a list only a part may be dropped
             }
             gone = self.value("leerling", key, "jaargroep") == "H" or (last_day and last_day < day.isoformat())
             return not gone and ("leerling", key) not in self.kept_out and not groups & kept_out

@@ -53,6 +53,15 @@ def test_the_newest_file_of_the_school_is_chosen(edexml: Made, school: SchoolId,
     assert export.origin == "edexml EDEX (1).XML"
 
 
+def test_a_file_with_a_strange_section_is_still_the_schools(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
+    """It is chosen, so that what is wrong with it can be told, instead of that there is no file."""
+    content = edexml().replace(b"<EDEX>", b"<EDEX><leraren/>")
+    put(tmp_path / "EDEX.XML", content)
+    export = EdexmlFile(tmp_path).pull(school, None)
+    assert isinstance(export, Export)
+    assert export.content == content
+
+
 def test_a_pattern_narrows_the_choice(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
     """A pattern chooses among the names, whatever their case."""
     put(tmp_path / "99xx.xml", edexml())

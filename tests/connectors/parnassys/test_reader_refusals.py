@@ -1,5 +1,6 @@
 """What the reader refuses: each reason has its own code, is found quickly, and repeats nothing out of the export."""
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,39 @@ def test_a_stranger_among_persons_is_refused(edexml: Made, school: SchoolId, sec
     stranger = f'<persoon key="{MARKER}"/>'
     content = edexml(stranger) if section == "leerlingen" else edexml(rest=f"<{section}>{stranger}</{section}>")
     assert refused(content, school).code == "vreemd_record"
+
+
+TEACHERS = "".join(f'<leerkracht key="{i}"><roepnaam>{MARKER}</roepnaam></leerkracht>' for i in range(2000))
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "<leraren/>",
+        f"<Leerkrachten>{TEACHERS}</Leerkrachten>",
+        "<ouders><leerling key='8'/></ouders>",
+        "<leerling key='8'/>",
+        "<toevoegingen/>",
+    ],
+    ids=["empty", "of many chunks", "with a pupil in it", "a pupil", "free blocks"],
+)
+def test_a_section_that_no_schema_knows_is_refused(
+    edexml: Made, soap_answer: Made, school: SchoolId, section: str
+) -> None:
+    """Who stands in it would seem to have left: it is named, wherever it stands, in a file and in an answer."""
+    first = edexml(rest=section)
+    last = edexml().replace(b"</EDEX>", section.encode() + b"</EDEX>")
+    for content in (first, last, first.replace(b"<EDEX><school>", b"<EDEX>" + section.encode() + b"<school>")):
+        assert refused(content, school).code == "vreemd_onderdeel"
+        assert refused(soap_answer(content), school).code == "vreemd_onderdeel"
+
+
+def test_sections_are_known_by_their_own_name_only(edexml: Made, soap_answer: Made, school: SchoolId) -> None:
+    """Every section of the standard, also an empty one, is taken, under any prefix and with a comment beside it."""
+    content = edexml(rest="<!-- x --><vestigingen/>", leerkrachten='<leerkracht key="L"/>')
+    prefixed = re.sub(rb"<(/?)(?=[a-z])", rb"<\1u:", content).replace(b"<EDEX>", b"<EDEX xmlns:u='urn:x'>")
+    for export in (content, prefixed, soap_answer(content)):
+        assert len(read_roster(export, EVERYTHING, school).leerkrachten) == 1
 
 
 def test_size_limit(edexml: Made, school: SchoolId) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import date
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from connectors.base import SchoolId
 from connectors.parnassys import read_roster
 from connectors.parnassys.records import layout
 from data_contracts.fields import CATALOGUE, STEERING, Record, columns
+from data_contracts.findings import checked
 
 EVERYTHING = frozenset(CATALOGUE)
 NOTHING_MORE: frozenset[str] = frozenset()
@@ -170,6 +172,23 @@ def test_lists_are_json(edexml: Made, school: SchoolId) -> None:
     assert first(roster.leerkrachten, "toevoegingen") is None
 
 
+@pytest.mark.parametrize("reference", ["<samengestelde_groep/>", '<samengestelde_groep key=" "/>'])
+def test_a_reference_without_a_key_is_a_finding(
+    edexml: Made, soap_answer: Made, school: SchoolId, reference: str
+) -> None:
+    """It is not passed over: the pupil, the field and the rule are told, and his other composed groups stay."""
+    content = edexml(
+        '<leerling key="1"><roepnaam>Noor</roepnaam><samengestelde_groepen><samengestelde_groep key="s"/>'
+        f"{reference}</samengestelde_groepen></leerling>",
+        groepen='<samengestelde_groep key="s"><naam>Plus</naam></samengestelde_groep>',
+    )
+    for export in (content, soap_answer(content)):
+        result = checked(read_roster(export, EVERYTHING, school), date(2026, 11, 24))
+        assert first(result.roster.leerlingen, "samengestelde_groepen") == '["s"]'
+        finding = ["leerling", "1", "samengestelde_groepen", "verwijzing", "waarde"]
+        assert result.findings.to_numpy().tolist() == [finding]
+
+
 def test_a_field_is_decoded_for_the_kind_that_it_was_asked_for(edexml: Made, school: SchoolId) -> None:
     """`groep.naam` does not open `samengestelde_groep.naam`, though both stand in one table."""
     content = edexml(
@@ -209,13 +228,10 @@ def test_records_across_chunks_are_each_read_once(edexml: Made, soap_answer: Mad
         assert roster.leerkrachten["roepnaam"].tolist() == [f"Juf {i}" for i in range(2000)]
 
 
-def test_unknown_elements_are_passed_over(edexml: Made, school: SchoolId) -> None:
-    """An element that no standard knows, in a record or as a section, changes nothing."""
+def test_unknown_elements_in_a_record_are_passed_over(edexml: Made, school: SchoolId) -> None:
+    """An element that no standard knows changes nothing of a record."""
     plain = read_roster(edexml(), EVERYTHING, school)
-    strange = edexml(
-        '<leerling key="1"><hobby>x</hobby><roepnaam>Noor</roepnaam></leerling>',
-        rest="<opmerking>x</opmerking><ouders><ouder key='9'><leerling key='8'/></ouder></ouders>",
-    )
+    strange = edexml('<leerling key="1"><hobby>x</hobby><roepnaam>Noor</roepnaam></leerling>')
     assert read_roster(strange, EVERYTHING, school).digest() == plain.digest()
 
 

@@ -1,5 +1,6 @@
 """Plans: written before the first request, settled by the answers, and never half."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -43,6 +44,22 @@ def test_the_field_set_is_kept_once_in_its_order(deliveries: Any) -> None:
         "leerling.key",
     )
     assert ledger.last_plan("basispoort", "99XX-00").field_set_id == 1
+
+
+def test_what_each_supplier_holds_is_counted_by_school(deliveries: Any) -> None:
+    """Every school and supplier with something left is there, also one that nobody delivers to any more; what is deleted is not."""
+    elsewhere = replace(deliveries, school="99XX-01")
+    another = replace(deliveries, supplier="oefenplatform", fields=replace(deliveries.fields, supplier="oefenplatform"))
+    deliveries.deliver(deliveries.pupils("a", "b", "c"))
+    deliveries.deliver(deliveries.pupils("c"), "delete", digest="d2")
+    elsewhere.deliver(elsewhere.pupils("a"))
+    another.deliver(another.pupils("a"))
+    another.deliver(another.pupils("a"), "delete", digest="d2")
+    ledger = deliveries.ledger
+    assert ledger.delivered_counts() == {("99XX-00", "basispoort"): 2, ("99XX-01", "basispoort"): 1}
+    assert ledger.delivered_counts("99XX-01") == {("99XX-01", "basispoort"): 1}
+    another.deliver(another.pupils("b"), digest="d3")
+    assert ledger.delivered_counts("99XX-00") == {("99XX-00", "basispoort"): 2, ("99XX-00", "oefenplatform"): 1}
 
 
 def test_only_what_was_accepted_is_held_by_the_supplier(deliveries: Any) -> None:
