@@ -181,7 +181,7 @@ def changes_of(transaction: Transaction, plan_id: int) -> pd.DataFrame:
 def causes_of(transaction: Transaction, plan_id: int) -> list[dict[str, Any]]:
     """The `number` of changes of a plan by `operation, kind, cause, state`, in its order."""
     sort = (change.c.operation, record.c.kind, change.c.cause, change.c.state)
-    query = sa.select(*sort, sa.func.count().label("number")).join_from(change, record)
+    query = sa.select(*sort, sa.func.count().label("number")).select_from(changed_record)
     query = query.where(change.c.plan_id == plan_id).group_by(*sort).order_by(sa.func.min(change.c.id))
     return [dict(row) for row in transaction.execute(query).mappings()]
 
