@@ -125,7 +125,7 @@ class Envelope:
 class Receipts:
     """The supplier's answer, by kind and `id`: own number (or None) where accepted, reason in its words where refused.
 
-    A record that is in neither was not answered, and stays pending.
+    A record that is in neither was not answered; one that was not in the message counts for nothing.
     """
 
     accepted: Mapping[tuple[Record, str], str | None] = field(repr=False)

@@ -71,7 +71,7 @@ class EdexmlWholeSet:
         if not isinstance(answer, dict):
             raise unreadable(who)
         answered = [(kind, answer.get(name, ())) for name, kind in _ANSWERED.items()]
-        return receipts(answered, _sent(_parsed(payload, who)), _WORDS, who)
+        return receipts(answered, _WORDS, who)
 
 
 def _school(envelope: Envelope, field_set: FieldSet) -> Iterator[str]:
@@ -218,15 +218,6 @@ def _unknown(element: Any, shape: _Shape, place: str) -> Iterator[str]:
             yield f"{place} (tekst)"
         elif inner is not _TEXT or len(child) or child.attrib:
             yield from _unknown(child, inner, child.tag)
-
-
-def _sent(root: Any) -> dict[Record, frozenset[str]]:
-    """The keys in a message, by kind."""
-    return {
-        kind: frozenset(record.get("key", "") for record in root.iterfind(f"{container}/{kind}"))
-        for container, kinds in _CONTAINERS.items()
-        for kind in kinds
-    }
 
 
 def _parsed(payload: bytes, who: str) -> Any:

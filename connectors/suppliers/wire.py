@@ -3,7 +3,7 @@
 How a message looks is in the module of each wire format.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +56,10 @@ class Words:
     accepted: str
 
 
-def receipts(
-    answered: Iterable[tuple[Record, Any]], sent: Mapping[Record, frozenset[str]], words: Words, who: str
-) -> Receipts:
+def receipts(answered: Iterable[tuple[Record, Any]], words: Words, who: str) -> Receipts:
     """Receipts out of an answer's lists of results, one list a kind.
 
-    A result about a record that was not in the message counts for nothing, nor does one whose status is neither
-    accepted nor `geweigerd`.
+    A result whose status is neither accepted nor `geweigerd` counts for nothing.
 
     Raises:
         TransientError: the answer has not the agreed shape.
@@ -73,8 +70,6 @@ def receipts(
         for kind, results in answered:
             for result in results:
                 key, status = str(result[words.key]), result["status"]
-                if key not in sent.get(kind, ()):
-                    continue
                 if status == words.accepted:
                     number = result.get(words.own_number)
                     accepted[kind, key] = None if number is None else str(number)

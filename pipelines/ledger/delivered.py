@@ -1,16 +1,15 @@
 """What each supplier is known to hold now, and under which ids it knows its records."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import pandas as pd
 import sqlalchemy as sa
 
-from pipelines.ledger.frames import among, framed, values
-from pipelines.ledger.tables import delivered, record
-from pipelines.ledger.transaction import AnyRow, Transaction
+from pipelines.ledger.frames import among, framed
+from pipelines.ledger.handles import NO_HANDLE, Handle, forget_handles, handles_where, keep_handles
+from pipelines.ledger.tables import change, delivered, record
+from pipelines.ledger.transaction import Insert, Transaction
 
 _STATE = {
     "record_id": "int64",
@@ -21,19 +20,11 @@ _STATE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Handle:
-    """How a supplier knows a record: by which id, where that is not the record's key, and by which number of its own."""
-
-    wire_id: str | None = field(repr=False)
-    own_id: str | None = field(repr=False)
-
-
 def delivered_state(transaction: Transaction, supplier: str, school: str) -> pd.DataFrame:
     """A frame `record_id: int64, kind: str, ref: bytes, fingerprint: bytes, field_set_id: int64`."""
     columns = (record.c.id, record.c.kind, record.c.ref, delivered.c.fingerprint, delivered.c.field_set_id)
-    query = sa.select(*columns).join_from(delivered, record).order_by(record.c.id)
-    return framed(transaction.execute(query.where(delivered.c.supplier == supplier, record.c.school == school)), _STATE)
+    query = sa.select(*columns).join_from(delivered, record).order_by(delivered.c.record_id)
+    return framed(transaction.raw(query.where(delivered.c.supplier == supplier, record.c.school == school)), _STATE)
 
 
 def delivered_counts(transaction: Transaction, school: str | None) -> dict[tuple[str, str], int]:
@@ -45,56 +36,28 @@ def delivered_counts(transaction: Transaction, school: str | None) -> dict[tuple
     return {(of, supplier): number for of, supplier, number in transaction.execute(query)}
 
 
-def handles(transaction: Transaction, supplier: str, record_ids: Iterable[int]) -> dict[int, Handle]:
-    """The handles of these records, decrypted; a record without one is left out."""
-    found: dict[int, Handle] = {}
-    query = sa.select(delivered.c.record_id, delivered.c.handle_encrypted)
-    query = query.where(delivered.c.supplier == supplier, delivered.c.handle_encrypted.is_not(None))
-    for condition in among(delivered.c.record_id, record_ids):
-        for number, encrypted in transaction.execute(query.where(condition)):
-            found[number] = Handle(*orjson.loads(transaction.keys.decrypt(encrypted, _place(supplier, number))))
-    return found
-
-
 def take_over(
-    transaction: Transaction, supplier: str, field_set_id: int, taken: Sequence[AnyRow], accepted: pd.DataFrame
+    transaction: Transaction,
+    supplier: str,
+    field_set_id: int,
+    taken: sa.ColumnElement[bool],
+    answers: Iterable[tuple[int, str | None, str | None]],
 ) -> None:
-    """Make `delivered` what it is after the changes `taken` (with `record_id, operation, fingerprint, replaces_id`).
+    """Make `delivered` what it is after the changes that `taken` finds.
 
-    `accepted` gives for each `record_id` the supplier's `wire_id` and `own_id`; an absent one leaves what was known.
+    `answers` gives of each changed record `record_id, wire_id, own_id`; an absent id leaves what was known.
     """
-    answers = zip(*(values(accepted[name]) for name in ("record_id", "wire_id", "own_id")), strict=True)
-    given = _handles_given(transaction, supplier, taken, answers)
-    _hold(
-        transaction,
-        supplier,
-        field_set_id,
-        [(row.record_id, row.fingerprint, given.get(row.record_id)) for row in taken if row.operation != "delete"],
-    )
-    _no_longer_hold(transaction, supplier, [row.record_id for row in taken if row.operation == "delete"])
-    _no_longer_hold(transaction, supplier, [row.replaces_id for row in taken if row.replaces_id])
-
-
-def _hold(
-    transaction: Transaction, supplier: str, field_set_id: int, held: Iterable[tuple[int, bytes, bytes | None]]
-) -> None:
-    """Note records as `record_id, fingerprint, handle`; without a handle, the one that was known stays."""
-    now = transaction.as_stored(delivered.c.updated_at, transaction.now)
-    rows = [(supplier, record_id, prints, field_set_id, now, handle) for record_id, prints, handle in held]
-    transaction.write_many(_UPSERT, rows)
-
-
-def _no_longer_hold(transaction: Transaction, supplier: str, record_ids: Iterable[int]) -> None:
-    for gone in among(delivered.c.record_id, record_ids):
-        transaction.execute(sa.delete(delivered).where(delivered.c.supplier == supplier, gone))
-
-
-_UPSERT = """
-INSERT INTO delivered (supplier, record_id, fingerprint, field_set_id, updated_at, handle_encrypted)
-VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (supplier, record_id) DO UPDATE
-SET fingerprint = excluded.fingerprint, field_set_id = excluded.field_set_id, updated_at = excluded.updated_at,
-    handle_encrypted = coalesce(excluded.handle_encrypted, delivered.handle_encrypted)
-"""
+    handles_id = _handles_moved(transaction, supplier, taken, answers)
+    held = sa.select(
+        sa.literal(supplier),
+        change.c.record_id,
+        change.c.fingerprint,
+        sa.literal(field_set_id),
+        sa.literal(handles_id, sa.Integer),
+        sa.literal(transaction.now, delivered.c.updated_at.type),
+    ).where(taken, change.c.operation != "delete")
+    _hold(transaction, transaction.insert(delivered).from_select(_COLUMNS, held))
+    _no_longer_hold(transaction, supplier, taken)
 
 
 _MAY_BE_ABSENT = b"\0"
@@ -106,46 +69,85 @@ def may_be_absent(fingerprint: bytes) -> bool:
 
 
 def presume(
-    transaction: Transaction, supplier: str, field_set_id: int, sent: Sequence[AnyRow], wire_ids: Mapping[int, str]
+    transaction: Transaction,
+    supplier: str,
+    field_set_id: int,
+    sent: sa.ColumnElement[bool],
+    wire_ids: Mapping[int, str],
 ) -> None:
-    """Count records as delivered with a fingerprint that nothing has; `sent` is as the `taken` of `take_over`.
+    """Count the records of the changes that `sent` finds as delivered, with a fingerprint that nothing has.
 
     `wire_ids` tells under which id a record was sent, where that is not the key. An update leaves the id that was known:
-    the supplier may have it under either.
+    the supplier may have it under either. What was to be deleted stays.
     """
-    answers = [
-        (row.record_id, wire_ids.get(row.record_id), None)
-        for row in sent
-        if row.operation == "create" or row.replaces_id
-    ]
-    given = _handles_given(transaction, supplier, sent, answers)
+    sent &= change.c.operation != "delete"
+    rows = transaction.execute(
+        sa.select(change.c.record_id, change.c.operation, change.c.fingerprint).where(sent)
+    ).all()
+    new = [(row.record_id, wire_ids.get(row.record_id), None) for row in rows if row.operation == "create"]
+    handles_id = _handles_moved(transaction, supplier, sent, new)
+    constant = {"supplier": supplier, "field_set_id": field_set_id, "handles_id": handles_id}
     held = []
-    for row in sent:
-        fill = _MAY_BE_ABSENT if row.operation == "create" else b"\xff"
-        held.append((row.record_id, fill * len(row.fingerprint), given.get(row.record_id)))
-    _hold(transaction, supplier, field_set_id, held)
-    _no_longer_hold(transaction, supplier, [row.replaces_id for row in sent if row.replaces_id])
+    for record_id, operation, prints in rows:
+        fill = _MAY_BE_ABSENT if operation == "create" else b"\xff"
+        held.append(
+            {**constant, "record_id": record_id, "fingerprint": fill * len(prints), "updated_at": transaction.now}
+        )
+    _hold(transaction, transaction.insert(delivered), held)
+    _no_longer_hold(transaction, supplier, sent)
 
 
-def _handles_given(
-    transaction: Transaction, supplier: str, changes: Iterable[AnyRow], answers: Iterable[tuple[int, Any, Any]]
-) -> dict[int, bytes]:
-    """The handle of each record of `answers` (`record_id, wire_id, own_id`), encrypted; what was not given is what it was."""
-    answers = [answer for answer in answers if answer[1] or answer[2]]
-    before = {row.record_id: row.replaces_id for row in changes if row.replaces_id}
-    partly = [number for number, wire_id, own_id in answers if not (wire_id and own_id)]
-    known = handles(transaction, supplier, [*partly, *before.values()])
-    encrypted = {}
-    for number, wire_id, own_id in answers:
-        old = known.get(before.get(number, number), _NO_HANDLE)
-        text = orjson.dumps([wire_id or old.wire_id, own_id or old.own_id])
-        encrypted[number] = transaction.keys.encrypt(text, _place(supplier, number))
-    return encrypted
+_COLUMNS = ("supplier", "record_id", "fingerprint", "field_set_id", "handles_id", "updated_at")
 
 
-_NO_HANDLE = Handle(None, None)
+def _hold(transaction: Transaction, insert: Insert, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
+    """Insert records, in the place of what was known of them; where their handles stand is known already."""
+    new: dict[str, Any] = {name: insert.excluded[name] for name in ("fingerprint", "field_set_id", "updated_at")}
+    upsert = insert.on_conflict_do_update(index_elements=["supplier", "record_id"], set_=new)
+    if rows is None:
+        transaction.execute(upsert)
+    else:
+        transaction.execute_many(upsert, rows)
 
 
-def _place(supplier: str, record_id: int) -> bytes:
-    """A handle is bound to its supplier and record."""
-    return f"{supplier}/{record_id}".encode()
+def _no_longer_hold(transaction: Transaction, supplier: str, changes: sa.ColumnElement[bool]) -> None:
+    """Strike out what these changes delete, and whose place they take."""
+    deleted = sa.select(change.c.record_id).where(changes, change.c.operation == "delete")
+    for gone in (deleted, _replaced(changes)):
+        transaction.execute(
+            sa.delete(delivered).where(delivered.c.supplier == supplier, delivered.c.record_id.in_(gone))
+        )
+
+
+def _handles_moved(
+    transaction: Transaction,
+    supplier: str,
+    changes: sa.ColumnElement[bool],
+    answers: Iterable[tuple[int, str | None, str | None]],
+) -> int | None:
+    """Put together what is new in the handles of these changes, and take out what is no longer true; the new place.
+
+    What the supplier had already is told of its new place here; what it gets now is still to be put in.
+    """
+    mine = sa.select(change.c.record_id).where(changes)
+    concerned = delivered.c.record_id.in_(mine) | delivered.c.record_id.in_(_replaced(changes))
+    known = handles_where(transaction, supplier, concerned)
+    replaced = sa.select(change.c.record_id, change.c.replaces_id).where(changes, change.c.replaces_id.is_not(None))
+    before = dict(transaction.execute(replaced).all())
+    gone = set(transaction.execute(mine.where(change.c.operation == "delete")).scalars())
+    new = {number: Handle(wire_id, own_id) for number, wire_id, own_id in answers if number not in gone}
+    for number in {*before, *known} - gone:
+        old, now = known.get(before.get(number, number), NO_HANDLE), new.get(number, NO_HANDLE)
+        new[number] = Handle(now.wire_id or old.wire_id, now.own_id or old.own_id)
+    new = {number: handle for number, handle in new.items() if handle not in (NO_HANDLE, known.get(number))}
+    forget_handles(transaction, supplier, known.keys() & {*new, *gone, *before.values()})
+    place = keep_handles(transaction, supplier, new)
+    here = delivered.c.supplier == supplier
+    if place and transaction.execute(sa.select(delivered.c.record_id).where(here, concerned).limit(1)).first():
+        for moved in among(delivered.c.record_id, new):
+            transaction.execute(sa.update(delivered).where(here, moved).values(handles_id=place))
+    return place
+
+
+def _replaced(changes: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
+    return sa.select(change.c.replaces_id).where(changes, change.c.replaces_id.is_not(None))

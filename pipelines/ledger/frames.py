@@ -1,19 +1,18 @@
 """Between rows and frames: what every query of the ledger needs, and nothing that belongs to one of them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.engine import Result
 
 _CHUNK = 5_000
 
 
-def framed(result: Result[*tuple[Any, ...]], dtypes: Mapping[str, str]) -> pd.DataFrame:
-    """All rows as a frame with these columns and dtypes, also when there are none."""
-    columns = list(zip(*result.all(), strict=True)) or [()] * len(dtypes)
+def framed(rows: Sequence[Sequence[Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:
+    """The rows as a frame with these columns and dtypes, also when there are none."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(dtypes)
     return pd.DataFrame(
         {name: pd.Series(column, dtype=dtype) for (name, dtype), column in zip(dtypes.items(), columns, strict=True)}
     )

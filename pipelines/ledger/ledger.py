@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, Engine
 from pipelines.keys import KeyMissingError, Keys
 from pipelines.ledger import delivered, exports, holds, leases, plans, records, seals
 from pipelines.ledger.engine import for_reading, open_engine
+from pipelines.ledger.handles import Handle, handles_of
 from pipelines.ledger.holds import Closing, Decision, Hold, NewHold
 from pipelines.ledger.migrate import upgrade
 from pipelines.ledger.tables import key_use
@@ -35,6 +36,7 @@ class Ledger:
         self._snapshots = for_reading(engine)
         self._keys = keys
         self._clock = clock
+        self._numbers: dict[tuple[str, str], dict[bytes, int]] = {}
 
     @classmethod
     def open(cls, url: str | URL, keys: Keys, clock: Callable[[], datetime] = _utc_now) -> Self:
@@ -65,9 +67,16 @@ class Ledger:
             return records.register_records(transaction, school, kind, record_keys)
 
     def numbers(self, school: str, kind: str, keys_by_ref: Mapping[bytes, str]) -> dict[bytes, int]:
-        """The numbers of records by their ref, for who has those already; an unknown record gets a number."""
-        with self._writing() as transaction:
-            return records.numbers(transaction, school, kind, keys_by_ref)
+        """The numbers of records by their ref, for who has those already; an unknown record gets a number.
+
+        A number once given stays, so what was asked before is known; one supplier after another asks the same.
+        """
+        known = self._numbers.get((school, kind), {})
+        if not keys_by_ref.keys() <= known.keys():
+            with self._writing() as transaction:
+                known = records.numbers(transaction, school, kind, keys_by_ref)
+            self._numbers[school, kind] = known
+        return known
 
     def record_keys(self, record_ids: Iterable[int]) -> dict[int, str]:
         """The keys of these records; one whose key was shredded is left out."""
@@ -91,10 +100,10 @@ class Ledger:
         with self._reading() as transaction:
             return delivered.delivered_counts(transaction, school)
 
-    def handles(self, supplier: str, record_ids: Iterable[int]) -> dict[int, delivered.Handle]:
+    def handles(self, supplier: str, record_ids: Iterable[int]) -> dict[int, Handle]:
         """How the supplier knows these records; one that has neither another id nor a number of its own is left out."""
         with self._reading() as transaction:
-            return delivered.handles(transaction, supplier, record_ids)
+            return handles_of(transaction, supplier, record_ids)
 
     def field_ids(self, field_set_id: int) -> tuple[str, ...]:
         """The ids of the fields of a field set, in its order."""

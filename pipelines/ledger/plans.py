@@ -3,7 +3,7 @@
 What a plan should hold is decided in `pipelines.sync`; here it is only remembered.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from mappings.agreement import FieldSet
 from pipelines.ledger.delivered import presume, take_over
 from pipelines.ledger.frames import among, framed, values
-from pipelines.ledger.seals import disclosures, seal_changes
+from pipelines.ledger.seals import CHANGE_ID, RECORD_ID, disclosures, seal_changes
 from pipelines.ledger.tables import REASON_SIZE, change, changed_record, field_set, plan, record
-from pipelines.ledger.transaction import AnyRow, Transaction
+from pipelines.ledger.transaction import Transaction
 
 Ending = Literal["delivered", "partial", "held", "failed", "unchanged", "abandoned"]
 GOOD: Final = ("delivered", "partial", "unchanged")
@@ -118,20 +118,20 @@ def settle_batch(
 
     What was accepted goes into `delivered` and under a seal. What was settled before, and what is in neither, stays as it is.
     """
-    answered = set(accepted["record_id"].tolist())
-    taken: list[AnyRow] = []
-    others: list[AnyRow] = []
-    for row in _waiting(transaction, plan_id, batch):
-        (taken if row.record_id in answered else others).append(row)
+    answers = list(zip(*(values(accepted[name]) for name in ("record_id", "wire_id", "own_id")), strict=True))
+    answered = {answer[0] for answer in answers}
+    waiting = transaction.raw(disclosures().where(_open(plan_id, batch)))
+    taken = [row for row in waiting if row[RECORD_ID] in answered]
+    others = {row[RECORD_ID]: row[CHANGE_ID] for row in waiting if row[RECORD_ID] not in answered}
     if taken:
         known = plan_of(transaction, plan_id)
         seal_id = seal_changes(transaction, plan_id, batch, taken)
         # Named by what was not taken, which is little or nothing: a batch may hold thousands.
-        left = among(change.c.id, [row.id for row in others])
+        left = among(change.c.id, others.values())
         _accept(transaction, seal_id, sa.and_(_open(plan_id, batch), *(~condition for condition in left)))
-        take_over(transaction, known.supplier, known.field_set_id, taken, accepted)
-    numbers = {row.record_id: row.id for row in others}
-    _refuse(transaction, {numbers[number]: text for number, text in refused.items() if number in numbers})
+        sealed = sa.and_(_of(plan_id, batch), change.c.seal_id == seal_id)
+        take_over(transaction, known.supplier, known.field_set_id, sealed, answers)
+    _refuse(transaction, {others[number]: text for number, text in refused.items() if number in others})
 
 
 def presume_batch(transaction: Transaction, plan_id: int, batch: int, wire_ids: Mapping[int, str]) -> None:
@@ -141,10 +141,8 @@ def presume_batch(transaction: Transaction, plan_id: int, batch: int, wire_ids: 
     tells by record number under which id it was sent, where that is not the key.
     """
     known = plan_of(transaction, plan_id)
-    here = (change.c.plan_id == plan_id) & (change.c.batch == batch) & (change.c.state == "pending")
-    sent = sa.select(change.c.record_id, change.c.operation, change.c.fingerprint, change.c.replaces_id)
-    sent = sent.where(here, change.c.operation != "delete")
-    presume(transaction, known.supplier, known.field_set_id, transaction.execute(sent).all(), wire_ids)
+    here = _of(plan_id, batch) & (change.c.state == "pending")
+    presume(transaction, known.supplier, known.field_set_id, here, wire_ids)
     transaction.execute(sa.update(change).where(here).values(state="presumed", answered_at=transaction.now))
 
 
@@ -175,7 +173,7 @@ def changes_of(transaction: Transaction, plan_id: int) -> pd.DataFrame:
     """The changes of a plan in their order, with kind and state: the columns of `open_plan`, and `kind` and `state`."""
     columns = [record.c[name] if name in {"kind", "ref"} else change.c[name] for name in _CHANGES]
     query = sa.select(*columns).select_from(changed_record).where(change.c.plan_id == plan_id)
-    return framed(transaction.execute(query.order_by(change.c.id)), _CHANGES)
+    return framed(transaction.raw(query.order_by(change.c.id)), _CHANGES)
 
 
 def causes_of(transaction: Transaction, plan_id: int) -> list[dict[str, Any]]:
@@ -238,13 +236,12 @@ def _write_changes(transaction: Transaction, plan_id: int, changes: pd.DataFrame
     transaction.insert_many(change, ("plan_id", "state", *_WRITTEN), rows)
 
 
-def _waiting(transaction: Transaction, plan_id: int, batch: int) -> Sequence[AnyRow]:
-    """What is still open in a batch, as `disclosures`."""
-    return transaction.execute(disclosures().where(_open(plan_id, batch))).all()
+def _of(plan_id: int, batch: int) -> sa.ColumnElement[bool]:
+    return (change.c.plan_id == plan_id) & (change.c.batch == batch)
 
 
 def _open(plan_id: int, batch: int) -> sa.ColumnElement[bool]:
-    return (change.c.plan_id == plan_id) & (change.c.batch == batch) & change.c.state.in_(_OPEN)
+    return _of(plan_id, batch) & change.c.state.in_(_OPEN)
 
 
 def _accept(transaction: Transaction, seal_id: int, taken: sa.ColumnElement[bool]) -> None:

@@ -31,6 +31,10 @@ _DISCLOSED = (
     change.c.changed_fields,
     change.c.replaces_id,
 )
+_BINARY = [place for place, column in enumerate(_DISCLOSED) if isinstance(column.type, sa.LargeBinary)]
+CHANGE_ID, RECORD_ID = 1, 2
+"""Where these stand in a row of `disclosures`."""
+
 _CIRCUMSTANCES = (
     plan.c.id,
     plan.c.digest,
@@ -54,7 +58,7 @@ class BrokenSeal:
     reason: str
 
 
-def seal_changes(transaction: Transaction, plan_id: int, batch: int, changes: Sequence[AnyRow]) -> int:
+def seal_changes(transaction: Transaction, plan_id: int, batch: int, changes: Sequence[tuple[Any, ...]]) -> int:
     """Seal changes of one batch that are being accepted in this transaction; the seal's number.
 
     `changes` are rows of `disclosures`; the caller writes state, moment and the seal's number into them.
@@ -132,15 +136,17 @@ def _circumstances() -> sa.Select[Any]:
 
 def _digests(transaction: Transaction) -> Iterator[tuple[int, bytes]]:
     query = disclosures().where(change.c.seal_id.is_not(None), change.c.state == "accepted")
-    rows = transaction.execute(query.execution_options(yield_per=5_000))
+    rows = map(tuple, transaction.execute(query.execution_options(yield_per=5_000)))
     for number, group in groupby(rows, key=itemgetter(0)):
         yield number, _digest(transaction.keys, list(group))
 
 
-def _digest(keys: Keys, changes: Sequence[AnyRow]) -> bytes:
-    """The content of a seal: keyed BLAKE2b over what was disclosed, as JSON writes it one way only."""
-    content = orjson.dumps([row[3:] for row in changes], default=bytes.hex)
-    return keys.mac(content, CHAIN_SIZE, purpose=b"zegel-inhoud")
+def _digest(keys: Keys, changes: Sequence[tuple[Any, ...]]) -> bytes:
+    """The content of a seal: keyed BLAKE2b over what was disclosed, column by column, as JSON writes it one way only."""
+    columns = list(zip(*changes, strict=True))[-len(_DISCLOSED) :]
+    for place in _BINARY:
+        columns[place] = tuple(value and value.hex() for value in columns[place])
+    return keys.mac(orjson.dumps(columns), CHAIN_SIZE, purpose=b"zegel-inhoud")
 
 
 def _about(batch: int, at: datetime, circumstances: Sequence[Any]) -> bytes:

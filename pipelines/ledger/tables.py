@@ -180,6 +180,14 @@ change = sa.Table(
 changed_record = change.join(record, change.c.record_id == record.c.id)
 """Changes with the record that each is about, which is not the one that it replaces."""
 
+handles = sa.Table(
+    "handles",
+    metadata,
+    _id(),
+    _bytes("content_encrypted"),  # JSON: by record number [wire id, the supplier's own id]
+    comment="Under which ids a supplier knows the records that it took in one batch.",
+)
+
 delivered = sa.Table(
     "delivered",
     metadata,
@@ -187,7 +195,7 @@ delivered = sa.Table(
     sa.Column("record_id", sa.Integer, sa.ForeignKey("record.id"), primary_key=True, autoincrement=False),
     _bytes("fingerprint"),
     _link("field_set_id", "field_set.id"),
-    _bytes("handle_encrypted", nullable=True),  # JSON [wire id, the supplier's own id]
+    sa.Column("handles_id", sa.Integer, sa.ForeignKey("handles.id", ondelete="SET NULL"), nullable=True),
     _moment("updated_at"),
     comment="What each supplier is known to hold now.",
     sqlite_with_rowid=False,  # one tree instead of two

@@ -11,6 +11,9 @@ from sqlalchemy.engine import Connection, CursorResult, Row
 
 from pipelines.keys import Keys
 
+Insert = sqlite.Insert | postgresql.Insert
+"""An INSERT that knows ON CONFLICT."""
+
 AnyRow = Row[*tuple[Any, ...]]
 """A row whose columns mypy need not know."""
 
@@ -32,32 +35,28 @@ class Transaction:
         """Execute one statement."""
         return self.connection.execute(statement)
 
+    def raw(self, query: sa.Select[Any]) -> list[Any]:
+        """The rows of `query` as the driver gives them, past SQLAlchemy's own rows: for many numbers, texts and bytes."""
+        with self.connection.execute(query) as result:
+            return list(result.cursor.fetchall())
+
     def execute_many(self, statement: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute `statement` once for each of `rows`; no rows is no statement."""
         if rows:
             self.connection.execute(statement, rows)
 
     def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows of plain numbers, texts and bytes; one that is there already is left as it is."""
-        marks = ", ".join(["?"] * len(columns))
-        names = ", ".join(columns)
-        self.write_many(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING', rows)  # noqa: S608  names of our own
-
-    def write_many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Execute SQL with `?` for each value, once for each of `rows`, past SQLAlchemy's conversions: those cost twice the work."""
+        """Insert rows of plain numbers, texts and bytes, past SQLAlchemy's conversions; one that is there already stays as it is."""
+        mark = "?" if self.dialect == "sqlite" else "%s"
+        names, marks = ", ".join(columns), ", ".join([mark] * len(columns))
+        insert = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING'  # noqa: S608  names of our own
         if rows:
-            marked = statement if self.dialect == "sqlite" else statement.replace("?", "%s")
-            self.connection.exec_driver_sql(marked, list(rows))
-
-    def as_stored(self, column: sa.Column[Any], value: Any) -> Any:
-        """`value` as the database keeps it in `column`, for `write_many`."""
-        convert = column.type.dialect_impl(self.connection.dialect).bind_processor(self.connection.dialect)
-        return convert(value) if convert else value
+            self.connection.exec_driver_sql(insert, list(rows))
 
     def number(self, statement: sa.Executable) -> int:
         """The one number that `statement` gives."""
         return int(self.connection.execute(statement).scalar_one())
 
-    def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    def insert(self, table: sa.Table) -> Insert:
         """The dialect's own INSERT, which knows ON CONFLICT."""
         return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)

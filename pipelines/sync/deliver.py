@@ -228,13 +228,13 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[pd.DataFrame, dict[int
     """
     accepted, refused = [], {}
     rows = parcel.changes
-    columns = (rows[name].tolist() for name in ("record_id", "key", "operation"))
-    for pair, record_id, key, operation in zip(_pairs(rows), *columns, strict=True):
+    columns = (rows[name].tolist() for name in ("record_id", "key", "previous_id", "operation"))
+    for pair, record_id, key, previous_id, operation in zip(_pairs(rows), *columns, strict=True):
         if pair in receipts.refused:
             refused[int(record_id)] = receipts.refused[pair]
         elif pair in receipts.accepted or (parcel.whole is not None and operation == "delete"):
-            # An update tells the id also where it is the key: that may be back in the place of an ECK iD.
-            wire_id = pair[1] if pair[1] != key or operation == "update" else None
+            # The id is told also where it is the key, if that is back in the place of an ECK iD.
+            wire_id = pair[1] if pair[1] != key or previous_id else None
             accepted.append((int(record_id), wire_id, receipts.accepted.get(pair)))
     return pd.DataFrame(accepted, columns=["record_id", "wire_id", "own_id"]), refused
 

@@ -10,7 +10,7 @@ from data_contracts.fields import Record
 from pipelines.sync.messages import Snapshot
 from pipelines.vault import NotInVaultError, Vault
 
-KEPT = ("record_id", "kind", "key", "id", "operation")
+KEPT = ("record_id", "kind", "key", "id", "previous_id", "operation")
 """What must be known of a change to send it again, and to understand the answer."""
 
 

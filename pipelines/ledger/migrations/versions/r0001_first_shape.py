@@ -114,14 +114,24 @@ def _plans() -> None:
     op.create_index("ix_change_plan_id_batch", "change", ["plan_id", "batch"], unique=False)
     op.create_index("ix_change_record_id", "change", ["record_id"], unique=False)
     op.create_table(
+        "handles",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("content_encrypted", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_handles")),
+        comment="Under which ids a supplier knows the records that it took in one batch.",
+    )
+    op.create_table(
         "delivered",
         sa.Column("supplier", sa.String(length=41), nullable=False),
         sa.Column("record_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("field_set_id", sa.Integer(), nullable=False),
-        sa.Column("handle_encrypted", sa.LargeBinary(), nullable=True),
+        sa.Column("handles_id", sa.Integer(), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["field_set_id"], ["field_set.id"], name=op.f("fk_delivered_field_set_id")),
+        sa.ForeignKeyConstraint(
+            ["handles_id"], ["handles.id"], name=op.f("fk_delivered_handles_id"), ondelete="SET NULL"
+        ),
         sa.ForeignKeyConstraint(["record_id"], ["record.id"], name=op.f("fk_delivered_record_id")),
         sa.PrimaryKeyConstraint("supplier", "record_id", name=op.f("pk_delivered")),
         comment="What each supplier is known to hold now.",

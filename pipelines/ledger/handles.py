@@ -1,0 +1,90 @@
+"""Under which ids a supplier knows its records: encrypted, those of one batch together, and each record in one place only."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import orjson
+import sqlalchemy as sa
+
+from pipelines.ledger.frames import among
+from pipelines.ledger.tables import delivered, handles
+from pipelines.ledger.transaction import Transaction
+
+
+class Handle(NamedTuple):
+    """How a supplier knows a record: by which id, where that is not the record's key, and by which number of its own."""
+
+    wire_id: str | None
+    own_id: str | None
+
+    def __repr__(self) -> str:
+        return "Handle(...)"
+
+
+NO_HANDLE = Handle(None, None)
+"""Of a record that goes by its key, at a supplier that gave it no number."""
+
+
+def handles_of(transaction: Transaction, supplier: str, record_ids: Iterable[int]) -> dict[int, Handle]:
+    """The handles of these records, decrypted; a record without one is left out."""
+    found: dict[int, Handle] = {}
+    for condition in among(delivered.c.record_id, record_ids):
+        found |= handles_where(transaction, supplier, condition)
+    return found
+
+
+def handles_where(transaction: Transaction, supplier: str, condition: sa.ColumnElement[bool]) -> dict[int, Handle]:
+    """The handles of the records that `condition` on `delivered` finds."""
+    places = _places(transaction, supplier, condition)
+    bundles = {number: _bundle(transaction, supplier, number) for number in set(places.values())}
+    known = ((record_id, bundles[place].get(str(record_id))) for record_id, place in places.items())
+    return {record_id: Handle(*entry) for record_id, entry in known if entry}
+
+
+def keep_handles(transaction: Transaction, supplier: str, given: Mapping[int, Handle]) -> int | None:
+    """Put these handles together, and give the number by which `delivered` finds them; None if there are none."""
+    if not given:
+        return None
+    number = transaction.number(sa.insert(handles).values(content_encrypted=b"").returning(handles.c.id))
+    _write(transaction, supplier, number, {str(record_id): list(handle) for record_id, handle in given.items()})
+    return number
+
+
+def forget_handles(transaction: Transaction, supplier: str, record_ids: Iterable[int]) -> None:
+    """Take these records out of the places where their handles stand."""
+    gone = set(record_ids)
+    places: set[int] = set()
+    for condition in among(delivered.c.record_id, gone):
+        places |= set(_places(transaction, supplier, condition).values())
+    for number in places:
+        content = _bundle(transaction, supplier, number)
+        left = {name: entry for name, entry in content.items() if int(name) not in gone}
+        if left:
+            _write(transaction, supplier, number, left)
+        else:
+            transaction.execute(sa.delete(handles).where(handles.c.id == number))
+
+
+_Bundle = dict[str, list[str | None]]
+"""By record number, as JSON has it: wire id and the supplier's own id."""
+
+
+def _places(transaction: Transaction, supplier: str, condition: sa.ColumnElement[bool]) -> dict[int, int]:
+    query = sa.select(delivered.c.record_id, delivered.c.handles_id).where(delivered.c.supplier == supplier, condition)
+    return dict(transaction.execute(query.where(delivered.c.handles_id.is_not(None))).all())
+
+
+def _bundle(transaction: Transaction, supplier: str, number: int) -> _Bundle:
+    encrypted = transaction.execute(sa.select(handles.c.content_encrypted).where(handles.c.id == number)).scalar_one()
+    content: _Bundle = orjson.loads(transaction.keys.decrypt(encrypted, _place(supplier, number)))
+    return content
+
+
+def _write(transaction: Transaction, supplier: str, number: int, content: _Bundle) -> None:
+    encrypted = transaction.keys.encrypt(orjson.dumps(content), _place(supplier, number))
+    transaction.execute(sa.update(handles).where(handles.c.id == number).values(content_encrypted=encrypted))
+
+
+def _place(supplier: str, number: int) -> bytes:
+    """Handles are bound to their supplier and their place."""
+    return f"{supplier}/{number}".encode()
