@@ -20,7 +20,7 @@ from pipelines.sync.outbox import (
     drop_parcels,
     keep_parcels,
     keep_snapshot,
-    kept_parcels,
+    kept_parcel,
     kept_snapshot,
     touch_snapshot,
 )
@@ -70,13 +70,14 @@ def resume(case: Case, supplier: Supplier) -> bool:
     unanswered = changes.loc[changes["state"] == "pending", "batch"]
     if len(unanswered):
         batch = int(unanswered.min())
-        parcels = kept_parcels(case.vault, case.supplier, case.school, plan.digest)
+        parcel = kept_parcel(case.vault, case.supplier, case.school, plan.digest, batch)
         if (
-            parcels is None
-            or not _still_agreed(case, plan, parcels[batch])
-            or not _sent_again(case, supplier, plan, batch, parcels[batch])
+            parcel is None
+            or not _still_agreed(case, plan, parcel)
+            or not _sent_again(case, supplier, plan, batch, parcel)
         ):
-            case.ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcels[batch]) if parcels else {})
+            case.ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcel) if parcel else {})
+    drop_parcels(case.vault, case.supplier, case.school, map(int, changes["batch"].unique()))
     case.ledger.finish_plan(plan.id, "abandoned", "Afgebroken; bij de volgende keer afgehandeld.")
     return True
 
@@ -131,15 +132,16 @@ def _carry_out(
     except SnapshotMissing:
         return _outcome(case, plan, "held", NO_SNAPSHOT)
     keep_parcels(case.vault, case.supplier, case.school, plan.digest, parcels)
-    changes = pd.concat([parcel.changes.assign(batch=batch) for batch, parcel in enumerate(parcels)])
-    row = _opened(case, plan, changes)
+    row = _opened(case, plan, pd.concat([parcel.changes.assign(batch=batch) for batch, parcel in enumerate(parcels)]))
     refused = 0
     for batch, parcel in enumerate(parcels):
         try:
             refused += _answered(case, supplier, row, batch, parcel)
         except PermanentError as error:
             case.ledger.finish_plan(row.id, "failed", error.message)
+            drop_parcels(case.vault, case.supplier, case.school, range(batch, len(parcels)))
             raise
+        drop_parcels(case.vault, case.supplier, case.school, [batch])
         renew()
     return _finished(case, plan, row, len(chosen), refused)
 
@@ -154,7 +156,6 @@ def _nothing_sent(case: Case, plan: Planned) -> Outcome:
 
 
 def _finished(case: Case, plan: Planned, row: Plan, sent: int, refused: int) -> Outcome:
-    drop_parcels(case.vault, case.supplier, case.school)
     reason = " ".join(filter(None, [f"{refused} niet aangenomen door de leverancier." if refused else "", plan.why()]))
     if refused == sent:
         case.ledger.finish_plan(row.id, "failed", reason)

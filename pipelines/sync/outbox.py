@@ -1,7 +1,7 @@
 """What lies in the vault for one supplier of one school: the parcels of the delivery under way, and the last whole set it took."""
 
 import pickle  # the vault authenticates what it gives back: nobody else can have written it
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
@@ -27,23 +27,26 @@ class Parcel:
 
 
 def keep_parcels(vault: Vault, supplier: str, school: str, digest: str, parcels: Sequence[Parcel]) -> None:
-    """Write the outbox before the first request; it replaces that of the delivery before."""
-    needed = [replace(parcel, changes=parcel.changes[list(KEPT)]) for parcel in parcels]
-    vault.put(_outbox(supplier, school), pickle.dumps((digest, needed), protocol=pickle.HIGHEST_PROTOCOL))
+    """Write the outbox before the first request, each parcel by the number of its batch."""
+    for batch, parcel in enumerate(parcels):
+        needed = replace(parcel, changes=parcel.changes[list(KEPT)])
+        content = pickle.dumps((digest, needed), protocol=pickle.HIGHEST_PROTOCOL)
+        vault.put(_outgoing(supplier, school, batch), content)
 
 
-def kept_parcels(vault: Vault, supplier: str, school: str, digest: str) -> list[Parcel] | None:
-    """The parcels of the plan with this digest, None where the vault no longer has them."""
+def kept_parcel(vault: Vault, supplier: str, school: str, digest: str, batch: int) -> Parcel | None:
+    """A parcel of the plan with this digest, None where the vault no longer has it."""
     try:
-        kept, parcels = pickle.loads(vault.get(_outbox(supplier, school)))  # noqa: S301  authenticated, see above
+        kept, parcel = pickle.loads(vault.get(_outgoing(supplier, school, batch)))  # noqa: S301  authenticated, see above
     except NotInVaultError:
         return None
-    return parcels if kept == digest else None
+    return parcel if kept == digest else None
 
 
-def drop_parcels(vault: Vault, supplier: str, school: str) -> None:
-    """Empty the outbox: everything in it was answered."""
-    vault.remove(_outbox(supplier, school))
+def drop_parcels(vault: Vault, supplier: str, school: str, batches: Iterable[int]) -> None:
+    """Take parcels out of the outbox: they were answered, or are not to be sent any more."""
+    for batch in batches:
+        vault.remove(_outgoing(supplier, school, batch))
 
 
 def keep_snapshot(vault: Vault, supplier: str, school: str, snapshot: Snapshot) -> None:
@@ -68,8 +71,8 @@ def touch_snapshot(vault: Vault, supplier: str, school: str) -> None:
         return
 
 
-def _outbox(supplier: str, school: str) -> str:
-    return f"uitgaand/{supplier}/{school}"
+def _outgoing(supplier: str, school: str, batch: int) -> str:
+    return f"uitgaand/{supplier}/{school}/{batch}"
 
 
 def _snapshot(supplier: str, school: str) -> str:

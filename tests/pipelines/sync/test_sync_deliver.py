@@ -202,7 +202,8 @@ def test_lost_parcels_are_presumed_and_put_right(bench: Bench) -> None:
     """Where the vault forgot the outbox, a killed creation still ends with every pupil at the supplier."""
     roster = school(pupils(6))
     bench.killed(roster, at=4, after=False)
-    bench.vault.remove(f"uitgaand/{SMALL}/99XX-00")
+    for batch in range(6):
+        bench.vault.remove(f"uitgaand/{SMALL}/99XX-00/{batch}")
     bench.night(roster)
     bench.night(roster)
     assert len(bench.shown()) == 6
