@@ -22,12 +22,12 @@ from mappings.agreement import (
     Agreement,
     FieldSet,
     HttpsAddress,
-    NarrowingError,
     Profile,
     SchoolKey,
     SecretReference,
     Strict,
     field_set,
+    narrowing_errors,
 )
 from mappings.profiles import profile_texts
 from mappings.transforms import sources
@@ -305,9 +305,7 @@ def _supplier_problems(source: Document, agreement: Agreement, profiles: Mapping
         message = f"voor deze leverancier is er geen profiel; {_choice(agreement.supplier, profiles)}"
         yield source.problem(("supplier",), message, f"`{agreement.supplier}`")
         return
-    try:
-        field_set(profile, agreement)
-    except NarrowingError as error:
+    for error in narrowing_errors(profile, agreement):
         items: tuple[str, ...] = getattr(agreement, error.key)
         yield source.problem((error.key, items.index(error.value)), str(error))
 

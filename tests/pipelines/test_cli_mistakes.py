@@ -70,6 +70,16 @@ def test_a_run_without_keys_is_told_once_and_sends_nothing(world: World) -> None
     assert world.requests_seen("uwlr_smalle_set") == before
 
 
+def test_a_lost_folder_of_keys_is_not_made_anew(world: World) -> None:
+    """A person must not think that the folder is there, nor a backup take new keys for the old ones."""
+    assert asked("sync", instance=world.home).returncode == 0
+    (world.home / "sleutels").rename(world.home / "weg")
+    answer = asked("status", instance=world.home)
+    assert answer.returncode == 1
+    assert "Zet die map terug uit de reservekopie" in answer.stderr
+    assert not (world.home / "sleutels").exists()
+
+
 def test_a_missing_address_of_the_ledger_is_a_mistake_in_the_settings(world: World) -> None:
     """A secret that the settings name and that is not there exits with 3, and the secret is named."""
     (world.home / "instance.yaml").write_text("ledger: env:DOORGEEFLUIK_GEEN_GROOTBOEK\n", encoding="utf-8")
