@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from mappings.yaml_source import Problem, SettingsError
+from pipelines.commands.names import refuse_unknown
 from pipelines.commands.outcomes import show_next, tell
 from pipelines.commands.telling import err, terminal
 from pipelines.dagster_home import prepare
@@ -59,25 +59,14 @@ def chosen_pairs(
     """The suppliers of each school, of those that were asked for and have an agreement.
 
     Raises:
-        SettingsError: a school or supplier that is not there.
+        UnknownNameError: a school or supplier that is not there.
     """
-    _refuse_unknown("--school", schools or (), settings.school_keys)
-    _refuse_unknown("--supplier", suppliers or (), settings.suppliers)
+    refuse_unknown(settings, schools or (), suppliers or ())
     every = {
         school: [s for s in dict.fromkeys(suppliers or settings.suppliers) if settings.agreement(s, school)]
         for school in (schools or settings.school_keys)
     }
     return {school: found for school, found in every.items() if found}
-
-
-def _refuse_unknown(option: str, names: Sequence[str], known: Sequence[str]) -> None:
-    problems = [
-        Problem(option, None, name, name, f"deze kent deze installatie niet; kies uit: {', '.join(known) or 'niets'}")
-        for name in names
-        if name not in known
-    ]
-    if problems:
-        raise SettingsError(tuple(problems))
 
 
 @contextmanager

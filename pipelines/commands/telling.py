@@ -17,6 +17,7 @@ OK, FAILED, HELD, WRONG_SETTINGS = 0, 1, 2, 3
 """Exit codes of every command."""
 
 DEBUG: Final = "DOORGEEFLUIK_DEBUG"
+NOT_UNDERSTOOD: Final = "Zo begrijp ik het niet:"
 _ANY_WIDTH: Final = 10_000
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
@@ -75,7 +76,7 @@ def _code(command: Callable[[], int]) -> int:
         if os.environ.get(DEBUG):
             raise
         err.print(_sentence(error), markup=False, soft_wrap=True)
-        return WRONG_SETTINGS if getattr(error, "code", "") == "geheim_ontbreekt" else FAILED
+        return WRONG_SETTINGS if getattr(error, "code", "") in {"geheim_ontbreekt", "onbekende_naam"} else FAILED
 
 
 def _sentence(error: Exception) -> str:
