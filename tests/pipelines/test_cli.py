@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -115,10 +116,13 @@ def test_a_new_instance_can_be_made_once(tmp_path: Path) -> None:
 
 
 def test_the_example_agreement_of_a_new_instance_is_a_good_one(tmp_path: Path) -> None:
-    """Only its address is not a real one; with the secret there, `explain` can tell about it."""
+    """Only its address is not a real one: a preview of the sample export needs no more, and `explain` can tell about it."""
     home = tmp_path / "nieuw"
     asked("init", str(home))
     (home / "agreements" / "basispoort.yaml.voorbeeld").rename(home / "agreements" / "basispoort.yaml")
+    shutil.copy(Path(__file__).parents[2] / "examples" / "EDEX.XML", home / "inbox")
+    shown = asked("preview", instance=home)
+    assert (shown.returncode, shown.stdout.count("voorbeeld, niets verstuurd")) == (0, 1), shown.stderr
     answer = asked("explain", "basispoort", instance=home)
     assert answer.returncode == 0, answer.stderr
     assert "geboortedatum" in answer.stdout
