@@ -1,5 +1,6 @@
 """Outcomes on the screen and as JSON, the exit code that follows from them, and what a person does next."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -56,7 +57,7 @@ def show_next(instance: Instance, outcomes: Sequence[Outcome], option: Path | No
         if outcome.state == "held"
         for hold in instance.ledger.holds(outcome.school, outcome.supplier, "open")
     ]
-    where = f" --instance {option}" if option else ""
+    where = f" --instance {shlex.quote(str(option))}" if option else ""
     if numbers:
         out.print()
         _line(f"Wacht op een besluit: nummer {', '.join(numbers)}.")

@@ -34,14 +34,14 @@ def test_the_stand_is_whole_in_a_terminal_of_any_width(
 
 def test_what_waits_and_what_is_wrong_name_the_next_step(tmp_path: Path) -> None:
     """`sync` and `status` name the command with the number that it asks for, and the report file where there are findings."""
-    with a_world(tmp_path / "instance", {"basispoort": "edexml_whole_set"}) as world:
+    with a_world(tmp_path / "mijn school", {"basispoort": "edexml_whole_set"}) as world:
         world.agree("basispoort", first_delivery="hold")
         world.export(example_school(200))
         answers = [asked(command, instance=world.home) for command in ("sync", "status")]
     for answer in answers:
         assert answer.returncode == 2, answer.stderr
-        assert f"doorgeefluik hold list --instance {world.home}\n" in answer.stdout
-        assert f"doorgeefluik hold approve 1 --instance {world.home}\n" in answer.stdout
+        assert f"doorgeefluik hold list --instance '{world.home}'\n" in answer.stdout
+        assert f"doorgeefluik hold approve 1 --instance '{world.home}'\n" in answer.stdout
         assert f"{world.home}/reports/{SCHOOL}.html\n" in answer.stdout
     assert answers[0].stdout.startswith("Uitkomst")
     assert "toevoegen" in answers[0].stdout
