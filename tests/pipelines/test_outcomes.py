@@ -36,7 +36,9 @@ def test_what_waits_and_what_is_wrong_name_the_next_step(tmp_path: Path) -> None
     """`sync` and `status` name the command with the number that it asks for, and the report file where there are findings."""
     with a_world(tmp_path / "mijn school", {"basispoort": "edexml_whole_set"}) as world:
         world.agree("basispoort", first_delivery="hold")
-        world.export(example_school(200))
+        roster = example_school(40)
+        roster.leerlingen.loc[3, "geboortedatum"] = "1900-01-01"
+        world.export(roster)
         answers = [asked(command, instance=world.home) for command in ("sync", "status")]
     for answer in answers:
         assert answer.returncode == 2, answer.stderr
