@@ -34,6 +34,6 @@ def show(outcomes: Sequence[Outcome], title: str) -> None:
             out.print(f"{outcome.school} {outcome.supplier}: {outcome.reason}", markup=False, soft_wrap=True)
 
 
-def write_json(document: list[dict[str, Any]]) -> None:
+def write_json(document: list[dict[str, Any]] | dict[str, Any]) -> None:
     """The one document on standard output."""
     sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -256,6 +256,11 @@ class Ledger:
         with self._reading() as transaction:
             return seals.head(transaction)
 
+    def is_link(self, noted: bytes) -> bool:
+        """Whether a link that was the `head` before is in the chain still; not so where the chain was cut off before it."""
+        with self._reading() as transaction:
+            return seals.is_link(transaction, noted)
+
     def lease(
         self, supplier: str, school: str, duration: timedelta = timedelta(minutes=15)
     ) -> AbstractContextManager[leases.Lease]:

@@ -51,11 +51,15 @@ _CIRCUMSTANCES = (
 
 @dataclass(frozen=True, slots=True)
 class BrokenSeal:
-    """Where the ledger no longer says what it said: the seal (None: changes without one), and in Dutch what is wrong."""
+    """Where the ledger no longer says what it said: the seal (None: changes without one), and in Dutch what is wrong.
+
+    `at` is the moment of the seal, where there is one to ask.
+    """
 
     seal_id: int | None
     plan_id: int | None
     reason: str
+    at: datetime | None = None
 
 
 def seal_changes(transaction: Transaction, plan_id: int, batch: int, changes: Sequence[tuple[Any, ...]]) -> int:
@@ -87,7 +91,7 @@ def first_broken(transaction: Transaction) -> BrokenSeal | None:
         about = _about(row.batch, row.sealed_at, known.get(row.plan_id, ()))
         reason = _why_broken(transaction.keys, row, previous, digests.pop(row.id, b""), about)
         if reason:
-            return BrokenSeal(row.id, row.plan_id, reason)
+            return BrokenSeal(row.id, row.plan_id, reason, row.sealed_at)
         previous = row.chain
     if digests:
         return BrokenSeal(
@@ -100,6 +104,11 @@ def head(transaction: Transaction) -> str | None:
     """The newest link of the chain, hexadecimal, to be noted elsewhere; None before the first delivery."""
     newest = _newest_link(transaction)
     return newest.hex() if newest else None
+
+
+def is_link(transaction: Transaction, noted: bytes) -> bool:
+    """Whether this link, noted elsewhere before, is in the chain still."""
+    return transaction.number(sa.select(sa.func.count()).select_from(seal).where(seal.c.chain == noted)) > 0
 
 
 def _why_broken(keys: Keys, row: AnyRow, previous: bytes, changes: bytes, about: bytes) -> str | None:
@@ -120,14 +129,11 @@ def _unsealed(transaction: Transaction) -> BrokenSeal | None:
 
 def _misdated(transaction: Transaction) -> BrokenSeal | None:
     """The moment of a change is that of its seal, which is cheaper to ask than to hash."""
-    query = sa.select(seal.c.id, seal.c.plan_id).join_from(change, seal)
+    query = sa.select(seal.c.id, seal.c.plan_id, seal.c.sealed_at).join_from(change, seal)
     query = query.where(change.c.answered_at.is_distinct_from(seal.c.sealed_at))
     row = transaction.execute(query.order_by(seal.c.id).limit(1)).one_or_none()
-    return (
-        BrokenSeal(row.id, row.plan_id, "Het tijdstip van een wijziging onder dit zegel is later veranderd.")
-        if row
-        else None
-    )
+    reason = "Het tijdstip van een wijziging onder dit zegel is later veranderd."
+    return BrokenSeal(row.id, row.plan_id, reason, row.sealed_at) if row else None
 
 
 def _circumstances() -> sa.Select[Any]:
