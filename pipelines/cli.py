@@ -151,6 +151,15 @@ def verify(
 
 @app.command(cls=DutchCommand)
 @told
+def clean(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
+    """Verwijder waarvan de bewaartermijn voorbij is, en zeg hoeveel van wat. Gaat anders vanzelf, elke ochtend."""
+    from pipelines.commands.clean import clean_up
+
+    return clean_up(instance, as_json=json)
+
+
+@app.command(cls=DutchCommand)
+@told
 def explain(
     supplier: Annotated[str, typer.Argument(metavar="LEVERANCIER", help="Naam, zoals basispoort.")],
     school: Annotated[

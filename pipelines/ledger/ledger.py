@@ -239,6 +239,11 @@ class Ledger:
         with self._writing() as transaction:
             exports.replace_findings(transaction, school, run_id, findings)
 
+    def remove_findings(self, before: datetime) -> int:
+        """Forget what was found before this moment (aware); how many findings those were."""
+        with self._writing() as transaction:
+            return exports.remove_findings(transaction, before)
+
     def findings(self, *schools: str) -> pd.DataFrame:
         """The findings of these schools: `school, soort, key, veld, regel, gevolg, leverancier, run_id, gevonden`."""
         with self._reading() as transaction:

@@ -1,17 +1,19 @@
 """The commands that keep and prove, as a user types them."""
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from connectors.sandbox.school import example_school
 from tests.pipelines.test_cli import asked
-from tests.world import World, a_world
+from tests.world import SCHOOL, World, a_world
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,19 @@ def test_verify_refuses_what_is_no_link(home: Path) -> None:
     answer = asked("verify", "--head", "abc", instance=home)
     assert answer.returncode == 3
     assert "64 tekens" in answer.stderr
+
+
+def test_clean_says_how_much_of_what_was_removed_and_why(home: Path) -> None:
+    """A file in the vault of eight days ago goes, unless a delivery needs it still; the screen and JSON name no one."""
+    old = datetime.now(UTC).timestamp() - 8 * 86_400
+    export = home / "vault" / "assets" / "export" / f"{SCHOOL}.kluis"
+    os.utime(export, (old, old))
+    answer = asked("clean", "--json", instance=home)
+    assert answer.returncode == 0, answer.stderr
+    document = json.loads(answer.stdout)
+    assert document[0] == {"what": "kluis", "number": 1, "why": "ouder dan 7 dagen"}
+    assert [set(row) for row in document] == [{"what", "number", "why"}] * len(document)
+    assert not export.exists()
+    told = asked("clean", instance=home)
+    assert told.returncode == 0
+    assert "bevindingen" in told.stdout
