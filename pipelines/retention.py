@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from pathlib import Path
 
 import dagster as dg
 
 from pipelines.instance import Instance
+from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.sync.outbox import still_needed
 
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -31,6 +33,8 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     yield Removed("kluis", clean_vault(instance, now), f"ouder dan {keep.vault_days} dagen")
     findings = instance.ledger.remove_findings(now - timedelta(days=keep.findings_days))
     yield Removed("bevindingen", findings, f"ouder dan {keep.findings_days} dagen")
+    yield clean_changes(instance, now)
+    yield Removed("sleutels in het grootboek", instance.ledger.shred_unused_keys(), "niets verwijst er nog naar")
     runs = clean_runs(dagster, instance.settings.dagster_home, now - timedelta(days=keep.runs_days))
     yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen")
 
@@ -39,6 +43,20 @@ def clean_vault(instance: Instance, now: datetime) -> int:
     """Sweep the vault, but for what deliveries still need; how many files went."""
     spared = set(still_needed(instance.ledger, instance.settings.agreements))
     return len(instance.vault.sweep(timedelta(days=instance.settings.instance.retention.vault_days), now, spared))
+
+
+def clean_changes(instance: Instance, now: datetime) -> Removed:
+    """Remove the changes about records that no supplier holds any more; none where the ledger is not whole."""
+    years = instance.settings.instance.retention.changes_years
+    try:
+        number = instance.ledger.remove_changes(now - timedelta(days=ceil(years * 365.25)))
+    except LedgerBrokenError:
+        return Removed(
+            "wijzigingen in het grootboek",
+            0,
+            "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify",
+        )
+    return Removed("wijzigingen in het grootboek", number, f"bij geen leverancier meer, en ouder dan {years} jaar")
 
 
 def clean_runs(dagster: dg.DagsterInstance, home: Path, before: datetime) -> int:

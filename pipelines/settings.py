@@ -105,6 +105,7 @@ class Retention(Strict):
     vault_days: int = Field(7, ge=1, le=366)
     findings_days: int = Field(30, ge=1, le=3660)
     runs_days: int = Field(30, ge=1, le=3660)
+    changes_years: int = Field(2, ge=1, le=100)  # since the last change about a record that no supplier holds any more
 
 
 class InstanceSettings(Strict):

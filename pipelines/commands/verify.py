@@ -25,10 +25,14 @@ def verify_ledger(option: Path | None, noted: str, *, as_json: bool) -> int:
     if broken is None and link is not None and not ledger.is_link(link):
         broken = BrokenSeal(None, None, CUT_OFF)
     head = ledger.head()
+    number, last = ledger.removed()
     if as_json:
-        write_json(_document(broken, head))
+        write_json(_document(broken, head) | {"removed": number, "removed_at": last.isoformat() if last else None})
     else:
         out.print(_told(broken, head), markup=False, soft_wrap=True)
+        if last:
+            day = f"{last.astimezone(HERE):%d-%m-%Y}"
+            out.print(f"Na de bewaartermijn verwijderde wijzigingen: {number}, het laatst op {day}.")
     return FAILED if broken else OK
 
 

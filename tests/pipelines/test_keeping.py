@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from connectors.sandbox.school import example_school
+from pipelines.keys import Keys
+from pipelines.ledger.ledger import Ledger
 from tests.pipelines.test_cli import asked
 from tests.world import SCHOOL, World, a_world
 
@@ -43,7 +45,7 @@ def test_verify_says_that_a_ledger_is_whole_and_gives_its_newest_link(home: Path
     assert answer.returncode == 0, answer.stderr
     document = json.loads(answer.stdout)
     assert document["whole"]
-    assert set(document) == {"whole", "head", "seal", "plan", "at", "reason"}
+    assert set(document) == {"whole", "head", "seal", "plan", "at", "reason", "removed", "removed_at"}
     told = asked("verify", "--head", document["head"].upper(), instance=home)
     assert told.returncode == 0
     assert "Het grootboek is heel" in told.stdout
@@ -59,6 +61,19 @@ def test_verify_names_the_place_that_was_altered(home: Path) -> None:
     document = json.loads(asked("verify", "--json", instance=home).stdout)
     assert (document["whole"], document["seal"], document["plan"]) == (False, 1, 1)
     assert document["at"]
+
+
+def test_verify_tells_what_was_removed_after_its_time(home: Path) -> None:
+    """What retention took away is told apart from what somebody took away."""
+    _spoil(home, "delete from delivered")
+    later = datetime(2029, 3, 4, 12, tzinfo=UTC)
+    ledger = Ledger.open(f"sqlite:///{home / 'ledger.db'}", Keys.open(home / "sleutels"), lambda: later)
+    number = ledger.remove_changes(later)
+    answer = asked("verify", instance=home)
+    assert answer.returncode == 0
+    assert f"Na de bewaartermijn verwijderde wijzigingen: {number}, het laatst op 04-03-2029." in answer.stdout
+    document = json.loads(asked("verify", "--json", instance=home).stdout)
+    assert (document["removed"], document["removed_at"]) == (number, "2029-03-04T12:00:00+00:00")
 
 
 def test_verify_misses_a_link_that_was_cut_off(home: Path) -> None:
