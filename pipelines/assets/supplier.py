@@ -63,7 +63,8 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         except ConnectorError as error:
             raise dg.Failure(str(error), metadata={"Code": error.code}, allow_retries=False) from None
         plan = planned(case, gegevensset.wanted, gegevensset.quarantined)
-        return dg.MaterializeResult(value=plan, metadata=of_plan(plan, preview(case, plan)))
+        gone = opened.ledger.record_keys(map(int, plan.plan.of("delete")["record_id"]))
+        return dg.MaterializeResult(value=plan, metadata=of_plan(plan, preview(case, plan), gone))
 
     @dg.asset(
         partitions_def=schools,

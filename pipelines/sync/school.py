@@ -35,7 +35,7 @@ def school_data(export: Export, wanted: frozenset[str], day: date) -> SchoolData
         BrokenTable: too much of it breaks its contract.
     """
     roster = read_roster(export.content, wanted, export.school)
-    result = checked(roster, day)
+    result = checked(roster, day, read=wanted)
     return SchoolData(result, _digest(result, day), export.school.schooljaar, len(roster.leerlingen))
 
 
