@@ -7,9 +7,9 @@ import dagster as dg
 
 from pipelines.assets.roster import school_assets
 from pipelines.assets.supplier import supplier_assets
-from pipelines.jobs import afwijzen, asset_jobs, goedkeuren
+from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, opruimen
 from pipelines.resources import InstanceResource
-from pipelines.schedules import nightly
+from pipelines.schedules import cleaning, nightly
 from pipelines.sensors import approval_sensor, broken_off_sensor, inbox_sensor
 from pipelines.settings import Settings, home_folder, load_settings
 from pipelines.vault_io import VaultIOManager
@@ -33,8 +33,8 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
     instance = InstanceResource(home=str(settings.home))
     return dg.Definitions(
         assets=assets,
-        jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen],
-        schedules=[nightly(settings)],
+        jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen, opruimen],
+        schedules=[nightly(settings), cleaning],
         sensors=[inbox_sensor(settings), approval_sensor(settings), broken_off_sensor],
         resources={"instance": instance, "io_manager": VaultIOManager(instance=instance), **(resources or {})},
         executor=dg.in_process_executor,

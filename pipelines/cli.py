@@ -135,6 +135,31 @@ def status(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
 
 @app.command(cls=DutchCommand)
 @told
+def verify(
+    head: Annotated[
+        str, typer.Option("--head", metavar="SCHAKEL", help="Kijk ook of deze eerder genoteerde schakel er nog is.")
+    ] = "",
+    *,
+    json: JsonOption = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Kijk na of het grootboek nog zegt wat het altijd zei, en geef de nieuwste schakel om te noteren."""
+    from pipelines.commands.verify import verify_ledger
+
+    return verify_ledger(instance, head, as_json=json)
+
+
+@app.command(cls=DutchCommand)
+@told
+def clean(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
+    """Verwijder waarvan de bewaartermijn voorbij is, en zeg hoeveel van wat. Gaat anders vanzelf, elke ochtend."""
+    from pipelines.commands.clean import clean_up
+
+    return clean_up(instance, as_json=json)
+
+
+@app.command(cls=DutchCommand)
+@told
 def explain(
     supplier: Annotated[str, typer.Argument(metavar="LEVERANCIER", help="Naam, zoals basispoort.")],
     school: Annotated[

@@ -1,16 +1,19 @@
-"""The jobs that a person finds in the web page: deliver, preview, approve a hold, discard one."""
+"""The jobs that a person finds in the web page: deliver, preview, approve a hold, discard one, clean up."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from pipelines.ledger.holds import Decision, Hold, HoldNotFoundError
+from pipelines.metadata import of_removed
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
+from pipelines.retention import clean
 
-DELIVER, PREVIEW = "leveren", "voorbeeld"
+DELIVER, PREVIEW, CLEAN = "leveren", "voorbeeld", "opruimen"
 SCHOOL_TAG = "school"
 """Run tag with the school, by which a person finds its runs in the web page."""
 
@@ -84,6 +87,24 @@ def goedkeuren() -> None:
 def afwijzen() -> None:
     """One refusal, by one person."""
     wijs_af()
+
+
+@dg.op(
+    out=dg.Out(dg.Nothing),
+    description="Verwijder uit kluis, grootboek en webpagina waarvan de bewaartermijn voorbij is (`retention` in instance.yaml).",
+)
+def ruim_op(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
+    """Take away what was kept long enough; the run tells how much of what, and why."""
+    removed = list(clean(instance.opened, context.instance, datetime.now(UTC)))
+    for one in removed:
+        context.log.info("%s: %s verwijderd, %s.", one.what, one.number, one.why)
+    context.add_output_metadata(of_removed(removed))
+
+
+@dg.job(name=CLEAN, description="Ruim op waarvan de bewaartermijn voorbij is. Gebeurt vanzelf elke dag.")
+def opruimen() -> None:
+    """One cleaning."""
+    ruim_op()
 
 
 def _decide(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource, decision: Decision) -> Hold:

@@ -17,6 +17,7 @@ from mappings.agreement import Agreement, FieldSet, Stage
 from mappings.projection import DeliverySet
 from mappings.transforms import sources
 from pipelines.ledger.holds import Hold
+from pipelines.retention import Removed
 from pipelines.sync.case import Outcome, Planned
 from pipelines.sync.school import SchoolData
 
@@ -151,6 +152,16 @@ def of_outcome(outcome: Outcome, waiting: Sequence[Hold] = ()) -> Metadata:
         **_counts(outcome.counts),
         "Toelichting": outcome.reason or "geen bijzonderheden",
         OUTCOME: dg.MetadataValue.json(asdict(outcome)),
+    }
+
+
+def of_removed(removed: Sequence[Removed]) -> Metadata:
+    """How many of each kind were taken away, and why."""
+    rows: list[Mapping[str, str | int]] = [{"Wat": r.what, "Aantal": r.number, "Waarom": r.why} for r in removed]
+    return {
+        SUMMARY: f"{sum(r.number for r in removed)} verwijderd, omdat de bewaartermijn voorbij was.",
+        "Opgeruimd": _table(rows, ["Wat", "Aantal", "Waarom"]),
+        OUTCOME: dg.MetadataValue.json([asdict(r) for r in removed]),
     }
 
 

@@ -7,7 +7,9 @@ import dagster as dg
 
 from pipelines.assets import UNFORESEEN
 from pipelines.build import build_defs
-from pipelines.jobs import DELIVER, PREVIEW, SCHOOL_TAG, asset_keys
+from pipelines.jobs import CLEAN, DELIVER, PREVIEW, SCHOOL_TAG, asset_keys
+from pipelines.metadata import OUTCOME
+from pipelines.retention import Removed
 from pipelines.run_queue import end_broken_off
 from pipelines.settings import Settings
 from pipelines.sync.case import NO_COUNTS, Outcome
@@ -43,6 +45,16 @@ def run_school(
     return [_outcome(result.all_events, school, supplier, f"{supplier}__{last}") for supplier in suppliers]
 
 
+def run_cleaning(settings: Settings, instance: dg.DagsterInstance) -> list[Removed]:
+    """Take away what was kept long enough, in this process; what went, or RuntimeError where that failed."""
+    job = build_defs(settings).resolve_job_def(CLEAN)
+    result = job.execute_in_process(run_config=QUIET, instance=instance, raise_on_error=False)
+    for event in result.all_events:
+        if OUTCOME in (metadata := _metadata(event)):
+            return [Removed(**one) for one in metadata[OUTCOME].value]
+    raise RuntimeError("opruimen")
+
+
 def _outcome(events: Iterable[dg.DagsterEvent], school: str, supplier: str, step: str) -> Outcome:
     """What the last step of a supplier said; else why it, or a step before it, failed."""
     reason = UNFORESEEN
@@ -65,6 +77,8 @@ def _metadata(event: dg.DagsterEvent) -> Mapping[str, Any]:
     """What a step told: with what it made, or with its failure."""
     if event.is_step_materialization:
         return event.step_materialization_data.materialization.metadata
+    if event.is_successful_output:
+        return event.step_output_data.metadata
     if event.is_step_failure and (failure := event.step_failure_data.user_failure_data):
         return failure.metadata
     return {}

@@ -1,10 +1,10 @@
-"""The nightly schedule: one run for each school, of that school's suppliers only."""
+"""The schedules: every night one run for each school, of that school's suppliers only; every morning a cleaning."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from pipelines.jobs import DELIVER, SCHOOL_TAG, asset_keys
+from pipelines.jobs import DELIVER, SCHOOL_TAG, asset_keys, opruimen
 from pipelines.settings import Settings
 
 
@@ -26,6 +26,17 @@ def nightly(settings: Settings) -> dg.ScheduleDefinition:
             yield run_request(settings, school, f"{night}-{school}")
 
     return schedule
+
+
+cleaning = dg.ScheduleDefinition(
+    name="dagelijks_opruimen",
+    job=opruimen,
+    cron_schedule="0 6 * * *",
+    execution_timezone="Europe/Amsterdam",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Elke ochtend: verwijder waarvan de bewaartermijn voorbij is.",
+)
+"""After the night; also where the nightly sync is switched off."""
 
 
 def run_request(

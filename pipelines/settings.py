@@ -99,12 +99,22 @@ class Schools(Strict):
         return schools
 
 
+class Retention(Strict):
+    """How long things are kept, in days or years, before the daily cleaning takes them away."""
+
+    vault_days: int = Field(7, ge=1, le=366)
+    findings_days: int = Field(30, ge=1, le=3660)
+    runs_days: int = Field(30, ge=1, le=3660)
+    changes_years: int = Field(2, ge=1, le=100)  # since the last change about a record that no supplier holds any more
+
+
 class InstanceSettings(Strict):
     """The file `instance.yaml`, which may be left out."""
 
     ledger: SecretReference | None = None  # where a PostgreSQL address is found; else SQLite in the instance folder
     schedule: str = "30 2 * * *"  # when the nightly sync starts, as cron, in Dutch time
     on: bool = True  # whether the nightly sync starts by itself
+    retention: Retention = Retention()
 
     @field_validator("schedule")
     @classmethod

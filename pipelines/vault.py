@@ -3,8 +3,8 @@
 Bytes in, bytes out. What is kept in it, and for how long, is decided by the assets.
 """
 
-import os
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -63,24 +63,22 @@ class Vault:
         """Forget `name`; nothing happens if it is not there."""
         self._file(name).unlink(missing_ok=True)
 
-    def touch(self, name: str) -> None:
-        """Begin the life of `name` anew; raises NotInVaultError if it is not there."""
-        try:
-            os.utime(self._file(name))
-        except FileNotFoundError:
-            raise _not_there(name) from None
+    def sweep(self, older_than: timedelta, now: datetime, spared: Collection[str] = ()) -> list[str]:
+        """Remove what was put more than `older_than` before `now` (aware); their names, in order.
 
-    def sweep(self, older_than: timedelta, now: datetime) -> list[str]:
-        """Remove what was last put or touched more than `older_than` before `now` (aware); their names, in order.
-
-        Half-written files of a killed process go as well, but are not named.
+        What has a name of `spared`, or one below it, stays. Half-written files of a killed process go as well, but are not
+        named.
         """
         limit = now - older_than
-        stale = [file for file in self._folder.rglob("*") if _stale(file, limit)]
-        for file in stale:
-            file.unlink(missing_ok=True)
-        names = (file.relative_to(self._folder).as_posix() for file in stale if file.suffix == _SUFFIX)
-        return sorted(name.removesuffix(_SUFFIX) for name in names)
+        kept = {self._file(name) for name in spared} | {self._folder / name for name in spared}
+        swept = []
+        for file in [file for file in self._folder.rglob("*") if _stale(file, limit)]:
+            if file.suffix != _SUFFIX:
+                file.unlink(missing_ok=True)
+            elif kept.isdisjoint([file, *file.parents]):
+                file.unlink(missing_ok=True)
+                swept.append(file.relative_to(self._folder).as_posix().removesuffix(_SUFFIX))
+        return sorted(swept)
 
     def _file(self, name: str) -> Path:
         """The suffix keeps `a` and `a/b` apart: a file and a folder."""
@@ -99,7 +97,7 @@ def _not_there(name: str) -> NotInVaultError:
 
 
 def _stale(file: Path, limit: datetime) -> bool:
-    """Whether `file` is a file, was last used before `limit`, and was not taken away by another process meanwhile."""
+    """Whether `file` is a file, was written before `limit`, and was not taken away by another process meanwhile."""
     try:
         return file.is_file() and datetime.fromtimestamp(file.stat().st_mtime, UTC) < limit
     except FileNotFoundError:

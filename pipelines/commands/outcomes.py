@@ -74,6 +74,6 @@ def _line(text: str) -> None:
     out.print(text, markup=False, soft_wrap=True)
 
 
-def write_json(document: list[dict[str, Any]]) -> None:
+def write_json(document: list[dict[str, Any]] | dict[str, Any]) -> None:
     """The one document on standard output."""
     sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -81,6 +81,11 @@ def replace_findings(transaction: Transaction, school: str, run_id: str, finding
         transaction.execute_many(sa.insert(finding), _rows(transaction, school, str(kind), group, constant))
 
 
+def remove_findings(transaction: Transaction, before: datetime) -> int:
+    """Forget what was found before this moment (aware); how many findings those were."""
+    return transaction.execute(sa.delete(finding).where(finding.c.found_at < before)).rowcount
+
+
 def findings_of(transaction: Transaction, schools: Iterable[str]) -> pd.DataFrame:
     """The findings of these schools: `school, soort, key, veld, regel, gevolg, leverancier, run_id, gevonden`."""
     columns = [

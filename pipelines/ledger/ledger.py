@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
 from pipelines.keys import KeyMissingError, Keys
-from pipelines.ledger import delivered, exports, holds, leases, plans, records, seals
+from pipelines.ledger import delivered, exports, forgetting, holds, leases, plans, records, seals
 from pipelines.ledger.engine import for_reading, open_engine
 from pipelines.ledger.handles import Handle, handles_of
 from pipelines.ledger.holds import Closing, Decision, Hold, NewHold
@@ -239,6 +239,11 @@ class Ledger:
         with self._writing() as transaction:
             exports.replace_findings(transaction, school, run_id, findings)
 
+    def remove_findings(self, before: datetime) -> int:
+        """Forget what was found before this moment (aware); how many findings those were."""
+        with self._writing() as transaction:
+            return exports.remove_findings(transaction, before)
+
     def findings(self, *schools: str) -> pd.DataFrame:
         """The findings of these schools: `school, soort, key, veld, regel, gevolg, leverancier, run_id, gevonden`."""
         with self._reading() as transaction:
@@ -255,6 +260,27 @@ class Ledger:
         """The newest link of the chain of seals, to be noted elsewhere; None before the first delivery."""
         with self._reading() as transaction:
             return seals.head(transaction)
+
+    def is_link(self, noted: bytes) -> bool:
+        """Whether a link that was the `head` before is in the chain still; not so where the chain was cut off before it."""
+        with self._reading() as transaction:
+            return seals.is_link(transaction, noted)
+
+    def removed(self) -> tuple[int, datetime | None]:
+        """How many sealed changes were removed because they had been kept long enough, and when the last time was."""
+        with self._reading() as transaction:
+            return seals.removed(transaction)
+
+    def remove_changes(self, before: datetime) -> int:
+        """Remove what was kept long enough of records that no supplier holds. See `forgetting.remove_changes`."""
+        with self._writing() as transaction:
+            return forgetting.remove_changes(transaction, before)
+
+    def shred_unused_keys(self) -> int:
+        """Forget the keys of records to which nothing refers any more; how many."""
+        self._numbers.clear()
+        with self._writing() as transaction:
+            return forgetting.shred_unused_keys(transaction)
 
     def lease(
         self, supplier: str, school: str, duration: timedelta = timedelta(minutes=15)

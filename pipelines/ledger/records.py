@@ -1,6 +1,6 @@
 """Records: the numbers under which the ledger knows them, and the one place where their keys stand, encrypted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 import sqlalchemy as sa
@@ -26,13 +26,17 @@ def register_records(transaction: Transaction, school: str, kind: str, record_ke
 
 
 def numbers(transaction: Transaction, school: str, kind: str, keys_by_ref: Mapping[bytes, str]) -> dict[bytes, int]:
-    """The numbers of these records by ref, among others of their kind; what the ledger did not know yet gets one."""
+    """The numbers of these records by ref, among others of their kind; what the ledger did not know yet gets one.
+
+    One whose key was shredded keeps its number, and has its key again.
+    """
     ids = _ids(transaction, school, kind)
     new = {ref: key for ref, key in keys_by_ref.items() if ref not in ids}
     if new:
         rows = [(school, kind, ref, transaction.keys.encrypt(key.encode(), ref)) for ref, key in new.items()]
         # Another run may have put the same record in since we looked; a key is bound to its own record.
         transaction.insert_many(record, ("school", "kind", "ref", "key_encrypted"), rows)
+        _know_again(transaction, rows)
         ids = _ids(transaction, school, kind)
     return ids
 
@@ -56,4 +60,14 @@ def shred_keys(transaction: Transaction, record_ids: Iterable[int]) -> None:
 
 def _ids(transaction: Transaction, school: str, kind: str) -> dict[bytes, int]:
     query = sa.select(record.c.ref, record.c.id).where(record.c.school == school, record.c.kind == kind)
-    return dict(transaction.execute(query).all())
+    return dict(transaction.execute(query.where(record.c.key_encrypted.is_not(None))).all())
+
+
+def _know_again(transaction: Transaction, rows: Sequence[tuple[str, str, bytes, bytes]]) -> None:
+    """Write the keys of those of these records, all of one school and kind, whose key was shredded."""
+    shredded = sa.select(record.c.ref).where(record.c.school == rows[0][0], record.c.kind == rows[0][1])
+    again = set(transaction.execute(shredded.where(record.c.key_encrypted.is_(None))).scalars())
+    know = sa.update(record).where(record.c.school == sa.bindparam("of"), record.c.kind == sa.bindparam("sort"))
+    know = know.where(record.c.ref == sa.bindparam("name")).values(key_encrypted=sa.bindparam("key"))
+    found = [{"of": school, "sort": kind, "name": ref, "key": key} for school, kind, ref, key in rows if ref in again]
+    transaction.execute_many(know, found)

@@ -2,20 +2,24 @@
 
 The key is not in the database: who can write there can break the chain, but not mend it. Taking off the newest seals with
 all that belongs to them shows only to who noted the `head` before.
+
+Changes that were kept long enough are removed with a note by their seal: how many, when, and a keyed digest of what is left.
+The seal itself and the chain stay as they were. Without the key nobody can write such a note.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
 from pipelines.keys import Keys
-from pipelines.ledger.tables import CHAIN_SIZE, change, changed_record, field_set, plan, record, seal
+from pipelines.ledger.frames import among
+from pipelines.ledger.tables import CHAIN_SIZE, change, changed_record, field_set, plan, record, removal, seal
 from pipelines.ledger.transaction import AnyRow, Transaction
 
 _BEGIN = bytes(CHAIN_SIZE)
@@ -51,11 +55,15 @@ _CIRCUMSTANCES = (
 
 @dataclass(frozen=True, slots=True)
 class BrokenSeal:
-    """Where the ledger no longer says what it said: the seal (None: changes without one), and in Dutch what is wrong."""
+    """Where the ledger no longer says what it said: the seal (None: changes without one), and in Dutch what is wrong.
+
+    `at` is the moment of the seal, where there is one to ask.
+    """
 
     seal_id: int | None
     plan_id: int | None
     reason: str
+    at: datetime | None = None
 
 
 def seal_changes(transaction: Transaction, plan_id: int, batch: int, changes: Sequence[tuple[Any, ...]]) -> int:
@@ -63,13 +71,41 @@ def seal_changes(transaction: Transaction, plan_id: int, batch: int, changes: Se
 
     `changes` are rows of `disclosures`; the caller writes state, moment and the seal's number into them.
     """
-    _one_at_a_time(transaction)
+    one_at_a_time(transaction)
     circumstances = transaction.execute(_circumstances().where(plan.c.id == plan_id)).one()
     previous = _newest_link(transaction) or _BEGIN
     content = _digest(transaction.keys, changes)
     chain = _chain(transaction.keys, previous, content, _about(batch, transaction.now, circumstances))
     row = {"plan_id": plan_id, "batch": batch, "changes": content, "previous": previous, "chain": chain}
     return transaction.number(sa.insert(seal).values(**row, sealed_at=transaction.now).returning(seal.c.id))
+
+
+def note_removals(transaction: Transaction, removed: Mapping[int, int]) -> None:
+    """Note, by seal, that so many of its changes were removed just now, and what is left under it.
+
+    The caller has seen in this same transaction that every seal held before.
+    """
+    left: dict[int, bytes] = {}
+    links: dict[int, bytes] = {}
+    for here in among(seal.c.id, removed):
+        links |= dict(transaction.execute(sa.select(seal.c.id, seal.c.chain).where(here)).all())
+    for here in among(change.c.seal_id, removed):
+        left |= dict(_digests(transaction, here))
+    noted = {row.seal_id: row.number for row in transaction.execute(sa.select(removal))}
+    rows = []
+    for seal_id, number in removed.items():
+        note = (noted.get(seal_id, 0) + number, left.get(seal_id, b""), transaction.now)
+        proof = _proof(transaction.keys, links[seal_id], *note)
+        rows.append(dict(zip(removal.c.keys(), (seal_id, *note, proof), strict=True)))
+    insert = transaction.insert(removal)
+    new = {name: insert.excluded[name] for name in ("number", "left_over", "removed_at", "proof")}
+    transaction.execute_many(insert.on_conflict_do_update(index_elements=["seal_id"], set_=new), rows)
+
+
+def removed(transaction: Transaction) -> tuple[int, datetime | None]:
+    """How many sealed changes were removed because they had been kept long enough, and when the last time was."""
+    row = transaction.execute(sa.select(sa.func.sum(removal.c.number), sa.func.max(removal.c.removed_at))).one()
+    return row[0] or 0, row[1]
 
 
 def disclosures() -> sa.Select[Any]:
@@ -80,14 +116,16 @@ def disclosures() -> sa.Select[Any]:
 
 def first_broken(transaction: Transaction) -> BrokenSeal | None:
     """Walk the whole chain; the first seal that does not hold, or None if the ledger says what it always said."""
-    digests = dict(_digests(transaction))
+    digests = dict(_digests(transaction, change.c.seal_id.is_not(None)))
+    removals = {row.seal_id: row for row in transaction.execute(sa.select(removal))}
     known = {row[0]: row for row in transaction.execute(_circumstances())}
     previous = _BEGIN
     for row in transaction.execute(sa.select(seal).order_by(seal.c.id)):
         about = _about(row.batch, row.sealed_at, known.get(row.plan_id, ()))
-        reason = _why_broken(transaction.keys, row, previous, digests.pop(row.id, b""), about)
+        link = _Link(row, previous, digests.pop(row.id, b""), about, removals.get(row.id))
+        reason = _why_broken(transaction.keys, link)
         if reason:
-            return BrokenSeal(row.id, row.plan_id, reason)
+            return BrokenSeal(row.id, row.plan_id, reason, row.sealed_at)
         previous = row.chain
     if digests:
         return BrokenSeal(
@@ -102,12 +140,30 @@ def head(transaction: Transaction) -> str | None:
     return newest.hex() if newest else None
 
 
-def _why_broken(keys: Keys, row: AnyRow, previous: bytes, changes: bytes, about: bytes) -> str | None:
-    if row.previous != previous:
+def is_link(transaction: Transaction, noted: bytes) -> bool:
+    """Whether this link, noted elsewhere before, is in the chain still."""
+    return transaction.number(sa.select(sa.func.count()).select_from(seal).where(seal.c.chain == noted)) > 0
+
+
+class _Link(NamedTuple):
+    """A seal, the link before it, the digest of the changes that stand under it now, what else it covers, and its removals."""
+
+    row: AnyRow
+    previous: bytes
+    changes: bytes
+    about: bytes
+    noted: AnyRow | None
+
+
+def _why_broken(keys: Keys, link: _Link) -> str | None:
+    row, noted = link.row, link.noted
+    if row.previous != link.previous:
         return "Het zegel sluit niet aan op het vorige: er is een zegel weggehaald of tussengevoegd."
-    if row.changes != changes:
+    if noted and noted.proof != _proof(keys, row.chain, noted.number, noted.left_over, noted.removed_at):
+        return "De aantekening van wat onder dit zegel is opgeruimd, is later veranderd."
+    if link.changes != (noted.left_over if noted else row.changes):
         return "De wijzigingen onder dit zegel zijn later veranderd, weggehaald of aangevuld."
-    if row.chain != _chain(keys, previous, changes, about):
+    if row.chain != _chain(keys, link.previous, row.changes, link.about):
         return "Het plan, de velden of het tijdstip bij dit zegel zijn later veranderd."
     return None
 
@@ -120,22 +176,19 @@ def _unsealed(transaction: Transaction) -> BrokenSeal | None:
 
 def _misdated(transaction: Transaction) -> BrokenSeal | None:
     """The moment of a change is that of its seal, which is cheaper to ask than to hash."""
-    query = sa.select(seal.c.id, seal.c.plan_id).join_from(change, seal)
+    query = sa.select(seal.c.id, seal.c.plan_id, seal.c.sealed_at).join_from(change, seal)
     query = query.where(change.c.answered_at.is_distinct_from(seal.c.sealed_at))
     row = transaction.execute(query.order_by(seal.c.id).limit(1)).one_or_none()
-    return (
-        BrokenSeal(row.id, row.plan_id, "Het tijdstip van een wijziging onder dit zegel is later veranderd.")
-        if row
-        else None
-    )
+    reason = "Het tijdstip van een wijziging onder dit zegel is later veranderd."
+    return BrokenSeal(row.id, row.plan_id, reason, row.sealed_at) if row else None
 
 
 def _circumstances() -> sa.Select[Any]:
     return sa.select(*_CIRCUMSTANCES).join_from(plan, field_set)
 
 
-def _digests(transaction: Transaction) -> Iterator[tuple[int, bytes]]:
-    query = disclosures().where(change.c.seal_id.is_not(None), change.c.state == "accepted")
+def _digests(transaction: Transaction, here: sa.ColumnElement[bool]) -> Iterator[tuple[int, bytes]]:
+    query = disclosures().where(here, change.c.state == "accepted")
     rows = map(tuple, transaction.execute(query.execution_options(yield_per=5_000)))
     for number, group in groupby(rows, key=itemgetter(0)):
         yield number, _digest(transaction.keys, list(group))
@@ -157,12 +210,19 @@ def _chain(keys: Keys, previous: bytes, changes: bytes, about: bytes) -> bytes:
     return keys.mac(previous + changes + about, CHAIN_SIZE, purpose=b"zegel-keten")
 
 
+def _proof(keys: Keys, chain: bytes, number: int, left_over: bytes, at: datetime) -> bytes:
+    return keys.mac(chain + orjson.dumps([number, left_over.hex(), at]), CHAIN_SIZE, purpose=b"zegel-opgeruimd")
+
+
 def _newest_link(transaction: Transaction) -> bytes | None:
     link: bytes | None = transaction.connection.scalar(sa.select(seal.c.chain).order_by(seal.c.id.desc()).limit(1))
     return link
 
 
-def _one_at_a_time(transaction: Transaction) -> None:
-    """SQLite has one writer at a time already; on PostgreSQL two writers would forge two links to one."""
+def one_at_a_time(transaction: Transaction, tables: str = "seal") -> None:
+    """Let nobody else write these tables until this transaction ends.
+
+    SQLite has one writer at a time already; on PostgreSQL two who seal would forge two links to one.
+    """
     if transaction.dialect == "postgresql":
-        transaction.execute(sa.text("LOCK TABLE seal IN SHARE ROW EXCLUSIVE MODE"))
+        transaction.execute(sa.text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))

@@ -157,6 +157,17 @@ seal = sa.Table(
     sa.UniqueConstraint("previous"),  # no seal has two successors
 )
 
+removal = sa.Table(
+    "removal",
+    metadata,
+    sa.Column("seal_id", sa.Integer, sa.ForeignKey("seal.id"), primary_key=True, autoincrement=False),
+    _number("number"),
+    _bytes("left_over"),  # keyed digest of the changes that are left; empty where none are
+    _moment("removed_at"),  # the last time
+    _bytes("proof"),
+    comment="How many changes under a seal were removed because they had been kept long enough.",
+)
+
 change = sa.Table(
     "change",
     metadata,

@@ -22,7 +22,6 @@ from pipelines.sync.outbox import (
     keep_snapshot,
     kept_parcel,
     kept_snapshot,
-    touch_snapshot,
 )
 from pipelines.sync.plan import ChangePlan
 
@@ -147,7 +146,6 @@ def _nothing_sent(case: Case, plan: Planned) -> Outcome:
     state: State = "held" if plan.held else "blocked" if plan.stops else "unchanged"
     row = _opened(case, plan, plan.plan.changes.iloc[:0].assign(batch=0))
     case.ledger.finish_plan(row.id, "unchanged" if state == "unchanged" else "held", plan.why())
-    touch_snapshot(case.vault, case.supplier, case.school)
     return _outcome(case, plan, state, plan.why())
 
 

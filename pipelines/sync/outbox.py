@@ -1,12 +1,14 @@
 """What lies in the vault for one supplier of one school: the parcels of the delivery under way, and the last whole set it took."""
 
 import pickle  # the vault authenticates what it gives back: nobody else can have written it
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from data_contracts.fields import Record
+from mappings.agreement import Agreement
+from pipelines.ledger.ledger import Ledger
 from pipelines.sync.messages import Snapshot
 from pipelines.vault import NotInVaultError, Vault
 
@@ -63,16 +65,27 @@ def kept_snapshot(vault: Vault, supplier: str, school: str) -> Snapshot | None:
     return snapshot
 
 
-def touch_snapshot(vault: Vault, supplier: str, school: str) -> None:
-    """It is still true today: let the vault keep it for another while."""
-    try:
-        vault.touch(_snapshot(supplier, school))
-    except NotInVaultError:
-        return
+def still_needed(ledger: Ledger, agreements: Iterable[Agreement]) -> Iterator[str]:
+    """What no sweep of the vault may take, however old, as long as the school has an agreement with the supplier.
+
+    The last whole set while the supplier holds anything, and the outbox of a delivery that was broken off until that is
+    resumed: under which ids its records went out stands nowhere else.
+    """
+    held = ledger.delivered_counts()
+    for agreement in agreements:
+        for school in agreement.schools:
+            if (school, agreement.supplier) in held:
+                yield _snapshot(agreement.supplier, school)
+            if ledger.unfinished_plan(agreement.supplier, school):
+                yield _outbox(agreement.supplier, school)
 
 
 def _outgoing(supplier: str, school: str, batch: int) -> str:
-    return f"uitgaand/{supplier}/{school}/{batch}"
+    return f"{_outbox(supplier, school)}/{batch}"
+
+
+def _outbox(supplier: str, school: str) -> str:
+    return f"uitgaand/{supplier}/{school}"
 
 
 def _snapshot(supplier: str, school: str) -> str:

@@ -157,10 +157,12 @@ def test_the_ledger_may_stand_behind_a_reference(home: Path, monkeypatch: pytest
         ("on: true\nschedule: 30 25 * * *", 2, "vijf delen"),
         ("schedule: elke nacht", 1, "vijf delen"),
         ("schedul: 0 2 * * *", 1, "bedoeld is misschien `schedule`"),
+        ("retention:\n  vault_days: 0", 2, "verwacht 1 of meer"),
+        ("retention: {findings_day: 3}", 1, "bedoeld is misschien `findings_days`"),
     ],
 )
 def test_a_mistake_in_the_instances_own_settings_is_told(home: Path, text: str, line: int, part: str) -> None:
-    """A literal address, an impossible time and an unknown key are refused with their line."""
+    """A literal address, an impossible time, nothing kept and an unknown key are refused with their line."""
     write(home, "instance.yaml", text)
     ((file, found_line, message),) = problems(home)
     assert (file, found_line) == ("instance.yaml", line)

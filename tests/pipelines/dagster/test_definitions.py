@@ -74,8 +74,8 @@ def test_these_are_the_assets_jobs_schedules_and_sensors(settings: Settings) -> 
         "uwlr_lvs_set/wijzigingsplan",
     ]
     jobs = {name for name in repository.job_names if not name.startswith("__")}
-    assert jobs == {"leveren", "voorbeeld", "goedkeuren", "afwijzen"}
-    assert {schedule.name for schedule in repository.schedule_defs} == {"nachtelijk"}
+    assert jobs == {"leveren", "voorbeeld", "goedkeuren", "afwijzen", "opruimen"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {"nachtelijk", "dagelijks_opruimen"}
     assert {sensor.name for sensor in repository.sensor_defs} >= {"inbox", "na_goedkeuring", "afgebroken_runs"}
 
 
@@ -96,7 +96,7 @@ def test_a_preview_cannot_send(settings: Settings) -> None:
 
 
 def _nightly(settings: Settings) -> dg.ScheduleDefinition:
-    (schedule,) = build_defs(settings).schedules or []
+    schedule = build_defs(settings).resolve_schedule_def("nachtelijk")
     assert isinstance(schedule, dg.ScheduleDefinition)
     return schedule
 
@@ -107,6 +107,14 @@ def test_the_night_runs_in_dutch_time_and_by_itself(settings: Settings) -> None:
     assert schedule.execution_timezone == "Europe/Amsterdam"
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     assert schedule.cron_schedule == "30 2 * * *"
+
+
+def test_every_morning_is_cleaned_by_itself(settings: Settings) -> None:
+    """Also where the nightly sync is switched off: what was kept long enough goes."""
+    (settings.home / "instance.yaml").write_text("on: false\n", encoding="utf-8")
+    schedule = build_defs(load_settings(settings.home)).resolve_schedule_def("dagelijks_opruimen")
+    assert (schedule.job_name, schedule.execution_timezone) == ("opruimen", "Europe/Amsterdam")
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
 
 
 def test_the_night_can_be_switched_off(settings: Settings) -> None:

@@ -79,3 +79,19 @@ def test_a_run_without_findings_empties_the_list(ledger: Ledger) -> None:
     ledger.replace_findings("99XX-00", "run-2", findings())
     assert ledger.findings("99XX-00").empty
     assert ledger.findings().empty
+
+
+def test_findings_that_are_old_are_forgotten(ledger: Ledger, clock: Any) -> None:
+    """Those of before the moment go, and are counted; a finding of that very moment stays."""
+    for school in ("99XX-00", "99XX-01"):
+        ledger.replace_findings(
+            school,
+            "run-1",
+            findings(("leerling", "a", "roepnaam", "te_lang", "waarde"), ("groep", "", "key", "x", "y")),
+        )
+        clock.forward(days=1)
+    moment = ledger.findings("99XX-01")["gevonden"][0]
+    assert ledger.remove_findings(moment) == 2
+    assert ledger.findings("99XX-00").empty
+    assert len(ledger.findings("99XX-01")) == 2
+    assert ledger.remove_findings(moment) == 0

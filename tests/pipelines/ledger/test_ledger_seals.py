@@ -82,10 +82,11 @@ def test_changed_circumstances_are_found(disclosed: Any, engine: Engine, stateme
     assert disclosed.verify().seal_id == 1
 
 
-def test_a_removed_change_is_found(disclosed: Any, engine: Engine) -> None:
-    """A disclosure cannot be made to have never been."""
+def test_a_removed_change_is_found(disclosed: Any, engine: Engine, clock: Any) -> None:
+    """A disclosure cannot be made to have never been: seal, plan and moment are named."""
     alter(engine, sa.delete(change).where(change.c.id == 2))
-    assert disclosed.verify().seal_id == 1
+    broken = disclosed.verify()
+    assert (broken.seal_id, broken.plan_id, broken.at) == (1, 1, clock.now)
 
 
 def test_an_inserted_change_is_found(disclosed: Any, engine: Engine) -> None:
@@ -121,6 +122,17 @@ def test_the_newest_seal_taken_off_with_its_changes_shows_in_the_head(disclosed:
     alter(engine, sa.delete(change).where(change.c.seal_id == 2), sa.delete(seal).where(seal.c.id == 2))
     assert disclosed.verify() is None
     assert disclosed.head() != noted
+    assert disclosed.is_link(bytes.fromhex(disclosed.head()))
+    assert not disclosed.is_link(bytes.fromhex(noted))
+
+
+def test_a_link_that_was_noted_stays_in_the_chain(deliveries: Any) -> None:
+    """What was the newest link is found again after later deliveries."""
+    deliveries.deliver(deliveries.pupils("a"))
+    noted = deliveries.ledger.head()
+    deliveries.deliver(deliveries.pupils("b"), digest="d2")
+    assert deliveries.ledger.head() != noted
+    assert deliveries.ledger.is_link(bytes.fromhex(noted))
 
 
 def test_a_shredded_key_breaks_nothing(disclosed: Any) -> None:

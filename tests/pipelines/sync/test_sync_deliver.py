@@ -1,10 +1,13 @@
 """Delivering to a real server: what arrives, what stays pending, and what a broken-off night leaves."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from mappings.agreement import Limits
 from pipelines.ledger.leases import BusyError
 from pipelines.sync.deliver import NO_SNAPSHOT
+from pipelines.sync.outbox import still_needed
 from tests.pipelines.sync.bench import BASISPOORT, LVS, SMALL, WIDE, Bench, changed, eck, pupil, pupils, school, told
 from tests.pipelines.sync.conftest import MakeBench
 
@@ -208,6 +211,42 @@ def test_lost_parcels_are_presumed_and_put_right(bench: Bench) -> None:
     bench.night(roster)
     assert len(bench.shown()) == 6
     assert bench.night(roster).state == "unchanged"
+
+
+@pytest.mark.parametrize("supplier", [LVS, BASISPOORT])
+def test_a_sweep_takes_nothing_that_a_delivery_still_needs(make_bench: MakeBench, supplier: str) -> None:
+    """However long a broken-off delivery lies, its message goes again with the same key; what is settled, is taken."""
+    bench = make_bench(supplier)
+    bench.night(school(pupils(4)))
+    bench.killed(school(pupils(6)), at=1, after=True)
+    key = bench.held.requests[-1]["key"]
+    _swept(bench)
+    bench.night(school(pupils(6)))
+    assert [request["key"] for request in bench.held.requests].count(key) == 2
+    bench.vault.put(f"uitgaand/{supplier}/99XX-00/0", b"over")
+    assert f"uitgaand/{supplier}/99XX-00/0" in _swept(bench)
+
+
+def test_the_last_whole_set_lives_as_long_as_it_is_true(make_bench: MakeBench) -> None:
+    """Not one night longer than the supplier holds something, and has an agreement with the school."""
+    bench = make_bench(BASISPOORT)
+    bench.night(school(pupils(4)))
+    kept = bench.vault.get(f"momentopname/{BASISPOORT}/99XX-00")
+    assert _swept(bench) == []
+    assert _swept(bench, agreed=False) == [f"momentopname/{BASISPOORT}/99XX-00"]
+    bench.vault.put(f"momentopname/{BASISPOORT}/99XX-00", kept)
+    bench.agree(scope={"jaargroepen": ["H"]})
+    bench.night(school(pupils(4)))
+    assert bench.ledger.delivered_counts() == {}
+    assert _swept(bench) == [f"momentopname/{BASISPOORT}/99XX-00"]
+
+
+LATER = datetime(2028, 1, 1, tzinfo=UTC)
+
+
+def _swept(bench: Bench, *, agreed: bool = True) -> list[str]:
+    needed = set(still_needed(bench.ledger, [bench.agreed] if agreed else []))
+    return bench.vault.sweep(timedelta(days=7), LATER, needed)
 
 
 def test_held_deletes_do_not_stop_the_rest(bench: Bench) -> None:

@@ -1,0 +1,131 @@
+"""What was kept long enough goes, and nothing else: on a real instance with a real Dagster beside it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from connectors.sandbox.school import example_school
+from pipelines.dagster_home import prepare
+from pipelines.metadata import OUTCOME
+from pipelines.retention import Removed, clean
+from pipelines.runs import run_cleaning
+from pipelines.settings import load_settings
+from tests.world import SCHOOL, World, a_world
+
+CHANGES, KEYS = "wijzigingen in het grootboek", "sleutels in het grootboek"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A supplier that takes the whole set, and Dagster with its databases in the instance."""
+    with a_world(tmp_path / "instance", {"basispoort": "edexml_whole_set"}) as world:
+        home = prepare(load_settings(world.home), {})
+        with dg.DagsterInstance.from_config(str(home)) as kept:
+            world.dagster = kept
+            yield world
+
+
+def _cleaned(world: World, **later: float) -> dict[str, int]:
+    removed = clean(world.instance, world.dagster, datetime.now(UTC) + timedelta(**later))
+    return {one.what: one.number for one in removed if one.what not in {CHANGES, KEYS}}
+
+
+def _forgotten(world: World, **later: float) -> dict[str, Removed]:
+    removed = clean(world.instance, world.dagster, datetime.now(UTC) + timedelta(**later))
+    return {one.what: one for one in removed if one.what in {CHANGES, KEYS}}
+
+
+def _files(world: World, folder: str) -> list[str]:
+    root = world.home / folder
+    return sorted(file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
+
+
+def _events(world: World) -> int:
+    with closing(sqlite3.connect(world.home / "dagster" / "history" / "runs" / "index.db")) as connection:
+        return int(connection.execute("select count(*) from event_logs").fetchone()[0])
+
+
+def test_everything_has_a_term_of_its_own(world: World) -> None:
+    """Nothing goes too early; of the vault only the last whole set stays, and Dagster keeps nothing of an old run."""
+    world.export(example_school(20))
+    world.sync()
+    found = pd.DataFrame([("leerling", "a", "roepnaam", "te_lang", "waarde")], dtype="str")
+    found.columns = pd.Index(["soort", "key", "veld", "regel", "gevolg"])
+    world.instance.ledger.replace_findings(SCHOOL, "run", found)
+    assert _cleaned(world, days=6.9) == {"kluis": 0, "bevindingen": 0, "runs van de webpagina": 0}
+    assert _cleaned(world, days=29.9) == {"kluis": 5, "bevindingen": 0, "runs van de webpagina": 0}
+    assert _files(world, "vault") == [f"momentopname/basispoort/{SCHOOL}.kluis"]
+    assert _events(world)
+    assert _cleaned(world, days=30.1) == {"kluis": 0, "bevindingen": 1, "runs van de webpagina": 1}
+    assert world.dagster.get_runs() == []
+    assert _events(world) == 0
+    assert _files(world, "dagster/history/runs") == ["index.db"]
+    assert {outcome.state for outcome in world.sync().values()} == {"unchanged"}
+
+
+def test_what_nobody_holds_is_forgotten_after_two_years(world: World) -> None:
+    """Changes and keys go, the ledger stays whole; where it is not whole, all stays and it is said why."""
+    world.export(example_school(20))
+    world.sync()
+    assert _forgotten(world, days=731)[CHANGES].number == 0
+    with closing(sqlite3.connect(world.home / "ledger.db")) as connection, connection:
+        number = connection.execute("delete from delivered").rowcount
+        (cause,) = connection.execute("select cause from change where id = 1").fetchone()
+        connection.execute("update change set cause = 'x' where id = 1")
+    told = _forgotten(world, days=731)[CHANGES]
+    assert (told.number, "doorgeefluik verify" in told.why) == (0, True)
+    with closing(sqlite3.connect(world.home / "ledger.db")) as connection, connection:
+        connection.execute("update change set cause = ? where id = 1", [cause])
+    assert _forgotten(world, days=730)[CHANGES].number == 0
+    assert [one.number for one in _forgotten(world, days=731).values()] == [number, number]
+    assert world.instance.ledger.verify() is None
+    assert world.instance.ledger.removed()[0] == number
+
+
+def test_the_terms_are_those_of_the_settings(world: World) -> None:
+    """What the school wrote in `retention` counts."""
+    (world.home / "instance.yaml").write_text("retention: {vault_days: 2, runs_days: 40}\n", encoding="utf-8")
+    world.export(example_school(20))
+    world.sync()
+    assert _cleaned(world, days=2.1) == {"kluis": 5, "bevindingen": 0, "runs van de webpagina": 0}
+    assert _cleaned(world, days=39)["runs van de webpagina"] == 0
+    assert _cleaned(world, days=41)["runs van de webpagina"] == 1
+
+
+def test_a_run_that_is_not_over_stays(world: World) -> None:
+    """However old: it waits, or is at work."""
+    statuses = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELED]
+    job = dg.job(name="leeg")(lambda: None)
+    for status in statuses:
+        world.dagster.create_run_for_job(job, status=status)
+    assert _cleaned(world, days=100)["runs van de webpagina"] == 1
+    assert {run.status for run in world.dagster.get_runs()} == set(statuses[:2])
+
+
+def test_more_runs_than_fit_in_one_question_all_go(world: World) -> None:
+    """A first cleaning after a long time takes everything."""
+    job = dg.job(name="leeg")(lambda: None)
+    for _ in range(130):
+        world.dagster.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
+    assert _cleaned(world, days=31)["runs van de webpagina"] == 130
+
+
+def test_the_run_of_a_cleaning_tells_what_went(world: World) -> None:
+    """Counts with their reason stand in the run's own metadata, and the run itself stays."""
+    removed = run_cleaning(load_settings(world.home), world.dagster)
+    assert len(removed) == 5
+    assert {one.number for one in removed} == {0}
+    (run,) = world.dagster.get_runs()
+    told = [e.dagster_event.step_output_data.metadata for e in world.dagster.all_logs(run.run_id) if _is_output(e)]
+    assert OUTCOME in told[0]
+    assert _files(world, "vault") == []
+
+
+def _is_output(entry: dg.EventLogEntry) -> bool:
+    return entry.dagster_event is not None and entry.dagster_event.is_successful_output
