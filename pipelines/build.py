@@ -7,6 +7,7 @@ import dagster as dg
 
 from pipelines.assets.roster import school_assets
 from pipelines.assets.supplier import supplier_assets
+from pipelines.consent_job import keuze_vastleggen
 from pipelines.jobs import afwijzen, asset_jobs, goedkeuren
 from pipelines.resources import InstanceResource
 from pipelines.schedules import nightly
@@ -33,7 +34,7 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
     instance = InstanceResource(home=str(settings.home))
     return dg.Definitions(
         assets=assets,
-        jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen],
+        jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen, keuze_vastleggen],
         schedules=[nightly(settings)],
         sensors=[inbox_sensor(settings), approval_sensor(settings), broken_off_sensor],
         resources={"instance": instance, "vault": VaultIOManager(instance=instance), **(resources or {})},
