@@ -50,7 +50,7 @@ def write_down(instance: Instance, said: Said, choices: Mapping[str, Choice], to
         ChoiceRefusedError: a pupil is unknown, or the legal basis or what was said before does not allow it.
     """
     since, how = _day(said.since, today), named(How, said.how, "--how")
-    _check_names(instance, said)
+    check_names(instance, said.school, said.supplier)
     agreement = instance.settings.agreement(said.supplier, said.school)
     if agreement is None:
         raise ChoiceRefusedError("Deze school heeft geen overeenkomst met deze leverancier.", frozenset(choices))
@@ -134,15 +134,18 @@ def _day(text: str, today: date) -> date:
     return day
 
 
-def _check_names(instance: Instance, said: Said) -> None:
-    known = {
-        "SCHOOL": (said.school, instance.settings.school_keys),
-        "LEVERANCIER": (said.supplier, instance.settings.suppliers),
-    }
+def check_names(instance: Instance, school: str, supplier: str | None) -> None:
+    """Refuse a school or supplier that is not there.
+
+    Raises:
+        SettingsError: names those that are.
+    """
+    settings = instance.settings
+    known = {"SCHOOL": (school, settings.school_keys), "LEVERANCIER": (supplier, settings.suppliers)}
     problems = [
         Problem(what, None, name, name, f"deze kent deze installatie niet; kies uit: {', '.join(names) or 'niets'}")
         for what, (name, names) in known.items()
-        if name not in names
+        if name is not None and name not in names
     ]
     if problems:
         raise SettingsError(tuple(problems))

@@ -10,7 +10,7 @@ import orjson
 from mappings.agreement import LegalBasis
 from mappings.choices import Choice
 from pipelines.commands.telling import OK, out, table
-from pipelines.consent import FileRefusedError, Said, answers, named, write_down, write_down_file
+from pipelines.consent import FileRefusedError, Said, answers, check_names, named, write_down, write_down_file
 from pipelines.instance import open_instance
 from pipelines.resources import today_in_the_netherlands
 from pipelines.settings import home_folder
@@ -50,8 +50,11 @@ def import_file(option: Path | None, file: Path, key: str, value: str, said: Sai
 
 def show_choices(option: Path | None, school: str, pupil: str | None, supplier: str | None, *, as_json: bool) -> int:
     """Everything that was chosen at a school, of one pupil and one supplier or of all, oldest first."""
-    ledger = open_instance(home_folder(option)).ledger
+    instance = open_instance(home_folder(option))
+    ledger = instance.ledger
     entries = [entry for entry in ledger.choice_history(school) if supplier in {None, entry.supplier}]
+    if not entries:
+        check_names(instance, school, supplier)  # of what is no longer in the settings, the history stays
     keys = ledger.record_keys(entry.record_id for entry in entries)
     rows = [
         {

@@ -71,6 +71,7 @@ def test_what_was_said_is_written_down_and_read_back(world: World) -> None:
     ]
     assert [row["keuze"] for row in listed(world)][2:] == ["toestemming", "toestemming_ingetrokken"]
     assert listed(world, OTHER) == []
+    assert asked(world, "consent", "list", "99ZZ-00")[0] == 3
     assert "bezwaar ingetrokken" in asked(world, "consent", "list", SCHOOL)[1]
 
 
