@@ -156,7 +156,7 @@ _PERMANENT: Mapping[int, tuple[str, str, str]] = {
     401: (
         "niet_ingelogd",
         "{who} herkent de inlogsleutel niet (401).",
-        "Vraag een nieuwe sleutel aan en zet die in de instellingen.",
+        "Vraag een nieuwe sleutel aan en zet die op de plek die de instellingen bij token noemen.",
     ),
     403: (
         "geen_toegang",

@@ -94,4 +94,4 @@ _RESOLVERS: dict[str, Callable[[str, Path], str]] = {
 
 
 def _missing(what: str, action: str) -> PermanentError:
-    return PermanentError("geheim_ontbreekt", f"Een geheim ontbreekt: {what}.", action)
+    return PermanentError("geheim_ontbreekt", f"Een geheim is niet te gebruiken: {what}.", action)

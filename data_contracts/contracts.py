@@ -30,15 +30,19 @@ Keep = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the rules of one roster look things up in. `vestigingen` is None where they were not read."""
+    """What the rules of one roster look things up in. `vestigingen` is None where they were not read.
+
+    `read` has the ids of the fields that were read, None for all: both kinds of group share their columns.
+    """
 
     reference_date: date
     groepen: frozenset[str]
     samengestelde_groepen: frozenset[str]
     vestigingen: frozenset[str] | None
+    read: frozenset[str] | None = None
 
 
-def known_from(roster: Roster, reference_date: date) -> Known:
+def known_from(roster: Roster, reference_date: date, read: frozenset[str] | None = None) -> Known:
     """The keys that a record of this roster may refer to, those of broken groups included: they do exist."""
     keys = roster.groepen["key"].dropna()
     soort = roster.groepen["soort"]
@@ -47,6 +51,7 @@ def known_from(roster: Roster, reference_date: date) -> Known:
         frozenset(keys[soort == Record.GROEP]),
         frozenset(keys[soort == Record.SAMENGESTELDE_GROEP]),
         _keys_of_locations(roster),
+        read,
     )
 
 
@@ -58,7 +63,8 @@ def table_schema(table: str, columns: Iterable[str], known: Known) -> pa.DataFra
     """
     fields = [f for f in table_fields(table) if f.name in set(columns)]
     return pa.DataFrameSchema(
-        {f.name: text_column(f.name, _field_checks(f, known)) for f in fields}, checks=_row_checks(table, fields)
+        {f.name: text_column(f.name, _field_checks(f, known)) for f in fields},
+        checks=_row_checks(table, fields, known.read),
     )
 
 
@@ -148,7 +154,7 @@ def _own_rules(field: Field, known: Known) -> dict[Rule, Callable[[pd.Series], p
             return {}
 
 
-def _row_checks(table: str, fields: list[Field]) -> list[pa.Check]:
+def _row_checks(table: str, fields: list[Field], ids: frozenset[str] | None) -> list[pa.Check]:
     """Rules that need more than one column: a name of some kind, and what only one kind of group must have."""
     read = {f.name: f for f in fields}
     checks = []
@@ -156,7 +162,8 @@ def _row_checks(table: str, fields: list[Field]) -> list[pa.Check]:
         names = [read["achternaam"], read["roepnaam"]]
         checks.append(named("achternaam", Rule.NAMED, partial(_has_name, names), ignore_na=False))
     for name in read:
-        kinds = [f.record for f in CATALOGUE.values() if f.record.table == table and f.name == name and f.required]
+        same = [f for f in CATALOGUE.values() if f.record.table == table and f.name == name and f.required]
+        kinds = [f.record for f in same if ids is None or f.id in ids]
         if kinds and name != "key":
             checks.append(named(name, Rule.REQUIRED, partial(_filled, name, kinds), ignore_na=False))
     return checks

@@ -95,15 +95,17 @@ class Break:
         return len(self.rows) == 0
 
 
-def checked(roster: Roster, reference_date: date, limits: TableLimits = LIMITS) -> Checked:
-    """Judge every record of a roster on the columns that were read; a clean roster comes back as it is.
+def checked(
+    roster: Roster, reference_date: date, limits: TableLimits = LIMITS, read: frozenset[str] | None = None
+) -> Checked:
+    """Judge every record of a roster on the fields that were read (ids; None for all its columns); a clean one stays as it is.
 
     Raises:
         BrokenTable: a table cannot be used at all, or too many of its pupils cannot.
     """
     _refuse_without_keys(roster)
     roster = Roster(**{name: _numbered(table) for name, table in roster.tables()}) if _unnumbered(roster) else roster
-    known = known_from(roster, reference_date)
+    known = known_from(roster, reference_date, read)
     found = {name: breaks(table, table_schema(name, table.columns, known)) for name, table in roster.tables()}
     if any(found.values()):
         result = _without_broken(roster, found, known)

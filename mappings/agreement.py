@@ -5,6 +5,7 @@ Pure: text in, models out. Who reads the files is `pipelines.settings`.
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -123,7 +124,7 @@ class Profile(Strict):
                 )
         _refuse_equal_names(fields)
         if info.data.get("wire_format") == "edexml_whole_set":
-            _refuse_changed_keys(fields)
+            _refuse_other_than_edexml(fields)
         return fields
 
     @field_validator("envelope")
@@ -144,9 +145,11 @@ def _refuse_equal_names(fields: tuple[ProfileField, ...]) -> None:
             raise ValueError(f"de naam {name} is bij {record} al bezet; kies een andere naam bij wire")
 
 
-def _refuse_changed_keys(fields: tuple[ProfileField, ...]) -> None:
+def _refuse_other_than_edexml(fields: tuple[ProfileField, ...]) -> None:
     """EDEXML's own key is what the supplier answers by: a record without it would never count as delivered."""
     for line in fields:
+        if line.wire is not None:
+            raise ValueError(f"edexml_whole_set noemt {line.field} zoals EDEXML; haal wire weg")
         if line.transform is not None and CATALOGUE[line.field].name == "key":
             raise ValueError(f"bij edexml_whole_set gaat {line.field} mee zoals hij is; haal transform daar weg")
 
@@ -338,7 +341,8 @@ def field_set(profile: Profile, agreement: Agreement) -> FieldSet:
     Raises:
         NarrowingError: the agreement names an item that the profile does not have, or withholds a key.
     """
-    _check_narrowing(profile, agreement)
+    for error in narrowing_errors(profile, agreement):
+        raise error
     agreed: list[AgreedField] = []
     left_out = [
         LeftOut(i.item, None, f"komt van {profile.name} zelf, wordt niet gestuurd") for i in profile.from_supplier
@@ -374,20 +378,19 @@ def _why_left_out(line: ProfileField, agreement: Agreement) -> str | None:
     return None
 
 
-def _check_narrowing(profile: Profile, agreement: Agreement) -> None:
+def narrowing_errors(profile: Profile, agreement: Agreement) -> Iterator[NarrowingError]:
+    """Everything that the agreement switches on or withholds without the profile allowing it."""
     switchable = {line.item for line in profile.fields if line.optional}
     items = {line.item for line in profile.fields}
     keys = {line.item for line in profile.fields if CATALOGUE[line.field].name == "key"}
+    choice = ", ".join(sorted(switchable)) or "geen"
     for item in agreement.optional:
         if item not in switchable:
-            choice = ", ".join(sorted(switchable)) or "geen"
-            raise NarrowingError(
-                "optional", item, f"`{item}` is geen keuzeveld van {profile.name}; keuzevelden zijn: {choice}"
-            )
+            message = f"`{item}` is geen keuzeveld van {profile.name}; keuzevelden zijn: {choice}"
+            yield NarrowingError("optional", item, message)
     for item in agreement.withhold:
         if item not in items:
-            raise NarrowingError("withhold", item, f"`{item}` staat niet in de privacybijsluiter van {profile.name}")
+            yield NarrowingError("withhold", item, f"`{item}` staat niet in de privacybijsluiter van {profile.name}")
         if item in keys:
-            raise NarrowingError(
-                "withhold", item, f"`{item}` is de sleutel; zonder sleutel kan er niets worden verwijderd"
-            )
+            message = f"`{item}` is de sleutel; zonder sleutel kan er niets worden verwijderd"
+            yield NarrowingError("withhold", item, message)

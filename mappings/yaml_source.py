@@ -4,7 +4,7 @@ Pure: who reads the files is `pipelines.settings`. What agreements and schools m
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -97,7 +97,8 @@ def validated(source: Document, model: type[M]) -> M:
     try:
         result = model.model_validate(source.data)
     except ValidationError as error:
-        problems += [_problem(source, model, detail) for detail in error.errors(include_url=False)]
+        details = error.errors(include_url=False)
+        problems += [_problem(source, model, detail) for detail in details if not _follows(detail, details)]
         result = None
     if result is None or problems:
         raise SettingsError(tuple(sorted(problems, key=lambda problem: problem.line or 0))) from None
@@ -192,6 +193,13 @@ def _problem(source: Document, model: type[BaseModel], detail: ErrorDetails) -> 
     message = _message(kind, detail.get("ctx", {}))
     found = None if _hidden(kind, path) else _shown(detail["input"], structure=kind in _STRUCTURES)
     return source.problem(path, message, found)
+
+
+def _follows(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is called too short only because what is in it is wrong."""
+    place = detail["loc"]
+    inside = (other["loc"] for other in details if len(other["loc"]) > len(place))
+    return detail["type"] == "too_short" and any(loc[: len(place)] == place for loc in inside)
 
 
 def _path_in(source: Document, loc: Place) -> Place:

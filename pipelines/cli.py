@@ -28,7 +28,7 @@ hold = typer.Typer(
 app.add_typer(hold, name="hold")
 consent = typer.Typer(
     cls=DutchGroup,
-    help="Wat een ouder over een leverancier heeft gezegd: toestemming of bezwaar vastleggen, intrekken en teruglezen.",
+    help="Toestemming en bezwaar van ouders: vastleggen en teruglezen.",
     no_args_is_help=True,
 )
 app.add_typer(consent, name="consent")
@@ -107,7 +107,7 @@ def demo(
         int, typer.Option("--ui-port", help="Poort van die webpagina.", min=1, max=65535, metavar="POORT")
     ] = 3000,
 ) -> int:
-    """Voer een verzonnen school door de hele synchronisatie, met een oefenomgeving op deze computer."""
+    """Voer een verzonnen school door de hele synchronisatie. De leveranciers zijn nagemaakt, op deze computer."""
     from pipelines.commands.demo import run_demo
 
     return run_demo(folder.absolute(), port, ui_port if ui else None)
@@ -122,7 +122,7 @@ def sync(
     json: JsonOption = False,
     instance: InstanceOption = None,
 ) -> int:
-    """Lever nu: haal de export op, kijk haar na en stuur elke leverancier wat veranderd is."""
+    """Lever nu aan elke leverancier wat veranderd is. Haalt eerst de export op en kijkt haar na."""
     from pipelines.commands.sync import run_schools
 
     return run_schools(instance, school, supplier, as_json=json)
@@ -203,7 +203,7 @@ def hold_approve(
 @hold.command("discard", cls=DutchCommand)
 @told
 def hold_discard(which: WhichArgument, by: ByOption = "", instance: InstanceOption = None) -> int:
-    """Wijs dit af: het wordt niet geleverd zolang het plan hetzelfde blijft."""
+    """Wijs dit af. Het wordt niet geleverd zolang het plan hetzelfde blijft."""
     from pipelines.commands.holds import discard
 
     return discard(instance, which, by)
@@ -310,7 +310,10 @@ def consent_import(
     how: HowOption = "formulier",
     instance: InstanceOption = None,
 ) -> int:
-    """Leg de toestemmingen in een CSV-bestand vast: alle, of bij een fout geen enkele."""
+    """Leg de toestemmingen in een CSV-bestand vast.
+
+    Alle, of bij een fout geen enkele.
+    """
     from pipelines.commands.consent import import_file
     from pipelines.consent import Said
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from mappings.choices import Choice, How, refusal
-from mappings.yaml_source import Problem, SettingsError
+from pipelines.commands.names import UnknownNameError, refuse_unknown
 from pipelines.instance import Instance
 from pipelines.ledger.choices import ChoiceRefusedError, NewChoices
 from pipelines.ledger.records import refs_of
@@ -46,11 +46,11 @@ def write_down(instance: Instance, said: Said, choices: Mapping[str, Choice], to
     """Write down a choice by pupil key, all or none; gives how many were news.
 
     Raises:
-        SettingsError: no such school or supplier, or a date or manner that is none.
+        UnknownNameError: no such school or supplier, or a date or manner that is none.
         ChoiceRefusedError: a pupil is unknown, or the legal basis or what was said before does not allow it.
     """
-    since, how = _day(said.since, today), named(How, said.how, "--how")
-    check_names(instance, said.school, said.supplier)
+    since, how = _day(said.since, today), named(How, said.how, "De manier")
+    refuse_unknown(instance.settings, [said.school], [said.supplier])
     agreement = instance.settings.agreement(said.supplier, said.school)
     if agreement is None:
         raise ChoiceRefusedError("Deze school heeft geen overeenkomst met deze leverancier.", frozenset(choices))
@@ -68,7 +68,7 @@ def write_down_file(instance: Instance, said: Said, lines: Mapping[str, Line], t
 
     Raises:
         FileRefusedError: the lines that cannot be written down.
-        SettingsError: as `write_down`.
+        UnknownNameError: as `write_down`.
     """
     try:
         return write_down(instance, said, {key: line.choice for key, line in lines.items()}, today)
@@ -115,40 +115,23 @@ def named(kind: type[E], text: str, option: str) -> E:
     """The member of `kind` that a person typed.
 
     Raises:
-        SettingsError: there is no such one.
+        UnknownNameError: there is no such one.
     """
     try:
         return kind(text)
     except ValueError:
-        message = f"kies uit: {', '.join(member.value for member in kind)}"
-        raise SettingsError((Problem(option, None, "", text, message),)) from None
+        choice = ", ".join(member.value for member in kind)
+        raise UnknownNameError([f"{option} `{text}` is er niet; kies uit {choice}."]) from None
 
 
 def _day(text: str, today: date) -> date:
     try:
         day = date.fromisoformat(text) if text else today
     except ValueError:
-        raise SettingsError((Problem("--since", None, "", text, f"verwacht een datum als {today}"),)) from None
+        raise UnknownNameError([f"`{text}` is geen datum; verwacht een datum als {today}."]) from None
     if day > today:
-        raise SettingsError((Problem("--since", None, "", text, "deze dag moet nog komen"),))
+        raise UnknownNameError([f"{text} moet nog komen; geef de dag waarop de ouder het zei."])
     return day
-
-
-def check_names(instance: Instance, school: str, supplier: str | None) -> None:
-    """Refuse a school or supplier that is not there.
-
-    Raises:
-        SettingsError: names those that are.
-    """
-    settings = instance.settings
-    known = {"SCHOOL": (school, settings.school_keys), "LEVERANCIER": (supplier, settings.suppliers)}
-    problems = [
-        Problem(what, None, name, name, f"deze kent deze installatie niet; kies uit: {', '.join(names) or 'niets'}")
-        for what, (name, names) in known.items()
-        if name is not None and name not in names
-    ]
-    if problems:
-        raise SettingsError(tuple(problems))
 
 
 def _what_is_wrong(choice: Choice | None, key: str) -> str:

@@ -4,7 +4,7 @@ import dagster as dg
 from pydantic import Field
 
 from mappings.choices import Choice, How
-from mappings.yaml_source import SettingsError
+from pipelines.commands.names import UnknownNameError
 from pipelines.consent import Said, named, write_down
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.resources import InstanceResource
@@ -29,9 +29,9 @@ def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: Ins
         raise dg.Failure("Vul bij `door` in wie dit vastlegt.", allow_retries=False)
     said = Said(config.school, config.leverancier, config.sinds, config.hoe, config.door.strip())
     try:
-        choices = {config.leerling.strip(): named(Choice, config.keuze, "keuze")}
+        choices = {config.leerling.strip(): named(Choice, config.keuze, "De keuze")}
         news = write_down(instance.opened, said, choices, instance.today())
-    except (SettingsError, ChoiceRefusedError) as error:
+    except (UnknownNameError, ChoiceRefusedError) as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     context.log.info("Vastgelegd voor %s, school %s: %s keer.", said.supplier, said.school, news)
 

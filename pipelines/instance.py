@@ -11,7 +11,7 @@ from connectors.http import HttpSettings
 from connectors.parnassys import EdexmlFile, UwlrCredentials, UwlrService, open_uwlr_session
 from connectors.secrets import private_file, resolve
 from connectors.suppliers import make_supplier
-from pipelines.keys import Keys
+from pipelines.keys import KeyMissingError, Keys
 from pipelines.ledger.ledger import Ledger
 from pipelines.settings import EdexmlSource, Settings, UwlrSource, load_settings
 from pipelines.vault import Vault
@@ -56,6 +56,11 @@ def open_instance(home: Path) -> Instance:
     # Arrow's own pool keeps what a large export once took, some 45 MiB for 25,000 pupils; the system's gives it back.
     pa.set_memory_pool(pa.system_memory_pool())
     settings = load_settings(home)
+    used = settings.vault.exists() or (settings.home / "ledger.db").exists()
+    if used and not any(
+        settings.sleutels.glob("*.sleutel")
+    ):  # new keys would stand in the place of those in the backup
+        raise KeyMissingError(f"De sleutels in {settings.sleutels} ontbreken. Zet die map terug uit de reservekopie.")
     keys = Keys.open(settings.sleutels)
     return Instance(
         settings, keys, _ledger(settings.ledger_url, keys.encryption_id, settings.sleutels), Vault(settings.vault, keys)

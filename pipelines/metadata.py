@@ -109,9 +109,12 @@ def of_delivery_set(wanted: DeliverySet, fields: FieldSet, agreement: Agreement)
     }
 
 
-def of_plan(plan: Planned, outcome: Outcome) -> Metadata:
-    """What would change, by cause and by record, and what stands in the way; `outcome` is what a preview tells."""
-    changes = plan.plan.changes
+def of_plan(plan: Planned, outcome: Outcome, gone: Mapping[int, str]) -> Metadata:
+    """What would change, by cause and by record, and what stands in the way; `outcome` is what a preview tells.
+
+    `gone` has the keys of what is to be deleted, by record number; that stands first, for it is what a person must judge.
+    """
+    changes = plan.plan.changes.sort_values("operation", key=lambda names: names != "delete", kind="stable")
     by_cause = changes.groupby(["operation", "kind", "cause"], sort=False).size().reset_index(name="aantal")
     causes = [
         {"Handeling": DUTCH[operation], "Soort": kind, "Oorzaak": _words(cause), "Aantal": int(number)}
@@ -120,13 +123,13 @@ def of_plan(plan: Planned, outcome: Outcome) -> Metadata:
     rows = [
         {
             "Soort": kind,
-            "Sleutel": key or "niet in de export",
+            "Sleutel": gone.get(number, "onbekend") if operation == "delete" else key,
             "Handeling": DUTCH[operation],
             "Oorzaak": _words(cause),
             "Velden": names,
         }
-        for kind, key, operation, cause, names in changes.head(ROWS)[
-            ["kind", "key", "operation", "cause", "changed_fields"]
+        for kind, key, number, operation, cause, names in changes.head(ROWS)[
+            ["kind", "key", "record_id", "operation", "cause", "changed_fields"]
         ].itertuples(index=False)
     ]
     tables = {
@@ -180,7 +183,7 @@ STATES = {
     "unchanged": "ongewijzigd",
     "held": "wacht op goedkeuring",
     "preview": "voorbeeld, niets verstuurd",
-    "blocked": "niet afgesproken",
+    "blocked": "tegengehouden",
     "failed": "mislukt",
 }
 _COUNTS = {

@@ -22,12 +22,12 @@ from mappings.agreement import (
     Agreement,
     FieldSet,
     HttpsAddress,
-    NarrowingError,
     Profile,
     SchoolKey,
     SecretReference,
     Strict,
     field_set,
+    narrowing_errors,
 )
 from mappings.profiles import profile_texts
 from mappings.transforms import sources
@@ -246,6 +246,12 @@ def schooljaar_on(day: date) -> str:
     return f"{first}-{first + 1}"
 
 
+_NO_HOME = (
+    "deze map is er niet; geef `--instance MAP` of zet DOORGEEFLUIK_HOME op de map van je installatie. Is er nog geen, maak "
+    "haar dan met `doorgeefluik init MAP`"
+)
+
+
 class _Files:
     """The settings files of one instance, and every problem met in them so far."""
 
@@ -253,7 +259,8 @@ class _Files:
         self.home = home
         self.problems: list[Problem] = []
         if not home.is_dir():
-            self._report(str(home), "deze map is er niet; maak haar met `doorgeefluik init`")
+            self._report(str(home), _NO_HOME)
+            raise SettingsError(tuple(self.problems))
 
     def document(self, name: str, *, optional: bool = False) -> Document | None:
         if optional and not (self.home / name).exists():
@@ -305,9 +312,7 @@ def _supplier_problems(source: Document, agreement: Agreement, profiles: Mapping
         message = f"voor deze leverancier is er geen profiel; {_choice(agreement.supplier, profiles)}"
         yield source.problem(("supplier",), message, f"`{agreement.supplier}`")
         return
-    try:
-        field_set(profile, agreement)
-    except NarrowingError as error:
+    for error in narrowing_errors(profile, agreement):
         items: tuple[str, ...] = getattr(agreement, error.key)
         yield source.problem((error.key, items.index(error.value)), str(error))
 

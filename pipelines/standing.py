@@ -48,6 +48,9 @@ _LEFT_BEHIND = (
 def _standing(instance: Instance, supplier: str, school: str, failed: FailedExport | None) -> Outcome:
     plan = instance.ledger.last_plan(supplier, school)
     state, reason = _last_time(plan, failed)
+    discarded = instance.ledger.holds(school, supplier, "discarded")
+    if plan and state == "blocked" and (said := [h.answer for h in discarded if h.plan_digest == plan.digest]):
+        reason = " ".join(said)
     if waiting := instance.ledger.holds(school, supplier, "open"):
         held = " ".join(f"[{hold.id}] {hold.reason}" for hold in waiting)
         state, reason = "held", f"{held} {reason}" if failed else held

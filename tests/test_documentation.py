@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from pipelines.cli import app
+from pipelines.commands.init import NEXT
 from pipelines.settings import load_settings
 
 ROOT = Path(__file__).parent.parent
@@ -66,6 +67,19 @@ def test_the_examples_of_the_handbook_load_together(tmp_path: Path) -> None:
     settings = load_settings(tmp_path)
     assert settings.suppliers == ("basispoort", "oefenplatform")
     assert "leerling.roepnaam" in settings.wanted_fields("99XX-00", date(2026, 11, 24))
+
+
+def test_the_agreement_of_the_handbook_is_the_one_that_init_writes() -> None:
+    """What a reader sees explained is, to the letter, what lies in the new folder."""
+    template = ROOT / "pipelines" / "templates" / "instance" / "basispoort.yaml"
+    assert template.read_text(encoding="utf-8") in _yaml(ROOT / "docs" / "handleiding.md")
+
+
+@pytest.mark.parametrize("text", [(ROOT / "README.md").read_text(encoding="utf-8"), NEXT], ids=["README.md", "init"])
+def test_the_short_way_leads_to_a_delivery(text: str) -> None:
+    """Between looking and delivering stands that `stage` must change: the example agreement only looks."""
+    step = r"doorgeefluik preview --instance .*stage`? op `?full.*doorgeefluik sync --instance .*doorgeefluik hold list"
+    assert re.search(step, text, re.DOTALL)
 
 
 def _typed(page: Path) -> str:

@@ -34,14 +34,20 @@ class EdexmlFile:
             PermanentError: `geen_bestand`, `onleesbaar_bestand`, `te_groot`.
         """
         try:
-            with self._chosen(school).open("rb") as file:
+            with self.chosen(school).open("rb") as file:
                 return self._export(file, school, since)
         except FileNotFoundError:
             raise refusal("geen_bestand", school=school.key) from None
         except OSError:
             raise refusal("onleesbaar_bestand", school=school.key) from None
 
-    def _chosen(self, school: SchoolId) -> Path:
+    def chosen(self, school: SchoolId) -> Path:
+        """The file that is read for this school; a path of its own is not looked at.
+
+        Raises:
+            PermanentError: `geen_bestand`.
+            OSError: the folder may not be read.
+        """
         if not self.path.is_dir():
             return self.path
         for candidate in _newest_first(self.path, self.pattern):

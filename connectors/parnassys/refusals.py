@@ -44,7 +44,7 @@ _TEXTS = {
     ),
     "geen_bestand": (
         "Er is geen EDEXML-bestand voor school {school} gevonden.",
-        "Maak in ParnasSys een export en zet die op de afgesproken plek.",
+        "Maak in ParnasSys een export van deze school en zet die op de plek die bij `path` in schools.yaml staat.",
     ),
     "onleesbaar_bestand": (
         "Het EDEXML-bestand voor school {school} kan niet worden geopend.",

@@ -141,7 +141,7 @@ _FAULTS: Mapping[str, tuple[str, str, str]] = {
     "Client.AutorisatieOngeldig": (
         "sleutel_ongeldig",
         "De autorisatiesleutel hoort niet bij deze vestiging",
-        "Maak in ParnasSys bij Beheer > Koppelingen een nieuwe autorisatiesleutel en zet die in de instellingen.",
+        "Maak in ParnasSys bij Beheer > Koppelingen een nieuwe autorisatiesleutel, en zet die op de plek die schools.yaml noemt.",
     ),
     "Client.XsdVersieOngeldig": (
         "versie_onbekend",

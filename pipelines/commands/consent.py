@@ -9,8 +9,9 @@ import orjson
 
 from mappings.agreement import LegalBasis
 from mappings.choices import Choice
+from pipelines.commands.names import refuse_unknown
 from pipelines.commands.telling import OK, out, table
-from pipelines.consent import FileRefusedError, Said, answers, check_names, named, write_down, write_down_file
+from pipelines.consent import FileRefusedError, Said, answers, named, write_down, write_down_file
 from pipelines.instance import open_instance
 from pipelines.resources import today_in_the_netherlands
 from pipelines.settings import home_folder
@@ -18,7 +19,7 @@ from pipelines.settings import home_folder
 
 def choose(option: Path | None, choice: str, pupil: str, said: Said) -> int:
     """Write down one choice of one pupil's parents."""
-    instance, chosen = open_instance(home_folder(option)), named(Choice, choice, "keuze")
+    instance, chosen = open_instance(home_folder(option)), named(Choice, choice, "De keuze")
     news = write_down(instance, _signed(said), {pupil.strip(): chosen}, today_in_the_netherlands())
     what = f"{_words(chosen)}, {said.supplier}, school {said.school}"
     told = f"Vastgelegd: {what}. Het geldt vanaf de volgende levering." if news else f"Dit was al vastgelegd: {what}."
@@ -53,8 +54,8 @@ def show_choices(option: Path | None, school: str, pupil: str | None, supplier: 
     instance = open_instance(home_folder(option))
     ledger = instance.ledger
     entries = [entry for entry in ledger.choice_history(school) if supplier in {None, entry.supplier}]
-    if not entries:
-        check_names(instance, school, supplier)  # of what is no longer in the settings, the history stays
+    if not entries:  # what is no longer in the settings keeps its history
+        refuse_unknown(instance.settings, [school], [supplier] if supplier else [])
     keys = ledger.record_keys(entry.record_id for entry in entries)
     rows = [
         {

@@ -2,28 +2,40 @@
 
 import errno
 import os
+import re
 import shutil
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from connectors.base import ConnectorError
-from connectors.parnassys import school_of
+from connectors.base import ConnectorError, SchoolId
+from connectors.parnassys import EdexmlFile, read_roster, school_of
 from connectors.secrets import private_file, public_file, resolve
+from mappings.agreement import SCHOOL_KEY
+from pipelines.commands.init import FILES
 from pipelines.commands.telling import FAILED, OK, out
 from pipelines.dagster_home import prepare
 from pipelines.instance import Instance, open_instance
+from pipelines.resources import today_in_the_netherlands
 from pipelines.settings import EdexmlSource, Settings, home_folder, load_settings
 from pipelines.standing import left_behind
 
 Mark = Literal["ok", "let op", "fout"]
 SPACE = 1 << 30
 """Bytes that should be free on the disk."""
+
+
+NAME_IN_EXAMPLE = "Naam van de school"
+"""What `init` fills in for a person to replace."""
+
+
+class _Remark(Exception):  # noqa: N818  not an error
+    """What a person should know of something that was tried, though nothing is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +59,21 @@ def examine(option: Path | None) -> int:
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:
-    yield _settings(settings)
+    yield from _settings_files(settings)
     yield from _secrets(settings)
     yield from _storage(settings)
-    yield from _inbox(settings)
+    yield from _exports(settings)
     yield from _addresses(settings)
     yield _tried("webpagina (Dagster)", partial(_dagster, settings))
     free = shutil.disk_usage(settings.home).free
     enough: Mark = "ok" if free >= SPACE else "let op"
     yield Finding("schijf", enough, f"{free / SPACE:.1f} GiB vrij")
+
+
+def _settings_files(settings: Settings) -> Iterator[Finding]:
+    yield _settings(settings)
+    yield from _skipped(settings)
+    yield from _named(settings)
 
 
 def _settings(settings: Settings) -> Finding:
@@ -104,19 +122,75 @@ def _vault(instance: Instance) -> str:
     return "schrijven en lezen lukt"
 
 
-def _inbox(settings: Settings) -> Iterator[Finding]:
-    if not any(isinstance(school.source, EdexmlSource) for school in settings.schools):
-        return
-    files = [file for file in sorted(settings.inbox.glob("*")) if file.suffix.lower() == ".xml"]
-    if not files:
-        yield Finding("inbox", "let op", "er staat nog geen export (EDEX.XML) in de map inbox")
-    for file in files:
-        yield _tried(f"inbox/{file.name}", partial(_school_of, file))
+def _skipped(settings: Settings) -> Iterator[Finding]:
+    """Files that look like settings and are not read; the example that `init` wrote only where there is no agreement yet."""
+    for name in ("agreements", "profiles"):
+        for file in sorted((settings.home / name).glob("[!.]*")):
+            where = f"{name}/{file.name}"
+            if file.suffix in {".yaml", ".yml"} or not file.is_file() or (where in FILES and settings.agreements):
+                continue
+            yield Finding(where, "let op", "wordt niet gelezen: de naam moet eindigen op .yaml, in kleine letters")
 
 
-def _school_of(file: Path) -> str:
+def _named(settings: Settings) -> Iterator[Finding]:
+    for school in settings.schools:
+        if school.name == NAME_IN_EXAMPLE:
+            yield Finding(
+                f"schools.yaml, {school.school}", "let op", f"de naam is nog die van het voorbeeld: {school.name}"
+            )
+
+
+def _exports(settings: Settings) -> Iterator[Finding]:
+    """What the next delivery would read of each school, and what else lies where exports are put."""
+    expected: list[SchoolId] = []
+    folders = [settings.inbox]
+    for school in settings.schools:
+        if isinstance(school.source, EdexmlSource):
+            expected.append(school.id_on(today_in_the_netherlands()))
+            folders.append(settings.home / school.source.path)
+            yield _export(folders[-1], expected[-1], str(school.source.path))
+    for folder in dict.fromkeys(folders) if expected else ():
+        for file in sorted(folder.glob("*")):
+            if file.suffix.lower() == ".xml" and file.is_file():
+                yield _tried(f"{folder.name}/{file.name}", partial(_lying, file, expected))
+
+
+def _export(place: Path, school: SchoolId, path: str) -> Finding:
+    """The file that a delivery to this school's suppliers would choose, read from beginning to end."""
+    what = f"export van {school.key}"
+    chosen = _tried(what, partial(_chosen, place, school, path))
+    if chosen.mark != "ok":
+        return chosen
+    file = place / chosen.told if place.is_dir() else place
+    return _tried(f"{what} ({chosen.told})", partial(_whole, file, school))
+
+
+def _chosen(place: Path, school: SchoolId, path: str) -> str:
+    if not place.exists():
+        raise RuntimeError(f"de map of het bestand {path} is er niet; controleer `path` in schools.yaml")
+    try:
+        return EdexmlFile(place).chosen(school).name
+    except ConnectorError as error:
+        raise _Remark(str(error)) from None
+
+
+def _whole(file: Path, school: SchoolId) -> str:
+    pupils = len(read_roster(file.read_bytes(), frozenset(), school).leerlingen)
+    return f"schooljaar {school.schooljaar}, leerlingen: {pupils}"
+
+
+def _lying(file: Path, expected: Sequence[SchoolId]) -> str:
+    """Whose a file is; what is not the code of a school or a school year is not repeated."""
     block = school_of(file)
-    return f"school {block.brincode}-{block.dependancecode}, schooljaar {block.schooljaar}"
+    mine = next((school for school in expected if block.is_of(school)), None)
+    if mine is None:
+        found = f"{block.brincode}-{block.dependancecode}"
+        name = found if re.fullmatch(SCHOOL_KEY, found) else "een onbekende school"
+        raise _Remark(f"van {name}, en die haalt volgens schools.yaml niets uit een bestand: dit wordt niet gelezen")
+    if block.schooljaar != mine.schooljaar:
+        year = block.schooljaar if re.fullmatch(r"\d{4}-\d{4}", block.schooljaar or "") else "onbekend"
+        raise _Remark(f"school {mine.key}, maar schooljaar {year}; verwacht wordt {mine.schooljaar}")
+    return f"school {mine.key}, schooljaar {mine.schooljaar}"
 
 
 def _addresses(settings: Settings) -> Iterator[Finding]:
@@ -151,6 +225,8 @@ def _dagster(settings: Settings) -> str:
 def _tried(what: str, trial: Callable[[], str]) -> Finding:
     try:
         return Finding(what, "ok", trial())
+    except _Remark as remark:
+        return Finding(what, "let op", str(remark))
     except ConnectorError as error:
         return Finding(what, "fout", str(error))
     except OSError as error:

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from pipelines.commands.telling import FAILED, WRONG_SETTINGS, err
+from pipelines.commands.telling import FAILED, NOT_UNDERSTOOD, WRONG_SETTINGS, err
 
 _WORDS: Final = {
     "Usage: ": "Gebruik: ",
@@ -22,7 +22,7 @@ _WORDS: Final = {
     "No such option: ": "deze optie bestaat niet: ",
     "No such command ": "deze opdracht bestaat niet: ",
     "(Possible options: ": "(misschien: ",
-    "Did you mean ": "misschien: ",
+    "Did you mean ": "Misschien: ",
     "Missing argument ": "hier ontbreekt ",
     "Missing option ": "hier ontbreekt ",
     "Got unexpected extra argument(s) ": "dit is te veel: ",
@@ -89,4 +89,4 @@ def _mistake(error: TyperException) -> str:
         return told
     context = getattr(error, "ctx", None)
     where = context.command_path if context else "doorgeefluik"
-    return f"Zo begrijp ik het niet: {told.rstrip('.')}.\nUitleg: {where} --help"
+    return f"{NOT_UNDERSTOOD} {told if told.endswith('?') else told.rstrip('.') + '.'}\nUitleg: {where} --help"

@@ -5,7 +5,7 @@ from pathlib import Path
 from mappings.agreement import Agreement
 from mappings.choices import MEANING
 from mappings.transforms import sources
-from mappings.yaml_source import Problem, SettingsError
+from pipelines.commands.names import UnknownNameError, refuse_unknown
 from pipelines.commands.telling import OK, out, table
 from pipelines.settings import Settings, home_folder, load_settings
 
@@ -13,11 +13,11 @@ from pipelines.settings import Settings, home_folder, load_settings
 def explain_fields(option: Path | None, supplier: str, school: str | None) -> int:
     """Explain every field, once for all schools that share an agreement."""
     settings = load_settings(home_folder(option))
+    refuse_unknown(settings, [school] if school else [], [supplier])
     agreements = [a for a in settings.agreements if a.supplier == supplier and (school is None or school in a.schools)]
     if not agreements:
-        known = ", ".join(settings.suppliers) or "niemand"
-        problem = Problem("explain", None, supplier, None, f"hiermee is geen overeenkomst; wel met: {known}")
-        raise SettingsError((problem,))
+        known = ", ".join(s for s in settings.school_keys if settings.agreement(supplier, s))
+        raise UnknownNameError([f"school {school} heeft geen overeenkomst met {supplier}; wel: {known}."])
     for agreement in agreements:
         _explain(settings, agreement)
     return OK

@@ -5,7 +5,7 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from pipelines.commands.outcomes import tell, write_json
+from pipelines.commands.outcomes import show_next, tell, write_json
 from pipelines.commands.sync import deliver
 from pipelines.commands.telling import HELD, OK, out, table
 from pipelines.instance import Instance, open_instance
@@ -40,7 +40,9 @@ def approve(option: Path | None, which: str, by: str, *, later: bool) -> int:
         out.print(f"Goedgekeurd: {_named(hold)}. Het wordt bij de volgende levering verstuurd.")
         return OK
     outcomes = deliver(instance.settings, {hold.school: [hold.supplier]})
-    return tell(outcomes, f"Goedgekeurd: {_named(hold)}", as_json=False)
+    code = tell(outcomes, f"Goedgekeurd: {_named(hold)}", as_json=False)
+    show_next(instance, outcomes, option)
+    return code
 
 
 def discard(option: Path | None, which: str, by: str) -> int:

@@ -1,17 +1,20 @@
-"""Outcomes on the screen and as JSON, and the exit code that follows from them."""
+"""Outcomes on the screen and as JSON, the exit code that follows from them, and what a person does next."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import orjson
 
-from pipelines.commands.telling import FAILED, HELD, OK, out, table
+from pipelines.commands.telling import FAILED, HELD, OK, fits, out, table
+from pipelines.instance import Instance
 from pipelines.metadata import STATES
 from pipelines.sync.case import Outcome
 
-NUMBERS = ("nieuw", "gewijzigd", "verwijderd", "gelijk", "quarantaine")
+NUMBERS = ("toevoegen", "wijzigen", "verwijderen", "gelijk", "quarantaine")
 COUNTS = ("create", "update", "delete", "unchanged", "quarantined")
 
 
@@ -26,12 +29,49 @@ def tell(outcomes: Sequence[Outcome], title: str, *, as_json: bool) -> int:
 
 
 def show(outcomes: Sequence[Outcome], title: str) -> None:
-    """One row for each supplier of each school, and below it what there is to tell."""
-    rows = [(o.school, o.supplier, *(o.counts[name] for name in COUNTS), STATES[o.state]) for o in outcomes]
-    out.print(table(title, ("school", "leverancier", *NUMBERS, "stand"), rows, NUMBERS))
+    """One row for each supplier of each school, and below it what there is to tell; in lines where a row is too wide."""
+    rows = [(o.school, o.supplier, STATES[o.state], *(o.counts[name] for name in COUNTS)) for o in outcomes]
+    shown = table(title, ("school", "leverancier", "stand", *NUMBERS), rows, NUMBERS)
+    if fits(shown):
+        out.print(shown)
+    else:
+        _show_in_lines(title, rows)
     for outcome in outcomes:
         if outcome.reason:
             out.print(f"{outcome.school} {outcome.supplier}: {outcome.reason}", markup=False, soft_wrap=True)
+
+
+def _show_in_lines(title: str, rows: Sequence[tuple[object, ...]]) -> None:
+    out.print(title, style="bold", markup=False)
+    for school, supplier, state, *counts in rows:
+        numbers = ", ".join(f"{name} {count}" for name, count in zip(NUMBERS, counts, strict=True))
+        out.print(f"\n{school} {supplier}: {state}\n  {numbers}", markup=False, soft_wrap=True)
+    out.print()
+
+
+def show_next(instance: Instance, outcomes: Sequence[Outcome], option: Path | None) -> None:
+    """What a person does now: decide on what waits, and look in the report at what is wrong in the export."""
+    numbers = [
+        str(hold.id)
+        for outcome in outcomes
+        if outcome.state == "held"
+        for hold in instance.ledger.holds(outcome.school, outcome.supplier, "open")
+    ]
+    where = f" --instance {shlex.quote(str(option))}" if option else ""
+    if numbers:
+        out.print()
+        _line(f"Wacht op een besluit: nummer {', '.join(numbers)}.")
+        _line(f"  Bekijken:   doorgeefluik hold list{where}")
+        _line(f"  Goedkeuren: doorgeefluik hold approve {numbers[0]}{where}")
+    for school in dict.fromkeys(outcome.school for outcome in outcomes):
+        report = instance.settings.reports / f"{school}.html"
+        quarantined = any(o.counts["quarantined"] for o in outcomes if o.school == school)
+        if report.exists() and (quarantined or len(instance.ledger.findings(school))):
+            _line(f"Wat er in de export van {school} te verbeteren is, staat in het rapport: {report}")
+
+
+def _line(text: str) -> None:
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def write_json(document: list[dict[str, Any]]) -> None:

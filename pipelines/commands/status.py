@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines.commands.outcomes import tell
+from pipelines.commands.outcomes import show_next, tell
 from pipelines.commands.telling import out, table
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import home_folder
@@ -15,7 +15,10 @@ def show_status(option: Path | None, *, as_json: bool) -> int:
     outcomes = list(standing(instance))
     if not as_json:
         _show_exports(instance)
-    return tell(outcomes, "De laatste levering", as_json=as_json)
+    code = tell(outcomes, "De laatste levering", as_json=as_json)
+    if not as_json:
+        show_next(instance, outcomes, option)
+    return code
 
 
 def _show_exports(instance: Instance) -> None:

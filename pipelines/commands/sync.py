@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from mappings.yaml_source import Problem, SettingsError
-from pipelines.commands.outcomes import tell
+from pipelines.commands.names import refuse_unknown
+from pipelines.commands.outcomes import show_next, tell
 from pipelines.commands.telling import err, terminal
 from pipelines.dagster_home import prepare
 from pipelines.instance import open_instance
@@ -28,12 +28,18 @@ def run_schools(
 ) -> int:
     """Run these schools (None: all) for these suppliers (None: all), and tell what came of it."""
     settings = load_settings(home_folder(option))
-    open_instance(settings.home)  # a key or a secret of its own that is missing is told once, and before any run
+    instance = open_instance(
+        settings.home
+    )  # a key or a secret of its own that is missing is told once, and before any run
     chosen = chosen_pairs(settings, schools, suppliers)
     if not chosen:
         err.print("Hiervoor is er geen overeenkomst, dus er is niets te doen.")
-    title = "Wat een levering zou doen; er is niets verstuurd" if preview else "Wat er is geleverd"
-    return tell(deliver(settings, chosen, preview=preview), title, as_json=as_json)
+    title = "Wat een levering zou doen; er is niets verstuurd" if preview else "Uitkomst"
+    outcomes = deliver(settings, chosen, preview=preview)
+    code = tell(outcomes, title, as_json=as_json)
+    if not (as_json or preview):
+        show_next(instance, outcomes, option)
+    return code
 
 
 def deliver(settings: Settings, chosen: dict[str, list[str]], *, preview: bool = False) -> list[Outcome]:
@@ -41,8 +47,8 @@ def deliver(settings: Settings, chosen: dict[str, list[str]], *, preview: bool =
     prepare(settings, os.environ)
     outcomes: list[Outcome] = []
     with dg.DagsterInstance.get() as instance, _progress(len(chosen)) as progress:
-        for school, suppliers in chosen.items():
-            progress(school)
+        for done, (school, suppliers) in enumerate(chosen.items()):
+            progress(school, done)
             outcomes += run_school(settings, school, suppliers, instance, preview=preview)
     return outcomes
 
@@ -53,25 +59,14 @@ def chosen_pairs(
     """The suppliers of each school, of those that were asked for and have an agreement.
 
     Raises:
-        SettingsError: a school or supplier that is not there.
+        UnknownNameError: a school or supplier that is not there.
     """
-    _refuse_unknown("--school", schools or (), settings.school_keys)
-    _refuse_unknown("--supplier", suppliers or (), settings.suppliers)
+    refuse_unknown(settings, schools or (), suppliers or ())
     every = {
         school: [s for s in dict.fromkeys(suppliers or settings.suppliers) if settings.agreement(s, school)]
         for school in (schools or settings.school_keys)
     }
     return {school: found for school, found in every.items() if found}
-
-
-def _refuse_unknown(option: str, names: Sequence[str], known: Sequence[str]) -> None:
-    problems = [
-        Problem(option, None, name, name, f"deze kent deze installatie niet; kies uit: {', '.join(known) or 'niets'}")
-        for name in names
-        if name not in known
-    ]
-    if problems:
-        raise SettingsError(tuple(problems))
 
 
 @contextmanager
@@ -84,12 +79,12 @@ def _progress(total: int) -> "Iterator[_Tell]":
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=err, transient=True, disable=not terminal()) as progress:
-        yield _Tell(progress, progress.add_task("", total=total, completed=-1))
+        yield _Tell(progress, progress.add_task("", total=total))
 
 
 class _Tell:
-    def __init__(self, progress: Progress, task: object) -> None:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
 
-    def __call__(self, school: str) -> None:
-        self._progress.update(self._task, description=f"School {school}", advance=1)  # type: ignore[arg-type]
+    def __call__(self, school: str, done: int) -> None:
+        self._progress.update(self._task, description=f"School {school}", completed=done)

@@ -17,6 +17,8 @@ OK, FAILED, HELD, WRONG_SETTINGS = 0, 1, 2, 3
 """Exit codes of every command."""
 
 DEBUG: Final = "DOORGEEFLUIK_DEBUG"
+NOT_UNDERSTOOD: Final = "Zo begrijp ik het niet:"
+_ANY_WIDTH: Final = 10_000
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True, highlight=False)
@@ -46,11 +48,16 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
         result.add_column(
             column,
             justify="right" if column in numbers else "left",
-            no_wrap=column in {"school", "leverancier", *numbers},
+            no_wrap=column in {"school", "leverancier", "stand", *numbers},
         )
     for row in rows:
         result.add_row(*map(str, row))
     return result
+
+
+def fits(shown: Table) -> bool:
+    """Whether a table can be shown here without cutting or folding a cell."""
+    return out.measure(shown, options=out.options.update(width=_ANY_WIDTH)).maximum <= out.width
 
 
 def _code(command: Callable[[], int]) -> int:
@@ -69,7 +76,7 @@ def _code(command: Callable[[], int]) -> int:
         if os.environ.get(DEBUG):
             raise
         err.print(_sentence(error), markup=False, soft_wrap=True)
-        return WRONG_SETTINGS if getattr(error, "code", "") == "geheim_ontbreekt" else FAILED
+        return WRONG_SETTINGS if getattr(error, "code", "") in {"geheim_ontbreekt", "onbekende_naam"} else FAILED
 
 
 def _sentence(error: Exception) -> str:

@@ -36,6 +36,11 @@ class Hold:
     decided_by: str | None
     plan_digest: str
 
+    @property
+    def answer(self) -> str:
+        """What is told of a hold that was discarded: by whom, and how to come back on that."""
+        return f"Afgewezen door {self.decided_by}: {self.reason} Toch doen? Keur nummer {self.id} goed."
+
 
 @dataclass(frozen=True, slots=True)
 class NewHold:

@@ -4,7 +4,7 @@ Reads the ledger and writes nothing: preview and delivery both start here.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -76,11 +76,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, what stops parts of it, and which stops a person has lifted."""
+    """A plan, what stops parts of it, and what people said of that: both by operation, `discarded` with the sentence to tell."""
 
     plan: ChangePlan
     stops: tuple[Stop, ...]
-    approved: frozenset[str]  # operations
+    approved: frozenset[str]
+    discarded: Mapping[Operation, str]
     after: int | None  # the last plan of this case when this one was made; another one since makes it stale
 
     def stopped_by(self, operation: str) -> tuple[Stop, ...]:
@@ -105,7 +106,11 @@ class Planned:
     @property
     def held(self) -> tuple[Operation, ...]:
         """The operations that wait for a person."""
-        return tuple(o for o in OPERATIONS if any(stop.effect == "hold" for stop in self.stopped_by(o)))
+        return tuple(
+            o
+            for o in OPERATIONS
+            if o not in self.discarded and any(stop.effect == "hold" for stop in self.stopped_by(o))
+        )
 
     @property
     def digest(self) -> str:
@@ -114,7 +119,9 @@ class Planned:
 
     def why(self, operations: Iterable[str] = OPERATIONS) -> str:
         """The reasons for what does not go ahead, in one text."""
-        return " ".join(dict.fromkeys(stop.reason for operation in operations for stop in self.stopped_by(operation)))
+        stops = [stop for operation in operations for stop in self.stopped_by(operation)]
+        told = (self.discarded.get(s.operation, s.reason) if s.effect == "hold" else s.reason for s in stops)
+        return " ".join(dict.fromkeys(told))
 
 
 def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Planned:
@@ -143,7 +150,10 @@ def judged(case: Case, plan: ChangePlan) -> Planned:
         if case.ledger.approved(case.supplier, case.school, o, plan.may_wait.digest([o]))
         or _rest_of(case, last, plan.may_wait.of(o))
     }
-    return Planned(plan, found, frozenset(approved), last.id if last else None)
+    no = {hold.digest: hold for hold in case.ledger.holds(case.school, case.supplier, "discarded")}
+    digests = {o: plan.may_wait.digest([o]) for o in sorted(held - approved)}
+    discarded = {o: no[digest].answer for o, digest in digests.items() if digest in no}
+    return Planned(plan, found, frozenset(approved), discarded, last.id if last else None)
 
 
 def _rest_of(case: Case, last: Plan | None, changes: pd.DataFrame) -> bool:

@@ -105,15 +105,11 @@ def _ids_other_than_keys(parcel: Parcel) -> dict[int, str]:
 
 
 def _open_holds(case: Case, plan: Planned) -> None:
-    """One hold for each operation that waits; the hold of an operation that no longer waits is closed.
-
-    What a person has discarded is not asked again as long as it stays the same.
-    """
-    discarded = {hold.digest for hold in case.ledger.holds(case.school, case.supplier, "discarded")}
+    """One hold for each operation that waits; the hold of an operation that no longer waits is closed."""
     for operation in OPERATIONS:
         waiting = plan.plan.may_wait
         digest = waiting.digest([operation])
-        if operation in plan.held and digest not in discarded:
+        if operation in plan.held:
             number = len(waiting.of(operation))
             reason = plan.why([operation])
             case.ledger.open_hold(NewHold(case.supplier, case.school, operation, digest, number, reason, plan.digest))

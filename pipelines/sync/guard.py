@@ -25,6 +25,12 @@ ALLOWED_BY_STAGE: dict[Stage, frozenset[str]] = {
     Stage.FULL: frozenset(OPERATIONS),
 }
 
+_LATER_STAGES = {
+    Stage.REPORT_ONLY: "Zet stage in de overeenkomst op create, create_update of full om te leveren.",
+    Stage.CREATE: "Zet stage in de overeenkomst op create_update of full om meer te leveren.",
+    Stage.CREATE_UPDATE: "Zet stage in de overeenkomst op full om ook te verwijderen.",
+}
+
 
 class Rule(StrEnum):
     """What stopped an operation."""
@@ -85,9 +91,10 @@ def _not_agreed(plan: ChangePlan, agreement: Agreement, day: date) -> Iterator[S
             yield Stop(
                 "update", "block", Rule.AGREEMENT, "Na het einde van de overeenkomst komt er geen veld meer bij."
             )
+    stage = f"De overeenkomst staat op stage: {agreement.stage.value}."
     for operation in OPERATIONS:
         if operation not in ALLOWED_BY_STAGE[agreement.stage]:
-            yield Stop(operation, "block", Rule.STAGE, f"De overeenkomst staat op stage: {agreement.stage.value}.")
+            yield Stop(operation, "block", Rule.STAGE, f"{stage} {_LATER_STAGES[agreement.stage]}")
 
 
 def _limits(plan: ChangePlan, agreement: Agreement, history: History, export_size: int, day: date) -> Iterator[Stop]:

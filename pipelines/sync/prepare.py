@@ -50,7 +50,7 @@ def prepared(
         return Prepared(outcome=_ended(school, supplier, "blocked", "Er is geen overeenkomst voor deze school."))
     if day < agreement.signed:
         return Prepared(
-            outcome=_ended(school, supplier, "blocked", f"De overeenkomst gaat in op {agreement.signed:%d-%m-%Y}.")
+            outcome=_ended(school, supplier, "blocked", f"De overeenkomst gaat pas in op {agreement.signed:%d-%m-%Y}.")
         )
     if known is None:
         return Prepared(outcome=_ended(school, supplier, "failed", AGAIN))

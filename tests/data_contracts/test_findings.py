@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from pandera.config import config_context
 
+from data_contracts.fields import Record
 from data_contracts.findings import BrokenTable, Checked, TableLimits, checked
 from data_contracts.roster import Roster
 
@@ -211,6 +212,17 @@ def test_only_what_was_read_is_judged(make_roster: MakeRoster) -> None:
         roster.leerkrachten[["key"]],
     )
     assert checked(bare, TODAY).findings.empty
+
+
+@pytest.mark.parametrize(("read", "missed"), [("groep.naam", 0), ("samengestelde_groep.naam", 1)])
+def test_a_name_is_missed_only_of_the_kind_of_group_of_which_it_was_read(
+    make_roster: MakeRoster, read: str, missed: int
+) -> None:
+    """Both kinds share the column: a name that no agreement needs is not there, and nobody has to fill it in."""
+    roster = make_roster(8)
+    place = int(roster.groepen["soort"].eq(Record.SAMENGESTELDE_GROEP).idxmax())
+    nameless = with_value(roster, "groepen", place, "naam", None)
+    assert len(checked(nameless, TODAY, read=frozenset({"groep.key", read})).findings) == missed
 
 
 def test_all_findings_come_in_the_order_of_the_records(make_roster: MakeRoster) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import requests
 import sqlalchemy as sa
@@ -284,7 +285,7 @@ def test_the_status_says_that_parnassys_was_down_until_it_is_back(served: tuple[
     assert all(re.match(moment, row["reason"]) for row in rows)
     assert [{**row, "state": "delivered", "reason": ""} for row in rows] == well[1]
     assert states(world.sync()) == {"unchanged"}
-    assert administration.asked[-1].outcome == "geenwijzigingen"
+    assert administration.asked[-1].outcome == "gegevens"  # after trouble everything is fetched
     assert status(world) == well
 
 
@@ -384,3 +385,21 @@ def test_the_ledger_may_be_postgresql(world: World, postgresql_server: URL) -> N
     finally:
         with admin.connect() as connection:
             connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def test_the_web_page_names_whom_a_held_plan_would_remove(world: World) -> None:
+    """A person who must say whether these pupils have left sees their keys, and first of all."""
+    roster = example_school(40)
+    world.export(roster)
+    world.sync("uwlr_smalle_set")
+    gone = roster.leerlingen["key"].tolist()[:5]
+    world.export(replace(roster, leerlingen=roster.leerlingen[5:].assign(roepnaam="Anders")))
+    assert world.sync("uwlr_smalle_set")["uwlr_smalle_set"].state == "held"
+    event = world.dagster.get_latest_materialization_event(dg.AssetKey(["uwlr_smalle_set", "wijzigingsplan"]))
+    assert event is not None
+    assert event.asset_materialization is not None
+    table = event.asset_materialization.metadata["Wijzigingen"]
+    assert isinstance(table, dg.TableMetadataValue)
+    rows = [record.data for record in table.records]
+    assert {str(row["Sleutel"]) for row in rows if row["Soort"] == "leerling"} >= set(gone)
+    assert {row["Handeling"] for row in rows[:5]} == {"verwijderen"}

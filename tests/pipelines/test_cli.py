@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -71,13 +72,14 @@ def test_a_first_delivery_is_previewed_held_approved_and_done(world: World) -> N
 
 
 def test_only_what_is_asked_for_is_run(world: World) -> None:
-    """`--supplier` chooses, and a name that is not there is a mistake in the settings."""
+    """`--supplier` chooses, and a name that is not there is a mistake in what was asked, not in the settings."""
     one = asked("preview", "--json", "--supplier", "uwlr_lvs_set", "--school", SCHOOL, instance=world.home)
     assert [row["supplier"] for row in json.loads(one.stdout)] == ["uwlr_lvs_set"]
     unknown = asked("sync", "--school", "99ZZ-00", instance=world.home)
     assert unknown.returncode == 3
     assert "99ZZ-00" in unknown.stderr
     assert SCHOOL in unknown.stderr
+    assert "De instellingen" not in unknown.stderr
 
 
 def test_wrong_settings_name_file_line_and_key(tmp_path: Path) -> None:
@@ -102,22 +104,35 @@ def test_a_source_that_fails_is_told_in_dutch(world: World, tmp_path: Path) -> N
 
 
 def test_a_new_instance_can_be_made_once(tmp_path: Path) -> None:
-    """`init` makes a folder whose settings load, and refuses one that has something in it."""
+    """`init` makes a folder whose settings load and that git leaves alone, and refuses one that has something in it."""
     made = asked("init", str(tmp_path / "nieuw"))
     assert made.returncode == 0, made.stderr
+    assert "stage op full" in made.stdout
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    status = ["git", "status", "--porcelain", "--untracked-files=all"]
+    assert subprocess.run(status, cwd=tmp_path, capture_output=True, check=True).stdout == b""
     assert asked("doctor", instance=tmp_path / "nieuw").returncode == 0
-    assert asked("init", str(tmp_path / "nieuw")).returncode == 1
+    assert asked("init", str(tmp_path / "nieuw")).returncode == 3
 
 
 def test_the_example_agreement_of_a_new_instance_is_a_good_one(tmp_path: Path) -> None:
-    """Only its address is not a real one; with the secret there, `explain` can tell about it."""
+    """Only its address is not a real one: a preview of the sample export needs no more, and `explain` can tell about it."""
     home = tmp_path / "nieuw"
     asked("init", str(home))
     (home / "agreements" / "basispoort.yaml.voorbeeld").rename(home / "agreements" / "basispoort.yaml")
+    shutil.copy(Path(__file__).parents[2] / "examples" / "EDEX.XML", home / "inbox")
+    shown = asked("preview", instance=home)
+    assert (shown.returncode, shown.stdout.count("voorbeeld, niets verstuurd")) == (0, 1), shown.stderr
     answer = asked("explain", "basispoort", instance=home)
     assert answer.returncode == 0, answer.stderr
     assert "geboortedatum" in answer.stdout
     assert "keuzeveld, door de school niet aangezet" in answer.stdout
+    schools = (home / "schools.yaml").read_text(encoding="utf-8")
+    other = schools.replace("schools:\n", "schools:\n  - {school: 99XX-01, name: De andere, source: {edexml: }}\n")
+    (home / "schools.yaml").write_text(other, encoding="utf-8")
+    without = asked("explain", "basispoort", "--school", "99XX-01", instance=home)
+    assert without.returncode == 3
+    assert "school 99XX-01 heeft geen overeenkomst met basispoort; wel: 99XX-00." in without.stderr
 
 
 def test_a_doctor_finds_what_is_missing(world: World) -> None:

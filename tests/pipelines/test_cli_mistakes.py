@@ -1,6 +1,7 @@
 """What the commands say and exit with when something was mistyped, missing, or in use."""
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ def world(tmp_path: Path) -> Iterator[World]:
     ("arguments", "told"),
     [
         (["sync", "--onzin"], "deze optie bestaat niet: --onzin"),
-        (["leveren"], "deze opdracht bestaat niet: 'leveren'"),
+        (["leveren"], "deze opdracht bestaat niet: 'leveren'."),
+        (["synk"], "deze opdracht bestaat niet: 'synk'. Misschien: 'sync'?\n"),
         (["explain"], "hier ontbreekt 'LEVERANCIER'"),
         (["status", "nu"], "dit is te veel: (nu)"),
         (["ui", "--port", "99999"], "verwacht hoogstens 65535"),
@@ -43,12 +45,13 @@ def test_what_was_mistyped_is_told_in_dutch(arguments: list[str], told: str) -> 
     "command", [[], ["sync"], ["hold"], ["hold", "approve"], ["demo"], ["consent"], ["consent", "import"]]
 )
 def test_help_is_dutch(command: list[str]) -> None:
-    """No word of the help is typer's own English."""
+    """No word of the help is typer's own English, and no command is described by half a sentence."""
     answer = asked(*command, "--help")
     assert answer.returncode == 0
     assert "Gebruik: doorgeefluik" in answer.stdout
     english = ("Usage", "Options", "Commands", "Arguments", "Show", "required", "default", "TEXT", "PATH", "<")
     assert [word for word in english if word in answer.stdout.replace("1<=x<=65535", "")] == []
+    assert not re.search(r"\w\.\.\.$", answer.stdout, re.MULTILINE)
 
 
 def test_help_comes_at_once() -> None:
@@ -72,6 +75,16 @@ def test_a_run_without_keys_is_told_once_and_sends_nothing(world: World) -> None
     assert world.requests_seen("uwlr_smalle_set") == before
 
 
+def test_a_lost_folder_of_keys_is_not_made_anew(world: World) -> None:
+    """A person must not think that the folder is there, nor a backup take new keys for the old ones."""
+    assert asked("sync", instance=world.home).returncode == 0
+    (world.home / "sleutels").rename(world.home / "weg")
+    answer = asked("status", instance=world.home)
+    assert answer.returncode == 1
+    assert "Zet die map terug uit de reservekopie" in answer.stderr
+    assert not (world.home / "sleutels").exists()
+
+
 def test_a_missing_address_of_the_ledger_is_a_mistake_in_the_settings(world: World) -> None:
     """A secret that the settings name and that is not there exits with 3, and the secret is named."""
     (world.home / "instance.yaml").write_text("ledger: env:DOORGEEFLUIK_GEEN_GROOTBOEK\n", encoding="utf-8")
@@ -87,6 +100,15 @@ def test_a_supplier_named_twice_is_run_once(world: World) -> None:
     answer = asked("preview", "--json", *twice, instance=world.home)
     assert answer.returncode == 0, answer.stderr
     assert len(json.loads(answer.stdout)) == 1
+
+
+def test_a_name_in_other_letters_is_told_as_it_is_written(world: World) -> None:
+    """A school or supplier that differs only in capitals is named as the settings have it, and nothing is run."""
+    answer = asked("sync", "--school", "99xx-00", "--supplier", "UWLR_smalle_set", instance=world.home)
+    assert (answer.returncode, answer.stdout) == (3, "")
+    assert "hoofdletters: 99XX-00." in answer.stderr
+    assert "hoofdletters: uwlr_smalle_set." in answer.stderr
+    assert "De instellingen" not in answer.stderr
 
 
 def test_a_hold_that_is_not_there_is_told(world: World) -> None:

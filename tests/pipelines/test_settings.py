@@ -199,6 +199,25 @@ def test_a_mistake_in_the_schools_is_told_with_its_line(home: Path, old: str, ne
     assert "kanarie" not in str(found)
 
 
+def test_a_list_is_not_called_too_short_for_what_is_wrong_in_it(home: Path) -> None:
+    """One mistake in a school is one problem: there is a school, only not a good one."""
+    write(home, "schools.yaml", SCHOOLS.replace("name: De Dependance", "naam: De Dependance"))
+    told = [message for file, _, message in problems(home) if file == "schools.yaml"]
+    assert len(told) == 2  # an unknown key, and one that is absent
+    assert "minstens" not in str(told)
+
+
+def test_everything_that_a_profile_does_not_allow_is_told_at_once(home: Path) -> None:
+    """Each unknown or forbidden item of `optional` and `withhold` is named."""
+    path = home / "agreements" / "een.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8") + "optional: [bsn, geslagt]\nwithhold: [sleutel, achternam]\n",
+        encoding="utf-8",
+    )
+    told = " ".join(message for _, _, message in problems(home))
+    assert [name for name in ("`bsn`", "`geslagt`", "`sleutel`", "`achternam`") if name not in told] == []
+
+
 def test_a_second_agreement_with_the_same_supplier_is_refused(home: Path) -> None:
     """Two agreements of one school with one supplier contradict each other; the first file is named."""
     agree(home, "een", "[99XX-01]", name="later")
@@ -217,7 +236,8 @@ def test_problems_of_all_files_come_at_once(home: Path) -> None:
 
 def test_an_absent_instance_says_how_to_make_one(tmp_path: Path) -> None:
     """A folder that is not there is told as such, with the command that makes it."""
-    assert "doorgeefluik init" in problems(tmp_path / "nergens")[0][2]
+    ((_, _, told),) = problems(tmp_path / "nergens")
+    assert 0 < told.index("--instance MAP") < told.index("DOORGEEFLUIK_HOME") < told.index("doorgeefluik init")
 
 
 def test_a_file_in_another_encoding_is_refused(home: Path) -> None:

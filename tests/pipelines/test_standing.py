@@ -100,7 +100,7 @@ def test_the_commands_and_the_report_tell_it(world: World) -> None:
     assert f"let op  {GONE} voor {SCHOOL}: Er is geen overeenkomst meer" in doctor.stdout
     page = html.fromstring(write_report(world.instance, SCHOOL).read_text(encoding="utf-8"))
     states = [[cell.text_content() for cell in row.iter("td", "th")][:2] for row in page.iter("tr")]
-    assert ["UWLR LVS-set", "niet afgesproken"] in states
+    assert ["UWLR LVS-set", "tegengehouden"] in states
     assert f"(records: {held(world, GONE)})" in page.text_content()
     assert [s.text_content() for s in page.iter("summary")] == ["Welke gegevens UWLR smalle set krijgt, en waarom"]
 

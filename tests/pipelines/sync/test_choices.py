@@ -87,6 +87,20 @@ def test_an_objection_does_not_wait_with_deletes_that_wait(make_bench: MakeBench
     assert len(bench.shown()) == 2
 
 
+def test_who_was_kept_by_a_person_stays_kept_when_another_objects(bench: Bench) -> None:
+    """What was discarded is not asked again because of an objection, which itself goes ahead."""
+    bench.night(SIX)
+    bench.agree(limits=STRICT)
+    four = school(pupils(4))
+    bench.night(four)
+    (hold,) = bench.ledger.holds(SCHOOL)
+    bench.ledger.decide_hold(str(hold.id), "discarded", "directeur")
+    bench.choose(Choice.OBJECTION, 3)
+    bench.night(four)
+    assert bench.ledger.holds(SCHOOL) == []
+    assert (_deletes(bench), len(bench.shown())) == ([("delete", "bezwaar")], 5)
+
+
 def test_an_agreement_that_came_to_need_consent_waits_for_a_person(bench: Bench) -> None:
     """One word changed in a file must not empty a supplier unseen; who has consented stays, who objected goes at once."""
     bench.night(SIX)

@@ -268,7 +268,10 @@ def test_a_discarded_hold_is_not_asked_again(bench: Bench) -> None:
     bench.night(roster)
     (hold,) = bench.ledger.holds()
     bench.ledger.decide_hold(str(hold.id), "discarded", "ICT-coördinator")
-    assert bench.night(roster).state == "held"
+    outcome = bench.night(roster)
+    assert outcome.state == "blocked"
+    assert outcome.reason.startswith("Afgewezen door ICT-coördinator: Eerste levering")
+    assert f"Keur nummer {hold.id} goed" in outcome.reason
     assert bench.ledger.holds() == []
     assert bench.held.requests == []
     bench.night(school(pupils(5)))

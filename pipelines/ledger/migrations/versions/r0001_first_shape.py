@@ -11,6 +11,7 @@ def upgrade() -> None:
     """Make every table. There is no way back: a ledger is evidence, and is restored from a backup instead."""
     _records()
     _plans()
+    _delivered()
     _holds()
     _exports()
     _leases()
@@ -113,6 +114,9 @@ def _plans() -> None:
     )
     op.create_index("ix_change_plan_id_batch", "change", ["plan_id", "batch"], unique=False)
     op.create_index("ix_change_record_id", "change", ["record_id"], unique=False)
+
+
+def _delivered() -> None:
     op.create_table(
         "handles",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -1,0 +1,36 @@
+"""The schools and suppliers that a person named in a command, held against those that there are."""
+
+from collections.abc import Sequence
+
+from pipelines.commands.telling import NOT_UNDERSTOOD
+from pipelines.settings import Settings
+
+
+class UnknownNameError(Exception):
+    """A name in a command that this instance does not know; the message says what it does know."""
+
+    code = "onbekende_naam"
+
+    def __init__(self, told: Sequence[str]) -> None:
+        super().__init__("\n".join(f"{NOT_UNDERSTOOD} {sentence}" for sentence in told))
+
+
+def refuse_unknown(settings: Settings, schools: Sequence[str], suppliers: Sequence[str]) -> None:
+    """Let only names through that are in the settings.
+
+    Raises:
+        UnknownNameError: each name that is not there.
+    """
+    asked = [("school", name, settings.school_keys) for name in schools]
+    asked += [("leverancier", name, settings.suppliers) for name in suppliers]
+    told = [_unknown(kind, name, known) for kind, name, known in asked if name not in known]
+    if told:
+        raise UnknownNameError(told)
+
+
+def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    same = next((other for other in known if other.casefold() == name.casefold()), None)
+    if same:
+        return f"{kind} {name} schrijf je met andere hoofdletters: {same}."
+    where = "staat niet in schools.yaml" if kind == "school" else "heeft hier geen overeenkomst"
+    return f"{kind} {name} {where}; kies uit: {', '.join(known) or 'niets'}."
