@@ -14,6 +14,7 @@ from data_contracts.fields import Record
 from data_contracts.findings import Checked
 from data_contracts.roster import Roster
 from mappings.agreement import FieldSet, Scope
+from mappings.choices import Release
 from mappings.transforms import own_year_group, transformed
 
 NOBODY = pd.Series(dtype="str")
@@ -49,19 +50,25 @@ class DeliverySet:
     uncertain: Uncertain = field(repr=False)
 
 
-def delivery_set(checked: Checked, field_set: FieldSet, scope: Scope, school: str, day: date) -> DeliverySet:
+def delivery_set(
+    checked: Checked, field_set: FieldSet, scope: Scope, release: Release, school: str, day: date
+) -> DeliverySet:
     """Project a checked roster on a field set.
 
     `checked.roster` has every field of `field_set` and every steering field as a column; `school` is `99XX-00`; from
-    `day` on, somebody whose last school day was before it counts as gone.
+    `day` on, somebody whose last school day was before it counts as gone. Whom `release` withholds is gone, whatever else
+    the export says or leaves open.
     """
     roster, quarantined = checked.roster, checked.quarantined
+    withheld = release.withheld([*roster.leerlingen["key"], *_keys_of(Record.LEERLING, quarantined)])
     pupils, pupils_gone, yearless = _pupils(roster, scope, day)
+    pupils = pupils[~pupils.index.isin(withheld.index)]
+    pupils_gone = pd.concat([pupils_gone[~pupils_gone.index.isin(withheld.index)], withheld])
     group_keys = _groups_in_use(pupils, quarantined)
     teachers = _teachers(roster, group_keys) if Record.LEERKRACHT in field_set.kinds else roster.leerkrachten.iloc[:0]
     groups = roster.groepen[roster.groepen["key"].isin(group_keys)]
     waiting = _in_broken_group(pupils, quarantined)
-    uncertain = _uncertain(quarantined, checked.findings, yearless.union(pupils.index[waiting]))
+    uncertain = _uncertain(quarantined, checked.findings, yearless.union(pupils.index[waiting]), withheld.index)
     teachers_gone = (
         _without_groups(roster.leerkrachten, teachers) if Record.LEERKRACHT not in uncertain.kinds else NOBODY
     )
@@ -153,12 +160,12 @@ STEERS_PRESENCE = ("jaargroep", "groep", "uitstroomdatum", "groepen", "samengest
 """Fields that decide whether a record, or the group it names, is in the set: a broken one leaves that open."""
 
 
-def _uncertain(quarantined: pd.DataFrame, findings: pd.DataFrame, waiting: pd.Index) -> Uncertain:
-    """Everything of which the export does not say whether it is still there."""
+def _uncertain(quarantined: pd.DataFrame, findings: pd.DataFrame, waiting: pd.Index, withheld: pd.Index) -> Uncertain:
+    """Everything of which the export does not say whether it is still there; of the `withheld` it does not matter."""
     usable = quarantined["key"].ne("") & ~quarantined["key"].str.startswith("#")
     values = findings[findings["gevolg"].eq("waarde") & findings["veld"].isin(STEERS_PRESENCE)]
     keys = {kind: _keys_of(kind, quarantined[usable]).union(_keys_of(kind, values)) for kind in Record}
-    keys[Record.LEERLING] = keys[Record.LEERLING].union(waiting)
+    keys[Record.LEERLING] = keys[Record.LEERLING].union(waiting).difference(withheld)
     # Of records that share a key, all but one bear the key of another: of whom is not known.
     shared = quarantined["key"].duplicated(keep=False)
     kinds = {Record(kind) for kind in quarantined.loc[~usable | shared, "soort"].unique()}

@@ -26,6 +26,12 @@ hold = typer.Typer(
     cls=DutchGroup, help="Wat wacht op goedkeuring: bekijken, goedkeuren of afwijzen.", no_args_is_help=True
 )
 app.add_typer(hold, name="hold")
+consent = typer.Typer(
+    cls=DutchGroup,
+    help="Toestemming en bezwaar van ouders: vastleggen en teruglezen.",
+    no_args_is_help=True,
+)
+app.add_typer(consent, name="consent")
 
 InstanceOption = Annotated[
     Path | None,
@@ -44,6 +50,19 @@ SupplierOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Geef één JSON-document op de standaarduitvoer.")]
 ByOption = Annotated[str, typer.Option("--by", metavar="NAAM", help="Wie dit besluit. Anders: je inlognaam.")]
 WhichArgument = Annotated[str, typer.Argument(metavar="NUMMER", help="Nummer of kenmerk uit `hold list`.")]
+SchoolArgument = Annotated[str, typer.Argument(metavar="SCHOOL", help="De school (99XX-00).")]
+PupilArgument = Annotated[
+    str, typer.Argument(metavar="LEERLING", help="Sleutel van de leerling in ParnasSys; geen naam.")
+]
+SupplierArgument = Annotated[str, typer.Argument(metavar="LEVERANCIER", help="Naam, zoals basispoort.")]
+SinceOption = Annotated[
+    str, typer.Option("--since", metavar="DATUM", help="Wanneer de ouder het zei, als 2026-11-24. Anders: vandaag.")
+]
+RecordedByOption = Annotated[str, typer.Option("--by", metavar="NAAM", help="Wie dit vastlegt. Anders: je inlognaam.")]
+HowOption = Annotated[
+    str,
+    typer.Option("--how", metavar="HOE", help="Hoe de ouder het zei: formulier, bericht, parro of mondeling."),
+]
 PortOption = Annotated[int, typer.Option("--port", help="Poort van de webpagina.", min=1, max=65535, metavar="POORT")]
 
 
@@ -213,3 +232,114 @@ def hold_discard(which: WhichArgument, by: ByOption = "", instance: InstanceOpti
     from pipelines.commands.holds import discard
 
     return discard(instance, which, by)
+
+
+@consent.command("give", cls=DutchCommand)
+@told
+def consent_give(
+    school: SchoolArgument,
+    pupil: PupilArgument,
+    supplier: SupplierArgument,
+    since: SinceOption = "",
+    by: RecordedByOption = "",
+    how: HowOption = "formulier",
+    instance: InstanceOption = None,
+) -> int:
+    """Leg vast dat een ouder toestemming geeft."""
+    from pipelines.commands.consent import choose
+    from pipelines.consent import Said
+
+    return choose(instance, "toestemming", pupil, Said(school, supplier, since, how, by))
+
+
+@consent.command("withdraw", cls=DutchCommand)
+@told
+def consent_withdraw(
+    school: SchoolArgument,
+    pupil: PupilArgument,
+    supplier: SupplierArgument,
+    since: SinceOption = "",
+    by: RecordedByOption = "",
+    how: HowOption = "formulier",
+    instance: InstanceOption = None,
+) -> int:
+    """Leg vast dat een ouder geen toestemming (meer) geeft."""
+    from pipelines.commands.consent import choose
+    from pipelines.consent import Said
+
+    return choose(instance, "toestemming_ingetrokken", pupil, Said(school, supplier, since, how, by))
+
+
+@consent.command("object", cls=DutchCommand)
+@told
+def consent_object(
+    school: SchoolArgument,
+    pupil: PupilArgument,
+    supplier: SupplierArgument,
+    since: SinceOption = "",
+    by: RecordedByOption = "",
+    how: HowOption = "formulier",
+    instance: InstanceOption = None,
+) -> int:
+    """Leg vast dat een ouder bezwaar maakt."""
+    from pipelines.commands.consent import choose
+    from pipelines.consent import Said
+
+    return choose(instance, "bezwaar", pupil, Said(school, supplier, since, how, by))
+
+
+@consent.command("restore", cls=DutchCommand)
+@told
+def consent_restore(
+    school: SchoolArgument,
+    pupil: PupilArgument,
+    supplier: SupplierArgument,
+    since: SinceOption = "",
+    by: RecordedByOption = "",
+    how: HowOption = "formulier",
+    instance: InstanceOption = None,
+) -> int:
+    """Leg vast dat een ouder het bezwaar intrekt."""
+    from pipelines.commands.consent import choose
+    from pipelines.consent import Said
+
+    return choose(instance, "bezwaar_ingetrokken", pupil, Said(school, supplier, since, how, by))
+
+
+@consent.command("list", cls=DutchCommand)
+@told
+def consent_list(
+    school: SchoolArgument,
+    pupil: Annotated[str | None, typer.Argument(metavar="LEERLING", help="Alleen deze leerling.")] = None,
+    supplier: Annotated[str | None, typer.Argument(metavar="LEVERANCIER", help="Alleen deze leverancier.")] = None,
+    *,
+    json: JsonOption = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Toon alles wat is vastgelegd, het oudste eerst."""
+    from pipelines.commands.consent import show_choices
+
+    return show_choices(instance, school, pupil, supplier, as_json=json)
+
+
+@consent.command("import", cls=DutchCommand)
+@told
+def consent_import(
+    school: SchoolArgument,
+    supplier: SupplierArgument,
+    file: Annotated[Path, typer.Argument(metavar="BESTAND", help="CSV met een regel per leerling.")],
+    key: Annotated[str, typer.Option("--key", metavar="KOLOM", help="De kolom met de sleutel van ParnasSys.")],
+    value: Annotated[str, typer.Option("--value", metavar="KOLOM", help="De kolom met ja, nee of niets.")],
+    since: SinceOption = "",
+    by: RecordedByOption = "",
+    how: HowOption = "formulier",
+    instance: InstanceOption = None,
+) -> int:
+    """Leg de toestemmingen in een CSV-bestand vast.
+
+    Alle, of bij een fout geen enkele.
+    """
+    from pipelines.commands.consent import import_file
+    from pipelines.consent import Said
+
+    return import_file(instance, file, key, value, Said(school, supplier, since, how, by))

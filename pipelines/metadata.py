@@ -14,6 +14,7 @@ from connectors.base import Export, NothingChanged
 from data_contracts.fields import CATALOGUE, Record
 from data_contracts.findings import explanation
 from mappings.agreement import Agreement, FieldSet, Stage
+from mappings.choices import BY_RIGHT, NO_CONSENT
 from mappings.projection import DeliverySet
 from mappings.transforms import sources
 from pipelines.ledger.holds import Hold
@@ -94,10 +95,14 @@ def of_delivery_set(wanted: DeliverySet, fields: FieldSet, agreement: Agreement)
     counts = {_KINDS[kind]: len(frame) for kind, frame in wanted.records.items()}
     left_out = [{"Gegeven": out.item, "Waarom niet": out.reason} for out in fields.left_out]
     together = ", ".join(f"{number} {kind}" for kind, number in counts.items())
+    why = wanted.gone[Record.LEERLING]
+    withheld = why[why.isin([*BY_RIGHT, NO_CONSENT])].value_counts()
     return {
         SUMMARY: f"{together}, elk met ten hoogste de velden hieronder.",
         **{kind.capitalize(): number for kind, number in counts.items()},
         "Overeenkomst": _agreement_text(agreement),
+        "Gaat niet mee": ", ".join(f"{n} {_words(str(cause))}" for cause, n in withheld.items())
+        or "niemand om een keuze",
         "Niet gegeven": _table(left_out, ["Gegeven", "Waarom niet"]) if left_out else "Alles uit de privacybijsluiter.",
         "Herkomst van de velden": _origins(fields),
         "dagster/partition_row_count": len(wanted.records.get(Record.LEERLING, ())),

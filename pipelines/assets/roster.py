@@ -91,10 +91,12 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
 
 def _bases(opened: Instance, school: str, digest: str, instance: InstanceResource) -> dict[str, str]:
     """What each supplier's plan follows from, if the export says the same as the last time."""
-    settings = opened.settings
+    settings, day = opened.settings, instance.today()
     return {
-        agreement.supplier: basis(digest, settings.field_set(agreement.supplier, school), agreement, instance.today())
-        for agreement in settings.agreements
+        supplier: basis(
+            digest, settings.field_set(supplier, school), agreement, opened.ledger.choices(school, supplier), day
+        )
+        for supplier, agreement in ((agreement.supplier, agreement) for agreement in settings.agreements)
         if school in agreement.schools
     }
 

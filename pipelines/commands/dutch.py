@@ -33,6 +33,7 @@ _WORDS: Final = {
     "Option ": "optie ",
     " requires an argument": " vraagt een waarde",
     " <str>": "",
+    " <path>": "",
 }
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mappings.agreement import Agreement
+from mappings.choices import MEANING
 from mappings.transforms import sources
 from pipelines.commands.names import UnknownNameError, refuse_unknown
 from pipelines.commands.telling import OK, out, table
@@ -31,6 +32,7 @@ def _explain(settings: Settings, agreement: Agreement) -> None:
         f"grondslag {agreement.legal_basis.value.replace('_', ' ')}.",
         markup=False,
     )
+    out.print(MEANING[agreement.legal_basis], markup=False, soft_wrap=True)
     given = [(f.item, f"{f.record}.{f.wire}", ", ".join(sources(f.id, f.transform)), f.reason) for f in fields.fields]
     columns = ("gegeven", "bij de leverancier", "uit ParnasSys", "waarom")
     out.print(table("Krijgt deze leverancier", columns, given))

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from pipelines.ledger.frames import among
 from pipelines.ledger.records import shred_keys
 from pipelines.ledger.seals import first_broken, note_removals, one_at_a_time
-from pipelines.ledger.tables import change, delivered, finding, lease, plan, record
+from pipelines.ledger.tables import change, choice, delivered, finding, lease, plan, record
 from pipelines.ledger.transaction import Transaction
 
 
@@ -45,7 +45,7 @@ def shred_unused_keys(transaction: Transaction) -> int:
 
     Not of a school that is being delivered: its run may have looked up a record for a plan that is still to be written.
     """
-    used = (delivered.c.record_id, change.c.record_id, change.c.replaces_id, finding.c.record_id)
+    used = (delivered.c.record_id, change.c.record_id, change.c.replaces_id, finding.c.record_id, choice.c.record_id)
     unused = [record.c.id.not_in(sa.select(column).where(column.is_not(None))) for column in used]
     idle = record.c.school.not_in(sa.select(lease.c.school).where(lease.c.expires_at > transaction.now))
     query = sa.select(record.c.id).where(record.c.key_encrypted.is_not(None), idle, *unused)

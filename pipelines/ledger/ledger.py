@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, Engine
 
 from pipelines.keys import KeyMissingError, Keys
 from pipelines.ledger import delivered, exports, forgetting, holds, leases, plans, records, seals
+from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
 from pipelines.ledger.engine import for_reading, open_engine
 from pipelines.ledger.handles import Handle, handles_of
 from pipelines.ledger.holds import Closing, Decision, Hold, NewHold
@@ -206,6 +207,23 @@ class Ledger:
         """End the live hold of this operation, if there is one: it was carried out, or its cause is gone."""
         with self._writing() as transaction:
             holds.close_hold(transaction, supplier, school, operation, state)
+
+    # Choices of parents
+
+    def choices(self, school: str, supplier: str) -> list[Chosen]:
+        """The newest choice of each pupil of whom something was chosen about this supplier."""
+        with self._reading() as transaction:
+            return newest_choices(transaction, school, supplier)
+
+    def choice_history(self, school: str) -> list[Entry]:
+        """Everything that was chosen at a school, oldest first."""
+        with self._reading() as transaction:
+            return history(transaction, school)
+
+    def record_choices(self, new: NewChoices) -> int:
+        """Write choices down, all or none; gives how many were news. See `choices.record_choices`."""
+        with self._writing() as transaction:
+            return record_choices(transaction, new)
 
     # Exports and findings
 

@@ -44,6 +44,7 @@ class Case:
     basis: str
     day: date
     run_id: str
+    choices: str  # names what parents chose until now
     ledger: Ledger = field(repr=False)
     vault: Vault = field(repr=False)
     keys: Keys = field(repr=False)
@@ -55,9 +56,10 @@ class Case:
 
     @property
     def terms(self) -> str:
-        """Names what the agreement allows as it stands now; where the supplier is reached and what waits may differ."""
+        """Names what agreement and parents allow as it stands now; where the supplier is reached and what waits may differ."""
         allowed = self.agreement.model_dump_json(exclude={"connection", "limits"})
-        return hashlib.blake2b(f"{allowed}\0{self.field_set.digest}".encode(), digest_size=16).hexdigest()
+        terms = f"{allowed}\0{self.field_set.digest}\0{self.choices}"
+        return hashlib.blake2b(terms.encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,14 @@ class Planned:
     def allowed(self) -> tuple[Operation, ...]:
         """The operations that go ahead."""
         return tuple(operation for operation in OPERATIONS if not self.stopped_by(operation))
+
+    @property
+    def going(self) -> pd.DataFrame:
+        """The changes that go ahead: all of what is allowed, and of what is held those that wait for nobody."""
+        changes = self.plan.changes
+        not_blocked = [o for o in OPERATIONS if all(stop.effect == "hold" for stop in self.stopped_by(o))]
+        by_right = self.plan.by_right & changes["operation"].isin(not_blocked)
+        return changes[changes["operation"].isin(self.allowed) | by_right]
 
     @property
     def held(self) -> tuple[Operation, ...]:
@@ -137,10 +147,12 @@ def judged(case: Case, plan: ChangePlan) -> Planned:
     approved = {
         o
         for o in held
-        if case.ledger.approved(case.supplier, case.school, o, plan.digest([o])) or _rest_of(case, last, plan.of(o))
+        if case.ledger.approved(case.supplier, case.school, o, plan.may_wait.digest([o]))
+        or _rest_of(case, last, plan.may_wait.of(o))
     }
     no = {hold.digest: hold for hold in case.ledger.holds(case.school, case.supplier, "discarded")}
-    discarded = {o: no[plan.digest([o])].answer for o in sorted(held - approved) if plan.digest([o]) in no}
+    digests = {o: plan.may_wait.digest([o]) for o in sorted(held - approved)}
+    discarded = {o: no[digest].answer for o, digest in digests.items() if digest in no}
     return Planned(plan, found, frozenset(approved), discarded, last.id if last else None)
 
 

@@ -30,6 +30,9 @@ class Cause(StrEnum):
     FIELD_ADDED = "veld_toegevoegd"
     REKEYED = "nieuwe_sleutel"
     GROUP_GONE = "groep_vervallen"
+    NO_CONSENT = "geen_toestemming"
+    CONSENT_WITHDRAWN = "toestemming_ingetrokken"
+    OBJECTION = "bezwaar"
     UNEXPLAINED = "onverklaard"
 
 

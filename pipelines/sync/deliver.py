@@ -106,9 +106,10 @@ def _ids_other_than_keys(parcel: Parcel) -> dict[int, str]:
 def _open_holds(case: Case, plan: Planned) -> None:
     """One hold for each operation that waits; the hold of an operation that no longer waits is closed."""
     for operation in OPERATIONS:
-        digest = plan.plan.digest([operation])
+        waiting = plan.plan.may_wait
+        digest = waiting.digest([operation])
         if operation in plan.held:
-            number = len(plan.plan.of(operation))
+            number = len(waiting.of(operation))
             reason = plan.why([operation])
             case.ledger.open_hold(NewHold(case.supplier, case.school, operation, digest, number, reason, plan.digest))
         elif operation not in plan.approved:
@@ -118,7 +119,7 @@ def _open_holds(case: Case, plan: Planned) -> None:
 def _carry_out(
     case: Case, supplier: Supplier, wanted: DeliverySet, plan: Planned, renew: Callable[[], None]
 ) -> Outcome:
-    chosen = plan.plan.changes[plan.plan.changes["operation"].isin(plan.allowed)]
+    chosen = plan.going
     if chosen.empty:
         return _nothing_sent(case, plan)
     chosen = addressed(_registered(case, chosen), wanted, case.ledger)

@@ -66,11 +66,14 @@ class History:
 def stops(plan: ChangePlan, agreement: Agreement, history: History, export_size: int, day: date) -> tuple[Stop, ...]:
     """Every reason why a part of `plan` may not go ahead on `day`; an operation without a stop may.
 
-    `export_size` is the number of pupils in the export.
+    `export_size` is the number of pupils in the export. What a parent asked for is in no limit: a right waits for nobody.
     """
-    present = {operation for operation in OPERATIONS if len(plan.of(operation))}
-    found = [*_not_agreed(plan, agreement, day), *_limits(plan, agreement, history, export_size, day)]
-    return tuple(stop for stop in found if stop.operation in present)
+    waiting = plan.may_wait
+    found = [
+        *(stop for stop in _not_agreed(plan, agreement, day) if len(plan.of(stop.operation))),
+        *(stop for stop in _limits(waiting, agreement, history, export_size, day) if len(waiting.of(stop.operation))),
+    ]
+    return tuple(found)
 
 
 def _not_agreed(plan: ChangePlan, agreement: Agreement, day: date) -> Iterator[Stop]:

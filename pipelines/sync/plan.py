@@ -5,13 +5,15 @@ How one kind of record is compared is in `compare`. Nothing is sent, stored or h
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 import pandas as pd
 
 from connectors.base import Operation
 from data_contracts.fields import Record
+from mappings.choices import BY_RIGHT
 from mappings.projection import PERSONS, DeliverySet
 from pipelines.keys import Keys
 from pipelines.sync.compare import Cause, compared
@@ -68,6 +70,16 @@ class ChangePlan:
         for operation in sorted(operations):
             whole.update(operation.encode() + self._digests[operation])
         return whole.hexdigest()
+
+    @cached_property
+    def by_right(self) -> pd.Series:
+        """Which changes a parent asked for and the law grants: no limit counts them, and they wait for nobody."""
+        return self.changes["cause"].isin(BY_RIGHT)
+
+    @cached_property
+    def may_wait(self) -> Self:
+        """The plan without what goes by right: what the limits are for, and what an approval is for."""
+        return replace(self, changes=self.changes[~self.by_right]) if self.by_right.any() else self
 
     @cached_property
     def _digests(self) -> dict[str, bytes]:

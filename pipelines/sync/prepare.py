@@ -13,7 +13,7 @@ from mappings.agreement import Agreement, FieldSet
 from mappings.projection import DeliverySet, delivery_set
 from pipelines.instance import Instance
 from pipelines.sync.case import NO_COUNTS, Case, Outcome, State, nothing_to_do
-from pipelines.sync.school import SchoolData, basis
+from pipelines.sync.school import SchoolData, basis, choices_digest, release
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,15 @@ def prepared(
     if known is None:
         return Prepared(outcome=_ended(school, supplier, "failed", AGAIN))
     fields = instance.settings.field_set(supplier, school)
-    facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, day))
+    chosen = instance.ledger.choices(school, supplier)
+    facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, chosen, day))
     case = case_of(instance, supplier, school, facts, day, run_id)
     facts = replace(facts, terms=case.terms)
     if done := nothing_to_do(case):
         return Prepared(facts, outcome=done)
     if data is None:
         return Prepared(facts, outcome=_ended(school, supplier, "failed", AGAIN))
-    wanted = _projected(data.checked, fields, agreement, school, day)
+    wanted = _projected(instance, data.checked, fields, agreement, school, day)
     return Prepared(facts, wanted, data.checked.quarantined)
 
 
@@ -70,7 +71,7 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
     """The case of a supplier and school that have an agreement.
 
     Raises:
-        PermanentError: the agreement allows something else than when `facts` were noted.
+        PermanentError: agreement or parents allow something else than when `facts` were noted.
     """
     agreement = instance.settings.agreement(supplier, school)
     assert agreement is not None
@@ -83,13 +84,16 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
         basis=facts.basis,
         day=day,
         run_id=run_id,
+        choices=choices_digest(instance.ledger.choices(school, supplier)),
         ledger=instance.ledger,
         vault=instance.vault,
         keys=instance.keys,
     )
     if facts.terms and facts.terms != case.terms:
         raise PermanentError(
-            "verouderd", "De overeenkomst is veranderd sinds de gegevensset is gemaakt.", "Maak die eerst opnieuw."
+            "verouderd",
+            "De overeenkomst of een keuze van een ouder is veranderd sinds de gegevensset is gemaakt.",
+            "Maak die eerst opnieuw.",
         )
     return case
 
@@ -97,8 +101,12 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
 AGAIN = "De gegevens van de school zijn er niet. Haal eerst de export opnieuw op."
 
 
-def _projected(checked: Checked, fields: FieldSet, agreement: Agreement, school: str, day: date) -> DeliverySet:
-    wanted = delivery_set(checked, fields, agreement.scope, school, day)
+def _projected(
+    instance: Instance, checked: Checked, fields: FieldSet, agreement: Agreement, school: str, day: date
+) -> DeliverySet:
+    # Read after the terms of the case were noted: a choice made in between makes this set too new, never too old.
+    released = release(instance.ledger, instance.keys, agreement, school, checked)
+    wanted = delivery_set(checked, fields, agreement.scope, released, school, day)
     for kind, frame in wanted.records.items():
         assert_delivery(frame, [CATALOGUE[agreed.id] for agreed in fields.of(kind)])
     return wanted

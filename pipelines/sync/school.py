@@ -1,17 +1,25 @@
 """One school in one run: from export to checked roster, and what is remembered of it."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+import pandas as pd
+
 from connectors.base import Export, SchoolId
 from connectors.parnassys import read_roster
+from data_contracts.fields import Record
 from data_contracts.findings import Checked, checked
 from data_contracts.rules import Rule
 from mappings.agreement import Agreement, FieldSet
+from mappings.choices import Choice, Release
 from mappings.projection import has_left
+from pipelines.keys import Keys
+from pipelines.ledger.choices import Chosen
 from pipelines.ledger.exports import GoodExport
 from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.records import refs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,8 @@ def school_data(export: Export, wanted: frozenset[str], day: date) -> SchoolData
 
 
 def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id: str) -> None:
-    """Keep that this export was taken as true, and what was wrong in it."""
+    """Keep that this export was taken as true, what was wrong in it, and which pupils are known from now on."""
+    ledger.register_records(export.school.key, Record.LEERLING, pd.Series(_pupils(data.checked), dtype="str"))
     ledger.replace_findings(export.school.key, run_id, data.checked.findings)
     good = GoodExport(
         school=export.school.key,
@@ -56,10 +65,32 @@ def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id
     ledger.remember_export(good)
 
 
-def basis(school_digest: str, field_set: FieldSet, agreement: Agreement, day: date) -> str:
+def basis(school_digest: str, field_set: FieldSet, agreement: Agreement, chosen: Sequence[Chosen], day: date) -> str:
     """Names everything that a change plan follows from, besides what the supplier already has."""
-    parts = (school_digest, field_set.digest, agreement.model_dump_json(), str(agreement.active_on(day)))
+    agreed = (field_set.digest, agreement.model_dump_json(), str(agreement.active_on(day)))
+    parts = (school_digest, *agreed, choices_digest(chosen))
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def choices_digest(chosen: Sequence[Chosen]) -> str:
+    """Names what parents chose about one supplier."""
+    lines = sorted(f"{each.record_id} {each.choice}" for each in chosen)
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+
+def release(ledger: Ledger, keys: Keys, agreement: Agreement, school: str, data: Checked) -> Release:
+    """Who of a school may go to a supplier, as its parents chose until now.
+
+    Pupils in the export are found by ref: a choice outlives the key in the ledger. Others are named by that key.
+    """
+    chosen = {each.ref: each for each in ledger.choices(school, agreement.supplier)}
+    if not chosen:
+        return Release(agreement.legal_basis)
+    pupils = _pupils(data)
+    keys_of = dict(zip(refs_of(school, Record.LEERLING, pupils, keys), pupils, strict=True))
+    others = ledger.record_keys(each.record_id for ref, each in chosen.items() if ref not in keys_of)
+    found = {ref: keys_of.get(ref) or others.get(each.record_id) for ref, each in chosen.items()}
+    return Release(agreement.legal_basis, {key: Choice(chosen[ref].choice) for ref, key in found.items() if key})
 
 
 def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str], day: date) -> datetime | None:
@@ -78,6 +109,13 @@ def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str]
         if plan is None or not plan.settles(wanted):
             return None
     return last.received_at
+
+
+def _pupils(data: Checked) -> list[str]:
+    """The keys of all pupils in an export, those in quarantine too where theirs can be used."""
+    out = data.quarantined
+    kept_out = out.loc[out["soort"].eq(Record.LEERLING) & out["key"].ne("") & ~out["key"].str.startswith("#"), "key"]
+    return list(dict.fromkeys([*data.roster.leerlingen["key"], *kept_out]))
 
 
 def _digest(result: Checked, day: date) -> str:

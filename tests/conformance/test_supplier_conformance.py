@@ -22,7 +22,8 @@ from connectors.suppliers.edexml_whole_set import EdexmlWholeSet
 from connectors.suppliers.wire import Door
 from data_contracts.findings import checked
 from data_contracts.roster import Roster
-from mappings.agreement import Agreement, Connection, FieldSet, Profile, Scope, field_set
+from mappings.agreement import Agreement, Connection, FieldSet, LegalBasis, Profile, Scope, field_set
+from mappings.choices import Release
 from mappings.profiles import profile_texts
 from mappings.projection import delivery_set
 
@@ -77,7 +78,7 @@ def _field_set(profile: str, optional: tuple[str, ...], scope: Scope) -> FieldSe
 
 def _document(roster: Roster, fields: FieldSet, scope: Scope) -> bytes:
     """What the supplier would be sent of this school."""
-    delivery = delivery_set(checked(roster, DAY), fields, scope, "99XX-00", DAY)
+    delivery = delivery_set(checked(roster, DAY), fields, scope, Release(LegalBasis.PUBLIC_TASK), "99XX-00", DAY)
     envelope = Envelope(fields.supplier, "99XX-00", delivery.school_fields)
     payload = SUPPLIER.encode(envelope, WholeSet(delivery.records), fields)
     SUPPLIER.check(payload, fields)

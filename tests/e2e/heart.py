@@ -15,7 +15,7 @@ from pipelines.instance import Instance, open_instance
 from pipelines.sync.case import Case, Outcome, planned
 from pipelines.sync.deliver import delivered
 from pipelines.sync.prepare import Facts, Prepared, case_of, prepared
-from pipelines.sync.school import SchoolData, remember, school_data
+from pipelines.sync.school import SchoolData, release, remember, school_data
 
 Records = dict[str, dict[str, Any]]
 """Fields by record id."""
@@ -57,7 +57,8 @@ class Night:
         agreement = self.instance.settings.agreement(supplier, self.school)
         assert agreement is not None
         fields = self.instance.settings.field_set(supplier, self.school)
-        return delivery_set(self.data.checked, fields, agreement.scope, self.school, self.day)
+        released = release(self.instance.ledger, self.instance.keys, agreement, self.school, self.data.checked)
+        return delivery_set(self.data.checked, fields, agreement.scope, released, self.school, self.day)
 
     def left_to_do(self, supplier: str) -> int:
         """How many changes a plan made now would have."""

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from data_contracts.delivery import assert_delivery
 from data_contracts.fields import CATALOGUE, Record
-from mappings.agreement import AgreedField, FieldSet, Scope
+from mappings.agreement import AgreedField, FieldSet, LegalBasis, Scope
+from mappings.choices import Release
 from mappings.projection import delivery_set
 from tests.pipelines.sync.bench import (
     BASISPOORT,
@@ -201,7 +202,7 @@ def test_nothing_but_agreed_fields_is_ever_in_the_set(chosen: set[str], record_k
         tuple(AgreedField(f, f, CATALOGUE[f].name, None, "proef") for f in ids),
         (),
     )
-    wanted = delivery_set(MARKED, fields, Scope(), "99XX-00", DAY)
+    wanted = delivery_set(MARKED, fields, Scope(), Release(LegalBasis.PUBLIC_TASK), "99XX-00", DAY)
     assert set(wanted.records) == {CATALOGUE[f].record for f in ids}
     for kind, frame in wanted.records.items():
         assert frame.columns.tolist() == ["id", *(CATALOGUE[f].name for f in ids if CATALOGUE[f].record is kind)]

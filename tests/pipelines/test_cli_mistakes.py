@@ -41,7 +41,9 @@ def test_what_was_mistyped_is_told_in_dutch(arguments: list[str], told: str) -> 
     assert told in answer.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["sync"], ["hold"], ["hold", "approve"], ["demo"]])
+@pytest.mark.parametrize(
+    "command", [[], ["sync"], ["hold"], ["hold", "approve"], ["demo"], ["consent"], ["consent", "import"]]
+)
 def test_help_is_dutch(command: list[str]) -> None:
     """No word of the help is typer's own English, and no command is described by half a sentence."""
     answer = asked(*command, "--help")

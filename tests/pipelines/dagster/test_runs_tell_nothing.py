@@ -15,10 +15,12 @@ from connectors.sandbox.school import example_school
 from data_contracts.roster import Roster
 from pipelines.assets import UNFORESEEN
 from pipelines.build import build_defs
+from pipelines.ledger.choices import NewChoices
 from pipelines.resources import InstanceResource
 from pipelines.runs import run_school
 from pipelines.settings import load_settings
 from pipelines.vault_io import VaultIOManager
+from tests.e2e.test_nightly_sync import classmate
 from tests.faults.trouble import instance_with
 from tests.world import SCHOOL, World, a_world
 
@@ -203,3 +205,20 @@ def test_another_school_is_another_place_in_the_vault(world: World) -> None:
     vault.handle_output(dg.build_output_context(asset_key="export", partition_key="99XX-01"), "ander")
     _kept(vault, "eigen")
     assert _loaded(vault) == "eigen"
+
+
+def test_a_set_from_before_an_objection_is_not_delivered(world: World) -> None:
+    """What lies in the vault since before a parent objected goes nowhere; made anew, it goes without the pupil."""
+    world.export(_marked())
+    world.sync(preview=True)
+    pupil = classmate(_marked())
+    ledger = world.instance.ledger
+    said = NewChoices(SCHOOL, "basispoort", {pupil: "bezwaar"}, world.day, "formulier", "directeur")
+    ledger.record_choices(said)
+    assert not _again(world, "basispoort/levering").success
+    assert not _again(world, "basispoort/wijzigingsplan", "basispoort/levering").success
+    assert world.requests_seen("basispoort") == 0
+    steps = ("basispoort/gegevensset", "basispoort/wijzigingsplan", "basispoort/levering")
+    assert _again(world, *steps).success
+    assert world.held_by("basispoort")
+    assert pupil not in world.held_by("basispoort")

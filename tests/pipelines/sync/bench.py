@@ -19,13 +19,16 @@ from data_contracts.fields import Record
 from data_contracts.findings import Checked, checked
 from data_contracts.roster import Roster
 from mappings.agreement import Agreement, FieldSet, Profile, field_set
+from mappings.choices import Choice, How, Release
 from mappings.profiles import profile_texts
 from mappings.projection import DeliverySet, delivery_set
 from mappings.yaml_source import document, validated
 from pipelines.keys import Keys
+from pipelines.ledger.choices import NewChoices
 from pipelines.ledger.ledger import Ledger
 from pipelines.sync.case import Case, Outcome, Planned, planned
 from pipelines.sync.deliver import delivered
+from pipelines.sync.school import choices_digest, release
 from pipelines.vault import Vault
 
 SCHOOL = "99XX-00"
@@ -142,9 +145,10 @@ def fields_of(agreed: Agreement) -> FieldSet:
     return field_set(profile(agreed.supplier), agreed)
 
 
-def projected(data: Checked, agreed: Agreement, day: date = DAY) -> DeliverySet:
-    """The delivery set of a checked roster."""
-    return delivery_set(data, fields_of(agreed), agreed.scope, SCHOOL, day)
+def projected(data: Checked, agreed: Agreement, day: date = DAY, released: Release | None = None) -> DeliverySet:
+    """The delivery set of a checked roster; no parent has chosen anything unless told otherwise."""
+    released = released or Release(agreed.legal_basis)
+    return delivery_set(data, fields_of(agreed), agreed.scope, released, SCHOOL, day)
 
 
 class Killed(BaseException):
@@ -220,15 +224,28 @@ class Bench:
             basis="basis",
             day=self.day,
             run_id="run",
+            choices=choices_digest(self.ledger.choices(SCHOOL, self.agreed.supplier)),
             ledger=self.ledger,
             vault=self.vault,
             keys=self.keys,
         )
 
+    def wanted(self, data: Checked) -> DeliverySet:
+        """The delivery set, as parents have chosen until now."""
+        released = release(self.ledger, self.keys, self.agreed, SCHOOL, data)
+        return projected(data, self.agreed, self.day, released)
+
+    def choose(self, choice: Choice, *numbers: int) -> None:
+        """Write down what the parents of these pupils say today."""
+        keys = [str(number) for number in numbers]
+        self.ledger.register_records(SCHOOL, "leerling", pd.Series(keys, dtype="str"))
+        said = NewChoices(SCHOOL, self.agreed.supplier, dict.fromkeys(keys, choice), self.day, How.FORM, "directeur")
+        self.ledger.record_choices(said)
+
     def plan(self, roster: Roster) -> Planned:
         """What would happen."""
         data = judged(roster, self.day)
-        return planned(self.case(data), projected(data, self.agreed, self.day), data.quarantined)
+        return planned(self.case(data), self.wanted(data), data.quarantined)
 
     def night(self, roster: Roster, supplier: Supplier | None = None) -> Outcome:
         """One delivery, from roster to receipts."""
@@ -237,8 +254,7 @@ class Bench:
     def carry_out(self, roster: Roster, plan: Planned, supplier: Supplier | None = None) -> Outcome:
         """Deliver what was planned, now or earlier."""
         data = judged(roster, self.day)
-        wanted = projected(data, self.agreed, self.day)
-        return delivered(self.case(data), supplier or self.supplier(), wanted, data.quarantined, plan)
+        return delivered(self.case(data), supplier or self.supplier(), self.wanted(data), data.quarantined, plan)
 
     def killed(self, roster: Roster, *, at: int, after: bool, batch_size: int = 2) -> None:
         """A night that ends in the middle of message `at`."""

@@ -1,0 +1,158 @@
+"""Writing down what a parent chose: the same checks for the command line, a file and the web page."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import TypeVar
+
+from mappings.choices import Choice, How, refusal
+from pipelines.commands.names import UnknownNameError, refuse_unknown
+from pipelines.instance import Instance
+from pipelines.ledger.choices import ChoiceRefusedError, NewChoices
+from pipelines.ledger.records import refs_of
+
+E = TypeVar("E", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Where and how a parent said something, as a person typed it."""
+
+    school: str
+    supplier: str
+    since: str = ""  # YYYY-MM-DD; else today
+    how: str = str(How.FORM)
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One answer in a file, and where it stands."""
+
+    number: int
+    choice: Choice
+
+
+class FileRefusedError(Exception):
+    """A file of which nothing was written down: every line that is wrong, by its number and never with what is in it."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        super().__init__("\n".join(["Er is niets vastgelegd:", *problems]))
+
+
+def write_down(instance: Instance, said: Said, choices: Mapping[str, Choice], today: date) -> int:
+    """Write down a choice by pupil key, all or none; gives how many were news.
+
+    Raises:
+        UnknownNameError: no such school or supplier, or a date or manner that is none.
+        ChoiceRefusedError: a pupil is unknown, or the legal basis or what was said before does not allow it.
+    """
+    since, how = _day(said.since, today), named(How, said.how, "De manier")
+    refuse_unknown(instance.settings, [said.school], [said.supplier])
+    agreement = instance.settings.agreement(said.supplier, said.school)
+    if agreement is None:
+        raise ChoiceRefusedError("Deze school heeft geen overeenkomst met deze leverancier.", frozenset(choices))
+    newest = {each.ref: Choice(each.choice) for each in instance.ledger.choices(said.school, said.supplier)}
+    refs = refs_of(said.school, "leerling", choices, instance.keys)
+    for (key, choice), ref in zip(choices.items(), refs, strict=True):
+        if reason := refusal(choice, agreement.legal_basis, newest.get(ref)):
+            raise ChoiceRefusedError(reason, frozenset([key]))
+    new = NewChoices(said.school, said.supplier, dict(choices), since, how, said.by)
+    return instance.ledger.record_choices(new)
+
+
+def write_down_file(instance: Instance, said: Said, lines: Mapping[str, Line], today: date) -> int:
+    """Write down the answers in a file, all or none; gives how many were news.
+
+    Raises:
+        FileRefusedError: the lines that cannot be written down.
+        UnknownNameError: as `write_down`.
+    """
+    try:
+        return write_down(instance, said, {key: line.choice for key, line in lines.items()}, today)
+    except ChoiceRefusedError as error:
+        numbers = sorted(lines[key].number for key in error.keys)
+        raise FileRefusedError([f"{_at(numbers)}: {error}"] if numbers else [str(error)]) from None
+
+
+def answers(content: bytes, key_column: str, value_column: str) -> dict[str, Line]:
+    """The answers in a CSV file by pupil key: `ja` gives consent, `nee` does not, an empty one says nothing.
+
+    Raises:
+        FileRefusedError: a column that is missing, a line without a key, twice the same key, or another answer.
+    """
+    lines = _text(content).splitlines(keepends=True)
+    columns = (key_column, value_column)
+    rows = csv.DictReader(lines, delimiter=_delimiter(lines[:1], columns), strict=True)
+    found: dict[str, Line] = {}
+    problems = [_NO_COLUMN.format(name) for name in columns if name not in (rows.fieldnames or ())]
+    if problems:
+        raise FileRefusedError(problems)
+    try:
+        for row in rows:
+            key, answer = ((row[name] or "").strip() for name in columns)
+            if not answer:
+                continue
+            choice = _ANSWERS.get(answer.lower())
+            if choice is None or not key or key in found:
+                problems.append(f"Regel {rows.line_num}: {_what_is_wrong(choice, key)}")
+            else:
+                found[key] = Line(rows.line_num, choice)
+    except csv.Error:
+        problems.append(f"Regel {rows.line_num + 1}: de aanhalingstekens kloppen niet.")
+    if problems:
+        raise FileRefusedError(problems)
+    return found
+
+
+_ANSWERS = {"ja": Choice.GIVEN, "nee": Choice.WITHDRAWN}
+_NO_COLUMN = "De kolom `{}` staat niet in de eerste regel van het bestand."
+
+
+def named(kind: type[E], text: str, option: str) -> E:
+    """The member of `kind` that a person typed.
+
+    Raises:
+        UnknownNameError: there is no such one.
+    """
+    try:
+        return kind(text)
+    except ValueError:
+        choice = ", ".join(member.value for member in kind)
+        raise UnknownNameError([f"{option} `{text}` is er niet; kies uit {choice}."]) from None
+
+
+def _day(text: str, today: date) -> date:
+    try:
+        day = date.fromisoformat(text) if text else today
+    except ValueError:
+        raise UnknownNameError([f"`{text}` is geen datum; verwacht een datum als {today}."]) from None
+    if day > today:
+        raise UnknownNameError([f"{text} moet nog komen; geef de dag waarop de ouder het zei."])
+    return day
+
+
+def _what_is_wrong(choice: Choice | None, key: str) -> str:
+    if choice is None:
+        return "hier hoort ja, nee of niets."
+    return "deze leerling staat er al eerder in." if key else "de sleutel van de leerling ontbreekt."
+
+
+def _at(numbers: list[int]) -> str:
+    return ("Regel " if len(numbers) == 1 else "Regels ") + ", ".join(map(str, numbers))
+
+
+def _text(content: bytes) -> str:
+    """UTF-8, or what a spreadsheet on Windows writes."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
+def _delimiter(first: list[str], columns: tuple[str, str]) -> str:
+    """The one that finds both columns; csv.Sniffer guesses from the values as well, and errs on a quoted one."""
+    fitting = (each for each in ";,\t" if {*columns} <= {*next(csv.reader(first, delimiter=each), [])})
+    return next(fitting, ";")

@@ -1,0 +1,116 @@
+"""What parents chose about a supplier, by record number: every entry stays, and the newest of a pupil counts. Never a name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from pipelines.ledger.records import refs_of
+from pipelines.ledger.tables import choice, record
+from pipelines.ledger.transaction import Transaction
+
+PUPIL = "leerling"
+
+
+class ChoiceRefusedError(Exception):
+    """A choice that cannot be written down, with the reason in Dutch; `keys` are the pupils that it is about."""
+
+    def __init__(self, reason: str, keys: frozenset[str]) -> None:
+        super().__init__(reason)
+        self.keys = keys
+
+
+class Chosen(NamedTuple):
+    """The newest choice about one pupil and one supplier."""
+
+    record_id: int
+    ref: bytes
+    choice: str
+    since: date
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One choice as it was written down."""
+
+    record_id: int
+    supplier: str
+    choice: str
+    since: date  # when the parent said so
+    how: str
+    recorded_by: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewChoices:
+    """What is to be written down about pupils of one school and one supplier: a choice by pupil key."""
+
+    school: str
+    supplier: str
+    choices: Mapping[str, str] = field(repr=False)
+    since: date
+    how: str
+    recorded_by: str
+
+
+def newest_choices(transaction: Transaction, school: str, supplier: str) -> list[Chosen]:
+    """The newest choice of each pupil of whom there is one, in the order of their numbers."""
+    here = (record.c.school == school) & (choice.c.supplier == supplier)
+    newest = sa.select(sa.func.max(choice.c.id)).join_from(choice, record).where(here).group_by(choice.c.record_id)
+    query = sa.select(record.c.id, record.c.ref, choice.c.choice, choice.c.since).join_from(choice, record)
+    rows = transaction.execute(query.where(choice.c.id.in_(newest)).order_by(record.c.id))
+    return [Chosen(*row) for row in rows]
+
+
+def history(transaction: Transaction, school: str) -> list[Entry]:
+    """Every entry of a school, oldest first."""
+    columns = [choice.c[name] for name in Entry.__slots__]
+    query = sa.select(*columns).join_from(choice, record).where(record.c.school == school).order_by(choice.c.id)
+    return [Entry(*row) for row in transaction.execute(query)]
+
+
+def record_choices(transaction: Transaction, new: NewChoices) -> int:
+    """Write choices down, all or none; what is the newest choice already is not repeated. Gives how many were news.
+
+    Raises:
+        ChoiceRefusedError: a pupil is unknown, or said something else later than `new.since`.
+    """
+    keys = list(new.choices)
+    refs = refs_of(new.school, PUPIL, keys, transaction.keys)
+    known = sa.select(record.c.ref, record.c.id).where(record.c.school == new.school, record.c.kind == PUPIL)
+    number_of = dict(transaction.execute(known).all())
+    unknown = frozenset(key for key, ref in zip(keys, refs, strict=True) if ref not in number_of)
+    if unknown:
+        raise ChoiceRefusedError(UNKNOWN, unknown)
+    newest = {each.record_id: each for each in newest_choices(transaction, new.school, new.supplier)}
+    said = {key: newest.get(number_of[ref]) for key, ref in zip(keys, refs, strict=True)}
+    changed = {key: before for key, before in said.items() if before is None or before.choice != new.choices[key]}
+    if later := frozenset(key for key, before in changed.items() if before and before.since > new.since):
+        raise ChoiceRefusedError(LATER, later)
+    rows = [
+        {
+            "record_id": number_of[ref],
+            "supplier": new.supplier,
+            "choice": new.choices[key],
+            "since": new.since,
+            "how": new.how,
+            "recorded_by": new.recorded_by[:100],
+            "recorded_at": transaction.now,
+        }
+        for key, ref in zip(keys, refs, strict=True)
+        if key in changed
+    ]
+    transaction.execute_many(sa.insert(choice), rows)
+    return len(rows)
+
+
+UNKNOWN = (
+    "Deze leerling is bij deze school niet bekend. Gebruik de sleutel uit ParnasSys; staat hij pas sinds kort in de export, "
+    "haal die dan eerst op met `doorgeefluik preview`."
+)
+LATER = (
+    "Over deze leverancier is voor deze leerling op een latere datum al iets anders vastgelegd. Geef een latere datum."
+)

@@ -1,0 +1,100 @@
+"""Consent and objection with everything real: commands that write them down, nights that carry them out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from connectors.base import SchoolId
+from connectors.sandbox.administration import Administration
+from connectors.sandbox.parnassys import PATH, parnassys_app
+from connectors.sandbox.school import example_school
+from connectors.sandbox.serving import running
+from pipelines.cli import app
+from tests.e2e.test_nightly_sync import UWLR, causes, long_unchanged, numbers, seen, states
+from tests.world import SCHOOL, World, a_world
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[World, Administration]]:
+    """A school that is read from ParnasSys' web service, one supplier by law, one by consent, one by public task."""
+    administration = Administration()
+    administration.add(SchoolId("99XX", "00", "2026-2027"), "sleutel-van-de-school")
+    with a_world(tmp_path / "instance") as world, running(parnassys_app(administration)) as parnassys:
+        for name, secret in (("sleutel", "sleutel-van-de-school"), ("klantcode", "doorgeefluik")):
+            (world.home / name).write_text(secret, encoding="utf-8")
+            (world.home / name).chmod(0o600)
+        (world.home / "schools.yaml").write_text(UWLR.format(url=parnassys.url + PATH), encoding="utf-8")
+        _ground(world, "uwlr_smalle_set", "toestemming")
+        _ground(world, "uwlr_lvs_set", "wettelijke_verplichting")
+        yield world, administration
+
+
+def _ground(world: World, supplier: str, legal_basis: str) -> None:
+    file = world.home / "agreements" / f"{supplier}.yaml"
+    text = file.read_text(encoding="utf-8").replace("legal_basis: publieke_taak", f"legal_basis: {legal_basis}")
+    file.write_text(text, encoding="utf-8")
+
+
+def _asked(world: World, *words: str) -> tuple[int, str]:
+    answer = CliRunner().invoke(app, ["consent", *words, "--instance", str(world.home)])
+    return answer.exit_code, answer.output
+
+
+def test_each_supplier_gets_whom_its_ground_allows_also_where_parnassys_has_nothing_new(
+    served: tuple[World, Administration], tmp_path: Path
+) -> None:
+    """From nobody to who consented, to who withdrew or objected, on nights on which no export changed."""
+    world, administration = served
+    roster = example_school(60)
+    administration.put(SCHOOL, roster)
+    long_unchanged(administration)
+    first = world.sync()
+    assert {s: o.state for s, o in first.items()} == {
+        "basispoort": "delivered",
+        "uwlr_smalle_set": "unchanged",
+        "uwlr_lvs_set": "delivered",
+    }
+    assert world.held_by("uwlr_smalle_set") == {}
+    everybody = len(world.held_by("uwlr_lvs_set"))
+    assert states(world.sync()) == {"unchanged"}
+    assert administration.asked[-1].outcome == "geenwijzigingen"
+
+    keys = sorted(world.held_by("basispoort"))
+    file = tmp_path / "antwoorden.csv"
+    file.write_text("leerling;mag\n" + "".join(f"{key};ja\n" for key in keys[:20]), encoding="utf-8")
+    imported = ("import", SCHOOL, "uwlr_smalle_set", str(file), "--key", "leerling", "--value", "mag")
+    assert _asked(world, *imported)[0] == 0
+    assert _asked(world, "object", SCHOOL, keys[0], "basispoort", "--by", "directeur")[0] == 0
+    assert _asked(world, "object", SCHOOL, keys[0], "uwlr_lvs_set", "--by", "directeur")[0] == 1
+    second = world.sync()
+    assert (second["basispoort"].state, numbers(second["basispoort"])) == ("delivered", (0, 0, 1))
+    assert causes(world, "basispoort") == ["bezwaar"]
+    assert (len(world.held_by("uwlr_smalle_set")), second["uwlr_lvs_set"].state) == (20, "unchanged")
+    assert keys[0] not in world.held_by("basispoort")
+
+    sent = seen(world)
+    assert states(world.sync()) == {"unchanged"}
+    assert administration.asked[-1].outcome == "geenwijzigingen"
+    assert seen(world) == sent
+
+    assert _asked(world, "withdraw", SCHOOL, keys[1], "uwlr_smalle_set", "--how", "parro")[0] == 0
+    assert _asked(world, "restore", SCHOOL, keys[0], "basispoort")[0] == 0
+    third = world.sync()
+    assert numbers(third["basispoort"]) == (1, 0, 0)
+    assert ("delete", "toestemming_ingetrokken") in _operations(world, "uwlr_smalle_set")
+    assert {s: o.state for s, o in third.items() if s != "uwlr_lvs_set"} == {
+        "basispoort": "delivered",
+        "uwlr_smalle_set": "delivered",
+    }
+    assert sorted(world.held_by("basispoort")) == keys
+    assert (len(world.held_by("uwlr_smalle_set")), len(world.held_by("uwlr_lvs_set"))) == (19, everybody)
+    assert world.instance.ledger.verify() is None
+
+
+def _operations(world: World, supplier: str) -> list[tuple[str, str]]:
+    plan = world.instance.ledger.last_plan(supplier, SCHOOL)
+    assert plan is not None
+    frame = world.instance.ledger.changes(plan.id)
+    return list(zip(frame["operation"], frame["cause"], strict=True))

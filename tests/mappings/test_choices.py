@@ -1,0 +1,52 @@
+"""Who goes out by which legal basis, and what can be written down under it."""
+
+from itertools import product
+
+import pytest
+
+from mappings.agreement import LegalBasis
+from mappings.choices import MEANING, Choice, Release, refusal
+
+CONSENT, DUTY = LegalBasis.CONSENT, LegalBasis.LEGAL_DUTY
+OPEN_TO_OBJECTION = [LegalBasis.PUBLIC_TASK, LegalBasis.CONTRACT]
+
+
+@pytest.mark.parametrize("legal_basis", OPEN_TO_OBJECTION)
+def test_who_objected_is_withheld_and_nobody_else(legal_basis: LegalBasis) -> None:
+    """An objection stops one pupil; taken back, or a consent from another time, stops nobody."""
+    newest = {"a": Choice.OBJECTION, "b": Choice.LIFTED, "c": Choice.WITHDRAWN, "d": Choice.GIVEN}
+    assert Release(legal_basis, newest).withheld("abcde").to_dict() == {"a": "bezwaar"}
+
+
+def test_without_consent_everybody_is_withheld_with_the_reason() -> None:
+    """Never asked, withdrawn and objected are told apart; also of who is in no export."""
+    newest = {"a": Choice.OBJECTION, "b": Choice.LIFTED, "c": Choice.WITHDRAWN, "d": Choice.GIVEN}
+    assert Release(CONSENT, newest).withheld(["a", "e"]).to_dict() == {
+        "a": "bezwaar",
+        "b": "geen_toestemming",
+        "c": "toestemming_ingetrokken",
+        "e": "geen_toestemming",
+    }
+
+
+def test_a_legal_duty_withholds_nobody() -> None:
+    """Whatever was written down before."""
+    assert Release(DUTY, dict(zip("abcd", Choice, strict=True))).withheld("abcde").empty
+
+
+def test_what_can_be_written_down_follows_from_the_legal_basis() -> None:
+    """Consent under consent, objection under public task and contract, nothing under a legal duty, each in every state before."""
+    allowed = {
+        (legal_basis, choice, before)
+        for legal_basis, choice, before in product(LegalBasis, Choice, [None, *Choice])
+        if refusal(choice, legal_basis, before) is None
+    }
+    consent = {(CONSENT, choice, before) for choice in (Choice.GIVEN, Choice.WITHDRAWN) for before in [None, *Choice]}
+    objection = {(basis, Choice.OBJECTION, before) for basis in OPEN_TO_OBJECTION for before in [None, *Choice]}
+    lifted = {(basis, Choice.LIFTED, Choice.OBJECTION) for basis in OPEN_TO_OBJECTION}
+    assert allowed == consent | objection | lifted
+
+
+def test_every_legal_basis_is_explained() -> None:
+    """A ground that is added must say what it means for pupils."""
+    assert set(MEANING) == set(LegalBasis)

@@ -1,0 +1,214 @@
+"""Writing down what a parent chose: the commands, a file with answers, and the job in the web page."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from mappings.choices import Choice
+from pipelines.build import build_defs
+from pipelines.cli import app
+from pipelines.consent import FileRefusedError, answers
+from pipelines.settings import load_settings
+from tests.world import SCHOOL, World, a_world
+
+PUPIL, OTHER = "4711", "4712"
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Three suppliers: one by public task, one by consent, one by law; two pupils are known."""
+    with a_world(tmp_path_factory.mktemp("consent") / "instance") as world:
+        for supplier, ground in (("uwlr_smalle_set", "toestemming"), ("uwlr_lvs_set", "wettelijke_verplichting")):
+            file = world.home / "agreements" / f"{supplier}.yaml"
+            file.write_text(file.read_text(encoding="utf-8").replace("publieke_taak", ground), encoding="utf-8")
+        world.instance.ledger.register_records(SCHOOL, "leerling", pd.Series([PUPIL, OTHER], dtype="str"))
+        yield world
+
+
+@pytest.fixture
+def world(opened: World) -> World:
+    """The same world, in which nobody has chosen anything."""
+    ledger = opened.instance.ledger
+    with ledger._engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM choice")
+    return opened
+
+
+def asked(world: World, *words: str) -> tuple[int, str]:
+    """Exit code, and everything that was said."""
+    answer = CliRunner().invoke(app, [*words, "--instance", str(world.home)])
+    return answer.exit_code, re.sub(r"\s+", " ", answer.output)
+
+
+def listed(world: World, *words: str) -> list[dict[str, str]]:
+    answer = CliRunner().invoke(app, ["consent", "list", SCHOOL, *words, "--json", "--instance", str(world.home)])
+    assert answer.exit_code == 0
+    rows: list[dict[str, str]] = json.loads(answer.stdout)
+    return rows
+
+
+def test_what_was_said_is_written_down_and_read_back(world: World) -> None:
+    """Objection and consent, each taken back, with day, manner and person; one pupil and one supplier can be asked for."""
+    options = ("--since", "2026-09-01", "--by", "directeur", "--how", "parro")
+    for word, supplier in (
+        ("object", "basispoort"),
+        ("restore", "basispoort"),
+        ("give", "uwlr_smalle_set"),
+        ("withdraw", "uwlr_smalle_set"),
+    ):
+        code, said = asked(world, "consent", word, SCHOOL, PUPIL, supplier, *options)
+        assert (code, "Het geldt vanaf de volgende levering." in said) == (0, True)
+    rows = listed(world, PUPIL, "basispoort")
+    assert [(row["leerling"], row["keuze"], row["sinds"], row["hoe"], row["door"]) for row in rows] == [
+        (PUPIL, "bezwaar", "2026-09-01", "parro", "directeur"),
+        (PUPIL, "bezwaar_ingetrokken", "2026-09-01", "parro", "directeur"),
+    ]
+    assert [row["keuze"] for row in listed(world)][2:] == ["toestemming", "toestemming_ingetrokken"]
+    assert listed(world, OTHER) == []
+    assert asked(world, "consent", "list", "99ZZ-00")[0] == 3
+    assert "bezwaar ingetrokken" in asked(world, "consent", "list", SCHOOL)[1]
+
+
+def test_saying_the_same_again_is_no_news(world: World) -> None:
+    """The second time nothing is written, and that is said."""
+    words = ("consent", "object", SCHOOL, PUPIL, "basispoort")
+    asked(world, *words)
+    assert asked(world, *words) == (0, f"Dit was al vastgelegd: bezwaar, basispoort, school {SCHOOL}. ")
+    assert len(listed(world)) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("object", "99ZZ-00", PUPIL, "basispoort"), 3, "99ZZ-00"),
+        (("object", SCHOOL, PUPIL, "onzin"), 3, "onzin"),
+        (("object", SCHOOL, "4713", "basispoort"), 1, "is bij deze school niet bekend"),
+        (("object", SCHOOL, PUPIL, "uwlr_lvs_set"), 1, "wettelijke verplichting"),
+        (("give", SCHOOL, PUPIL, "uwlr_lvs_set"), 1, "wettelijke verplichting"),
+        (("object", SCHOOL, PUPIL, "uwlr_smalle_set"), 1, "De grondslag is toestemming"),
+        (("give", SCHOOL, PUPIL, "basispoort"), 1, "De grondslag is publieke taak"),
+        (("restore", SCHOOL, PUPIL, "basispoort"), 1, "Er is geen bezwaar om in te trekken"),
+        (("object", SCHOOL, PUPIL, "basispoort", "--since", "gisteren"), 3, "verwacht een datum"),
+        (("object", SCHOOL, PUPIL, "basispoort", "--since", "2999-01-01"), 3, "moet nog komen"),
+        (("object", SCHOOL, PUPIL, "basispoort", "--how", "telepathie"), 3, "formulier, bericht, parro, mondeling"),
+    ],
+)
+def test_what_cannot_be_written_down_is_told_in_dutch(
+    world: World, words: tuple[str, ...], code: int, told: str
+) -> None:
+    """Nothing is written, the reason is said, and the exit code is that of a mistake in names or of a refusal."""
+    assert asked(world, "consent", *words)[0] == code
+    assert told in asked(world, "consent", *words)[1]
+    assert listed(world) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        (f"leerling;naam;mag\n{PUPIL};A;ja\n{OTHER};B;nee\n9;C;\n".encode(), "leerling"),
+        (f"leerling,naam,mag\r\n{PUPIL},A,JA\r\n{OTHER},B,Nee\r\n".encode("utf-8-sig"), "leerling"),
+        (f"leerling\tnaam\tmag\n{PUPIL}\tA\t ja \n{OTHER}\tB\tnee\n".encode(), "leerling"),
+        (f'sleutel één;naam;mag\n{PUPIL};"A;B";ja\n{OTHER};B;nee\n'.encode("cp1252"), "sleutel één"),
+    ],
+)
+def test_a_file_of_any_spreadsheet_is_read(world: World, tmp_path: Path, content: bytes, key: str) -> None:
+    """Delimiter and encoding are found out; yes gives, no withdraws, an empty answer says nothing; twice is no news."""
+    file = tmp_path / "antwoorden.csv"
+    file.write_bytes(content)
+    words = ("consent", "import", SCHOOL, "uwlr_smalle_set", str(file), "--key", key, "--value", "mag")
+    code, told = asked(world, *words)
+    assert (code, told) == (0, "Gelezen: 1 keer ja, 1 keer nee. Nieuw vastgelegd: 2; de rest stond er al zo. ")
+    assert {row["leerling"]: row["keuze"] for row in listed(world)} == {
+        PUPIL: "toestemming",
+        OTHER: "toestemming_ingetrokken",
+    }
+    assert "Nieuw vastgelegd: 0" in asked(world, *words)[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            f"leerling;mag\n{PUPIL};ja\nKanarie;ja\nPiet;nee\n",
+            "Regels 3, 4: Deze leerling is bij deze school niet bekend",
+        ),
+        (f"leerling;mag\n{PUPIL};ja\n{OTHER};Kanarie\n", "Regel 3: hier hoort ja, nee of niets."),
+        (f"leerling;mag\n{PUPIL};ja\n{PUPIL};nee\n", "Regel 3: deze leerling staat er al eerder in."),
+        (f"leerling;mag\n{PUPIL};ja\n;ja\n", "Regel 3: de sleutel van de leerling ontbreekt."),
+        (f"Kanarie;ja\n{PUPIL};ja\n", "De kolom `leerling` staat niet in de eerste regel"),
+        ("", "De kolom `leerling` staat niet in de eerste regel"),
+        (f'leerling;mag\n{PUPIL};"ja"x\n', "Regel 2: de aanhalingstekens kloppen niet."),
+    ],
+)
+def test_a_file_with_a_mistake_is_refused_whole(world: World, tmp_path: Path, content: str, told: str) -> None:
+    """Nothing of it is written down; the line is named, and nothing that stands in it."""
+    file = tmp_path / "antwoorden.csv"
+    file.write_text(content, encoding="utf-8")
+    words = ("consent", "import", SCHOOL, "uwlr_smalle_set", str(file), "--key", "leerling", "--value", "mag")
+    code, said = asked(world, *words)
+    assert (code, told in said, "Er is niets vastgelegd" in said) == (1, True, True)
+    assert not re.search(f"Kanarie|Piet|{PUPIL}|{OTHER}", said)
+    assert listed(world) == []
+
+
+def test_a_file_is_for_consent_only(world: World, tmp_path: Path) -> None:
+    """Whether `ja` is an objection or the contrary nobody can tell, so those are written down one by one."""
+    file = tmp_path / "antwoorden.csv"
+    file.write_text(f"leerling;mag\n{PUPIL};ja\n", encoding="utf-8")
+    words = ("--key", "leerling", "--value", "mag")
+    code, said = asked(world, "consent", "import", SCHOOL, "basispoort", str(file), *words)
+    assert (code, "niet toestemming" in said) == (1, True)
+    assert asked(world, "consent", "import", SCHOOL, "basispoort", str(tmp_path / "weg.csv"), *words)[0] == 1
+
+
+def test_the_answers_are_known_by_line() -> None:
+    """A quoted line break makes a record of two lines; the number is that of its last."""
+    found = answers(b'k;n;v\n1;"a\nb";ja\n2;c;nee\n', "k", "v")
+    assert [(key, line.number, line.choice) for key, line in found.items()] == [
+        ("1", 3, Choice.GIVEN),
+        ("2", 4, Choice.WITHDRAWN),
+    ]
+    with pytest.raises(FileRefusedError, match="`x`"):
+        answers(b"k;v\n1;ja\n", "x", "v")
+
+
+@pytest.mark.parametrize(
+    ("supplier", "ground"),
+    [("basispoort", "bezwaar"), ("uwlr_smalle_set", "alleen mee als"), ("uwlr_lvs_set", "wet verplicht")],
+)
+def test_explain_says_what_the_ground_means_for_pupils(world: World, supplier: str, ground: str) -> None:
+    """Who goes out, and what a parent can do, per legal basis."""
+    code, said = asked(world, "explain", supplier)
+    assert (code, ground in said) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "works"),
+    [
+        ({}, True),
+        ({"hoe": "mondeling", "sinds": "2026-09-01"}, True),
+        ({"keuze": "toestemming"}, False),
+        ({"keuze": "onzin"}, False),
+        ({"leerling": "4713"}, False),
+        ({"school": "99ZZ-00"}, False),
+        ({"door": " "}, False),
+    ],
+)
+def test_a_person_writes_it_down_in_the_web_page(world: World, changed: dict[str, str], *, works: bool) -> None:
+    """The job does as the command does, and fails with a sentence where that refuses."""
+    config = {"school": SCHOOL, "leerling": PUPIL, "leverancier": "basispoort", "keuze": "bezwaar", "door": "directeur"}
+    run_config = {
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        "ops": {"leg_vast": {"config": config | changed}},
+    }
+    job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(run_config=run_config, instance=instance, raise_on_error=False)
+    assert result.success is works
+    assert [row["keuze"] for row in listed(world)] == (["bezwaar"] if works else [])
