@@ -135,6 +135,15 @@ def status(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
 
 @app.command(cls=DutchCommand)
 @told
+def agreements(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
+    """Toon elke overeenkomst: of zij geldt, tot wanneer, en wat zij geeft."""
+    from pipelines.commands.agreements import show_agreements
+
+    return show_agreements(instance, as_json=json)
+
+
+@app.command(cls=DutchCommand)
+@told
 def explain(
     supplier: Annotated[str, typer.Argument(metavar="LEVERANCIER", help="Naam, zoals basispoort.")],
     school: Annotated[

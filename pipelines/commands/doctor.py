@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 from connectors.base import ConnectorError
 from connectors.parnassys import school_of
 from connectors.secrets import private_file, public_file, resolve
+from pipelines.agreements import agreed
 from pipelines.commands.telling import FAILED, OK, out
 from pipelines.dagster_home import prepare
 from pipelines.instance import Instance, open_instance
+from pipelines.resources import today_in_the_netherlands
 from pipelines.settings import EdexmlSource, Settings, home_folder, load_settings
 from pipelines.standing import left_behind
 
@@ -48,6 +50,10 @@ def examine(option: Path | None) -> int:
 
 def _findings(settings: Settings) -> Iterator[Finding]:
     yield _settings(settings)
+    for one in agreed(settings, today_in_the_netherlands()):
+        if one.warning:
+            schools = ", ".join(one.agreement.schools)
+            yield Finding(f"overeenkomst {one.agreement.supplier} voor {schools}", "let op", one.warning)
     yield from _secrets(settings)
     yield from _storage(settings)
     yield from _inbox(settings)
