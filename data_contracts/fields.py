@@ -332,10 +332,10 @@ def _leerkracht() -> list[Field]:
         *_names(r),
         Field(r, "gebruikersnaam", text, identifying, "gebruikersnaam", "Inlognaam die de school heeft gegeven.", 64),
         Field(r, "emailadres", text, Privacy.CONTACT, "e-mailadres", "Werkadres van de leerkracht.", 256),
-        Field(r, "rollen", Kind.LIST, edu, "rollen", 'Rollen op school: {"rol": …} of {"rolomschrijving": …}.'),
-        Field(
-            r, "groepen", Kind.LIST, edu, "groepen", 'Groepen: {"groep" of "samengestelde_groep": key, "rollen": […]}.'
-        ),
+        # {"rol": …} or {"rolomschrijving": …}
+        Field(r, "rollen", Kind.LIST, edu, "rollen", "Rollen op school."),
+        # {"groep" or "samengestelde_groep": key, "rollen": […]}
+        Field(r, "groepen", Kind.LIST, edu, "groepen", "De groepen van de leerkracht, met de rol in elke groep."),
         Field(r, "toevoegingen", Kind.LIST, Privacy.NEVER, "toevoegingen", "Vrije blokken; kunnen alles bevatten."),
         Field(r, "mutatiedatum", Kind.MOMENT, edu, "mutatiedatum", "Laatste wijziging in ParnasSys."),
     ]

@@ -7,7 +7,7 @@ import dagster as dg
 
 from pipelines.assets.roster import school_assets
 from pipelines.assets.supplier import supplier_assets
-from pipelines.jobs import afwijzen, asset_jobs, goedkeuren
+from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, publiceren
 from pipelines.resources import InstanceResource
 from pipelines.schedules import nightly
 from pipelines.sensors import approval_sensor, broken_off_sensor, inbox_sensor
@@ -33,7 +33,7 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
     instance = InstanceResource(home=str(settings.home))
     return dg.Definitions(
         assets=assets,
-        jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen],
+        jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen, publiceren],
         schedules=[nightly(settings)],
         sensors=[inbox_sensor(settings), approval_sensor(settings), broken_off_sensor],
         resources={"instance": instance, "vault": VaultIOManager(instance=instance), **(resources or {})},

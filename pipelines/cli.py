@@ -159,6 +159,15 @@ def explain(
 
 @app.command(cls=DutchCommand)
 @told
+def publish(instance: InstanceOption = None) -> int:
+    """Schrijf de pagina voor ouders. Zet niets op internet."""
+    from pipelines.commands.publish import publish_pages
+
+    return publish_pages(instance)
+
+
+@app.command(cls=DutchCommand)
+@told
 def ui(port: PortOption = 3000, instance: InstanceOption = None) -> int:
     """Open de webpagina op deze computer, met de nachtelijke planning. Stop met Ctrl-C."""
     from pipelines.commands.ui import serve

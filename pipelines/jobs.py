@@ -1,4 +1,4 @@
-"""The jobs that a person finds in the web page: deliver, preview, approve a hold, discard one."""
+"""The jobs that a person finds in the web page: deliver, preview, approve a hold, discard one, write the pages for others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from pipelines.ledger.holds import Decision, Hold, HoldNotFoundError
+from pipelines.pages import write_pages
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
 
@@ -81,6 +82,19 @@ def goedkeuren() -> None:
 def afwijzen() -> None:
     """One refusal, by one person."""
     wijs_af()
+
+
+@dg.op(description="Schrijf de pagina's opnieuw, in de map `reports` van de installatie.")
+def schrijf_paginas(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
+    """Write every page for others than the ICT coordinator, as things stand now."""
+    written = write_pages(instance.opened, instance.today())
+    context.log.info("Geschreven in de map %s: %d bestanden.", instance.opened.settings.reports.name, len(written))
+
+
+@dg.job(description="Schrijf de pagina voor ouders, per school. Zet niets op internet.")
+def publiceren() -> None:
+    """The pages, out of settings and ledger."""
+    schrijf_paginas()
 
 
 def _decide(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource, decision: Decision) -> Hold:

@@ -74,7 +74,7 @@ def test_these_are_the_assets_jobs_schedules_and_sensors(settings: Settings) -> 
         "uwlr_lvs_set/wijzigingsplan",
     ]
     jobs = {name for name in repository.job_names if not name.startswith("__")}
-    assert jobs == {"leveren", "voorbeeld", "goedkeuren", "afwijzen"}
+    assert jobs == {"leveren", "voorbeeld", "goedkeuren", "afwijzen", "publiceren"}
     assert {schedule.name for schedule in repository.schedule_defs} == {"nachtelijk"}
     assert {sensor.name for sensor in repository.sensor_defs} >= {"inbox", "na_goedkeuring", "afgebroken_runs"}
 
