@@ -160,7 +160,7 @@ def explain(
 @app.command(cls=DutchCommand)
 @told
 def publish(instance: InstanceOption = None) -> int:
-    """Schrijf de pagina voor ouders. Zet niets op internet."""
+    """Schrijf de pagina voor ouders, het verwerkingsregister en het overzicht voor het bestuur. Zet niets op internet."""
     from pipelines.commands.publish import publish_pages
 
     return publish_pages(instance)

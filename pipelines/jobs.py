@@ -91,7 +91,9 @@ def schrijf_paginas(context: dg.OpExecutionContext, instance: InstanceResource) 
     context.log.info("Geschreven in de map %s: %d bestanden.", instance.opened.settings.reports.name, len(written))
 
 
-@dg.job(description="Schrijf de pagina voor ouders, per school. Zet niets op internet.")
+@dg.job(
+    description="Schrijf de pagina voor ouders, het verwerkingsregister en het overzicht voor het bestuur. Zet niets op internet."
+)
 def publiceren() -> None:
     """The pages, out of settings and ledger."""
     schrijf_paginas()

@@ -12,12 +12,12 @@ from pipelines.ledger.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What went to a supplier of one kind of record, under one field set. `presumed` was sent without an answer: it may have arrived."""
+    """What went to a supplier of one kind of record. `presumed` was sent without an answer: it may have arrived."""
 
     school: str
     supplier: str
-    fields: tuple[str, ...]  # ids of the field set, also those of other kinds
     kind: str
+    fields: frozenset[str]  # the ids of every field set that was used for this kind, also those of other kinds
     records: int
     accepted: int
     presumed: int
@@ -37,26 +37,26 @@ def held_by_kind(transaction: Transaction) -> dict[tuple[str, str], dict[str, in
 
 
 def sent(transaction: Transaction) -> list[Sent]:
-    """Every school, supplier, field set and kind of record that went out; deletes are none: they carry a key and no data."""
-    place = (plan.c.school, plan.c.supplier, plan.c.field_set_id, record.c.kind)
-    query = (
-        sa.select(
-            *place,
-            sa.func.count(sa.distinct(change.c.record_id)),
-            _number("accepted"),
-            _number("presumed"),
-            sa.func.min(change.c.answered_at),
-            sa.func.max(change.c.answered_at),
-        )
-        .select_from(change.join(plan, change.c.plan_id == plan.c.id).join(record, change.c.record_id == record.c.id))
-        .where(change.c.state.in_(("accepted", "presumed")), change.c.operation != "delete")
-        .group_by(*place)
-        .order_by(*place)
+    """What went out of every school to every supplier, by kind of record; deletes are left out: they carry a key and no data."""
+    place = (plan.c.school, plan.c.supplier, record.c.kind)
+    went = change.c.state.in_(("accepted", "presumed")) & (change.c.operation != "delete")
+    joined = change.join(plan, change.c.plan_id == plan.c.id).join(record, change.c.record_id == record.c.id)
+    counts = (
+        sa.func.count(sa.distinct(change.c.record_id)),
+        _number("accepted"),
+        _number("presumed"),
+        sa.func.min(change.c.answered_at),
+        sa.func.max(change.c.answered_at),
     )
-    fields = {row.id: tuple(row.fields) for row in transaction.execute(sa.select(field_set.c.id, field_set.c.fields))}
+    named = {row.id: row.fields for row in transaction.execute(sa.select(field_set.c.id, field_set.c.fields))}
+    fields: dict[tuple[str, str, str], set[str]] = {}
+    used = sa.select(*place, plan.c.field_set_id).select_from(joined).where(went).distinct()
+    for school, supplier, kind, number in transaction.execute(used):
+        fields.setdefault((school, supplier, kind), set()).update(named[number])
+    query = sa.select(*place, *counts).select_from(joined).where(went).group_by(*place).order_by(*place)
     return [
-        Sent(school, supplier, fields[number], *counted)
-        for school, supplier, number, *counted in transaction.execute(query)
+        Sent(school, supplier, kind, frozenset(fields[school, supplier, kind]), *counted)
+        for school, supplier, kind, *counted in transaction.execute(query)
     ]
 
 

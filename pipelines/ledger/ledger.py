@@ -106,7 +106,7 @@ class Ledger:
             return held.held_by_kind(transaction)
 
     def sent(self) -> list[held.Sent]:
-        """What really went to every supplier, by school, field set and kind of record. See `held.sent`."""
+        """What really went to every supplier, by school and kind of record. See `held.sent`."""
         with self._reading() as transaction:
             return held.sent(transaction)
 

@@ -1,10 +1,12 @@
 """The pages for parents, the privacy officer and the board: they say what the agreement says, and name nobody."""
 
+import csv
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree, html
@@ -12,8 +14,10 @@ from lxml import etree, html
 from connectors.sandbox.school import example_school
 from data_contracts.fields import CATALOGUE
 from data_contracts.roster import Roster
+from pipelines.ledger.held import Sent
 from pipelines.pages import write_pages
 from pipelines.pages.parents import ABOUT
+from pipelines.pages.register import Entry
 from tests.pipelines.test_cli import asked
 from tests.web_page import CHROMIUM, chromium
 from tests.world import DAY, SCHOOL, World, a_world
@@ -136,6 +140,92 @@ def test_what_has_ended_stays_until_the_supplier_holds_nothing(world: World, ros
     assert "Met Basispoort is er geen afspraak meer" in parents(world).text_content()
 
 
+def register(world: World) -> dict[str, dict[str, list[str]]]:
+    """By supplier and field what the register says of it: agreed, sent."""
+    write_pages(world.instance, DAY)
+    page = html.fromstring((world.home / "reports" / "verwerkingsregister.html").read_text(encoding="utf-8"))
+    found = {}
+    for heading in page.iter("h3"):
+        table = next(element for element in heading.itersiblings() if element.tag == "table")
+        found[heading.text] = {row.findtext("th"): [td.text for td in row.iter("td")] for row in table.find("tbody")}
+    return found
+
+
+def test_the_register_puts_what_was_agreed_beside_what_was_sent(world: World, roster: Roster) -> None:
+    """A field that was withdrawn was sent all the same, and what is only agreed was not; the spreadsheet says the same."""
+    world.export(roster)
+    world.sync("basispoort")
+    rewrite(world, "agreements/basispoort.yaml", "[geboortedatum, geslacht]", "[geboortedatum]")
+    found = register(world)
+    both = {name for name, told in found["Basispoort"].items() if told == ["ja", "ja"]}
+    assert {name: told for name, told in found["Basispoort"].items() if told != ["ja", "ja"]} == {
+        "leerling: geslacht": ["nee", "ja"]
+    }
+    agreed = world.instance.settings.field_set("basispoort", SCHOOL).fields
+    assert both == {f"{field.record}: {CATALOGUE[field.id].label}" for field in agreed}
+    assert set(map(tuple, found["UWLR smalle set"].values())) == {("ja", "nee")}
+    text = (world.home / "reports" / "verwerkingsregister.csv").read_text(encoding="utf-8-sig")
+    rows = {
+        row["veld"]: row
+        for row in csv.DictReader(text.splitlines(), delimiter=";")
+        if row["leverancier"] == "Basispoort"
+    }
+    told = rows["leerling.geslacht"]
+    assert (told["afgesproken (overeenkomst)"], told["gestuurd (grootboek)"]) == ("nee", "ja")
+    assert int(told["records gestuurd (grootboek)"]) == len(world.held_by("basispoort")) > 0
+
+
+def test_the_register_remembers_what_went_under_an_agreement_that_is_gone(world: World, roster: Roster) -> None:
+    """Without the agreement, the fields that were sent stay, as not agreed."""
+    world.export(roster)
+    world.sync("basispoort")
+    before = register(world)["Basispoort"]
+    (world.home / "agreements" / "basispoort.yaml").unlink()
+    assert register(world)["Basispoort"] == {name: ["nee", "ja"] for name in before}
+
+
+def test_a_field_counts_as_sent_only_with_a_record_that_has_it() -> None:
+    """Where only pupils went, no field of a group did; those of the school itself go along with any record."""
+    fields = frozenset({"leerling.roepnaam", "groep.naam", "school.brincode"})
+    moment = datetime(2026, 11, 24, tzinfo=UTC)
+    pupils = Sent(SCHOOL, "basispoort", "leerling", fields, 1, 1, 0, moment, moment)
+    lines = Entry(SCHOOL, "De Regenboog", "Basispoort", None, (pupils,), {}).lines
+    assert {line.field.id for line in lines if line.sent} == {"leerling.roepnaam", "school.brincode"}
+
+
+def test_a_name_is_no_formula_in_a_spreadsheet(world: World) -> None:
+    """A spreadsheet does not calculate what a person wrote in the settings."""
+    rewrite(world, "schools.yaml", "De Regenboog", '"=1+1"')
+    write_pages(world.instance, DAY)
+    assert ";'=1+1;" in (world.home / "reports" / "verwerkingsregister.csv").read_text(encoding="utf-8")
+
+
+def test_the_board_sees_every_school_and_supplier_once(world: World, roster: Roster) -> None:
+    """States and counts of the ledger, an agreement that ends, and a school of which nothing came in yet."""
+    world.agree("basispoort", first_delivery="hold")
+    world.export(roster)
+    world.sync()
+    with (world.home / "schools.yaml").open("a", encoding="utf-8") as file:
+        file.write("- {school: 99XX-01, name: De Dependance, source: {edexml: {path: inbox}}}\n")
+    write_pages(world.instance, date(2027, 7, 1))
+    page = html.fromstring((world.home / "reports" / "bestuur.html").read_text(encoding="utf-8"))
+    pairs, exports = ([[cell.text for cell in row] for row in table.find("tbody")] for table in page.iter("table"))
+    school, pupils, teachers = (f"De Regenboog ({SCHOOL})", *map(str, map(len, held_by_both(world))))
+    ends = "loopt af binnen 30 dagen"
+    assert [row[:-1] for row in pairs] == [
+        [school, "Basispoort", ends, "wacht op goedkeuring", "0", "0"],
+        [school, "UWLR smalle set", ends, "afgeleverd", pupils, teachers],
+    ]
+    assert pairs[0][-1] == "nog nooit"
+    assert exports[0][2] == str(len(roster.leerlingen))
+    assert exports[1] == ["De Dependance (99XX-01)", "nog geen"]
+
+
+def held_by_both(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The pupils and the teachers that the supplier of the smalle set has."""
+    return world.held_by("uwlr_smalle_set"), world.held_by("uwlr_smalle_set", "leerkracht")
+
+
 def test_no_page_names_anybody(world: World, roster: Roster) -> None:
     """No name, birth date, address or key of a pupil or teacher of the export is in any of the files."""
     world.export(roster)
@@ -181,7 +271,7 @@ def test_every_page_stands_alone_and_reads_well_aloud(world: World, roster: Rost
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's package chromium")
 def test_no_page_scrolls_sideways_on_a_telephone(world: World, roster: Roster) -> None:
-    """At 390 pixels nothing is wider than the screen, nor scrolls inside it."""
+    """At 390 pixels nothing is wider than the screen or than what it stands in; the clipped heads of stacked tables are for who listens."""
     world.export(roster)
     world.sync()
     rewrite(
@@ -190,7 +280,7 @@ def test_no_page_scrolls_sideways_on_a_telephone(world: World, roster: Roster) -
         "De Regenboog",
         "Basisschool De Regenboog van Zuidoostbeemsterdorpsgemeenschap",
     )
-    wide = """[...document.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
+    wide = """[...document.querySelectorAll(":not(.stack thead, .stack thead *)")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
         || (getComputedStyle(e).overflowX !== "hidden" && e.scrollWidth > e.clientWidth + 1 && e.clientWidth)).map(e => e.outerHTML.slice(0, 80))"""
     with chromium() as page:
         page.set_viewport_size({"width": 390, "height": 844})
