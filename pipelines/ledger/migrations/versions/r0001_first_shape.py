@@ -11,6 +11,7 @@ def upgrade() -> None:
     """Make every table. There is no way back: a ledger is evidence, and is restored from a backup instead."""
     _records()
     _plans()
+    _changes()
     _holds()
     _exports()
     _leases()
@@ -77,6 +78,9 @@ def _plans() -> None:
         sqlite_where=sa.text("state = 'delivering'"),
         postgresql_where=sa.text("state = 'delivering'"),
     )
+
+
+def _changes() -> None:
     op.create_table(
         "seal",
         sa.Column("id", sa.Integer(), nullable=False),
