@@ -183,12 +183,14 @@ def _school() -> list[Field]:
             code,
             edu,
             "schooljaar",
-            "Schooljaar: 2026-2027.",
+            "Schooljaar, zoals 2026-2027.",
             pattern=r"[12]\d{3}-[12]\d{3}",
             required=True,
         ),
         Field(r, "peildatum", Kind.DATE, edu, "peildatum", "Datum waarop de gegevens betrekking hebben."),
-        Field(r, "brincode", code, edu, "BRIN", "Registratienummer van de school: 99XX.", pattern=r"\d{2}[A-Z]{2}"),
+        Field(
+            r, "brincode", code, edu, "BRIN", "Registratienummer van de school, zoals 99XX.", pattern=r"\d{2}[A-Z]{2}"
+        ),
         Field(
             r,
             "dependancecode",

@@ -83,6 +83,7 @@ def _supplier(one: Agreed) -> dict[str, Any]:
         "until": agreement.valid_until,
         "only_tried": agreement.stage is Stage.REPORT_ONLY,
         "year_groups": agreement.scope.jaargroepen,
+        "teachers": bool(one.fields.of(Record.LEERKRACHT)),
         "given": [
             (heading, list(map(_field, one.fields.of(kind)))) for kind, heading in ABOUT.items() if one.fields.of(kind)
         ],

@@ -119,6 +119,7 @@ def test_the_page_tells_ground_term_and_whom_to_ask(world: World) -> None:
     assert "mag bezwaar maken" in page
     assert "Van 01-08-2026 tot en met 31-07-2027." in page
     assert "Vraag het aan: de directie van De Regenboog." in page
+    assert page.count("En de leerkrachten van hun groepen.") == 1  # Basispoort gets no teachers
     rewrite(world, "agreements/basispoort.yaml", "publieke_taak", "toestemming")
     rewrite(world, "schools.yaml", "name:", "contact: privacy@regenboog.example, name:")
     page = parents(world).text_content()

@@ -221,3 +221,13 @@ def test_a_person_decides_a_hold_from_the_web_page(
         assert result.success is works
     (hold,) = open_instance(settings.home).ledger.holds(state=None)
     assert (hold.state, hold.decided_by) == (state, "ICT-coördinator")
+
+
+def test_a_person_writes_the_pages_from_the_web_page(settings: Settings, dagster: dg.DagsterInstance) -> None:
+    """The job writes the pages for parents of every school, the register and the page for the board."""
+    config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    result = build_defs(settings).resolve_job_def("publiceren").execute_in_process(run_config=config, instance=dagster)
+    assert result.success
+    written = {file.name for file in settings.reports.rglob("*") if file.is_file()}
+    parents = {f"{school}{end}" for school in settings.school_keys for end in (".html", ".fragment.html")}
+    assert written == parents | {"verwerkingsregister.html", "verwerkingsregister.csv", "bestuur.html"}
