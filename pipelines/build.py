@@ -20,7 +20,7 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
 
     Args:
         settings: of the instance; read from its folder (`DOORGEEFLUIK_HOME`, else `./instance`) where not given.
-        resources: take the place of the usual ones of the same name (`instance`, `vault`).
+        resources: take the place of the usual ones of the same name (`instance`, `io_manager`).
 
     Raises:
         SettingsError: the settings are wrong.
@@ -36,6 +36,6 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
         jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen, publiceren],
         schedules=[nightly(settings)],
         sensors=[inbox_sensor(settings), approval_sensor(settings), broken_off_sensor],
-        resources={"instance": instance, "vault": VaultIOManager(instance=instance), **(resources or {})},
+        resources={"instance": instance, "io_manager": VaultIOManager(instance=instance), **(resources or {})},
         executor=dg.in_process_executor,
     )

@@ -51,13 +51,16 @@ class Choice(dg.Config):
     door: str = Field(description="Wie dit besluit: naam of functie.")
 
 
-@dg.op(description="Keur precies deze vasthouding goed; daarna wordt zij vanzelf geleverd.")
+@dg.op(out=dg.Out(dg.Nothing), description="Keur precies deze vasthouding goed; daarna wordt zij vanzelf geleverd.")
 def keur_goed(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource) -> None:
     """Approve one hold; the sensor `na_goedkeuring` starts the delivery."""
     _decide(context, config, instance, "approved")
 
 
-@dg.op(description="Wijs deze vasthouding af; zij wordt niet geleverd zolang het plan hetzelfde blijft.")
+@dg.op(
+    out=dg.Out(dg.Nothing),
+    description="Wijs deze vasthouding af; zij wordt niet geleverd zolang het plan hetzelfde blijft.",
+)
 def wijs_af(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource) -> None:
     """Discard one hold."""
     _decide(context, config, instance, "discarded")

@@ -20,7 +20,7 @@ GROUP = "school"
 def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """`export` and `schoolgegevens`, one partition a school."""
 
-    @dg.asset(partitions_def=schools, group_name=GROUP, io_manager_key="vault", kinds={"xml"})
+    @dg.asset(partitions_def=schools, group_name=GROUP, kinds={"xml"})
     def export(context: dg.AssetExecutionContext, instance: InstanceResource) -> Result:
         """De export uit ParnasSys, precies zoals hij binnenkwam: via de webservice UWLR, of als EDEXML-bestand.
 
@@ -42,7 +42,6 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
         partitions_def=schools,
         group_name=GROUP,
         ins={"export": dg.AssetIn(dagster_type=dg.Any)},  # Dagster knows no unions
-        io_manager_key="vault",
         kinds={"pandas"},
         dagster_type=dg.Any,
         check_specs=[

@@ -28,7 +28,6 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         partitions_def=schools,
         group_name=supplier,
         key_prefix=[supplier],
-        io_manager_key="vault",
         kinds={"pandas"},
         ins={"schoolgegevens": dg.AssetIn(key="schoolgegevens")},
         description=f"Wat {profile.name} van deze school mag hebben: precies de afgesproken velden van de afgesproken leerlingen.",
@@ -52,7 +51,6 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         partitions_def=schools,
         group_name=supplier,
         key_prefix=[supplier],
-        io_manager_key="vault",
         kinds={"pandas"},
         description=f"Wat er bij {profile.name} moet worden toegevoegd, gewijzigd en verwijderd, met de oorzaak. Verstuurt niets.",
     )
@@ -71,7 +69,6 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         partitions_def=schools,
         group_name=supplier,
         key_prefix=[supplier],
-        io_manager_key="vault",
         kinds={"rest"},
         description=f"De levering aan {profile.name}: alleen wat veranderd is, met een ontvangstbevestiging voor elk record.",
     )

@@ -23,9 +23,7 @@ class GoodExport:
     schooljaar: str
     pupils: int
     received_at: datetime  # aware; sent back to the source as `laatstontvangengegevens`
-    next_date: (
-        date | None
-    )  # the first day on which the same export means something else, because a known leaver is gone
+    next_date: date | None  # the first day on which the same export says something else
     findings: int
     quarantined: int
     run_id: str

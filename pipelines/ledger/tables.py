@@ -236,7 +236,7 @@ export = sa.Table(
     _text("schooljaar", 9),
     _number("pupils"),
     _moment("received_at"),
-    sa.Column("next_date", sa.Date, nullable=True),  # the first day on which a known leaver is gone
+    sa.Column("next_date", sa.Date, nullable=True),  # the first day on which the same export says something else
     _number("findings"),
     _number("quarantined"),
     _text("run_id", 64),

@@ -2,12 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from connectors.base import Export, SchoolId
 from connectors.parnassys import read_roster
 from data_contracts.findings import Checked, checked
-from data_contracts.roster import Roster
+from data_contracts.rules import Rule
 from mappings.agreement import Agreement, FieldSet
 from mappings.projection import has_left
 from pipelines.ledger.exports import GoodExport
@@ -48,7 +48,7 @@ def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id
         schooljaar=data.schooljaar,
         pupils=data.pupils,
         received_at=export.received_at,
-        next_date=_next_date(data.checked.roster, day),
+        next_date=_next_date(data.checked, day),
         findings=len(data.checked.findings),
         quarantined=len(data.checked.quarantined),
         run_id=run_id,
@@ -65,11 +65,13 @@ def basis(school_digest: str, field_set: FieldSet, agreement: Agreement, day: da
 def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str], day: date) -> datetime | None:
     """The moment after which changes matter; None where everything must be fetched.
 
-    Only where every supplier (`bases`: supplier -> basis of the last export) has what that export says, and no known
-    leaver leaves by `day`.
+    Only where every supplier (`bases`: supplier -> basis of the last export) has what that export says, it says the same
+    on `day`, and no attempt has failed since.
     """
     last = ledger.last_good_export(school.key)
     if last is None or last.schooljaar != school.schooljaar or (last.next_date and last.next_date <= day):
+        return None
+    if ledger.failed_export(school.key):
         return None
     for supplier, wanted in bases.items():
         plan = ledger.last_plan(supplier, school.key)
@@ -86,10 +88,10 @@ def _digest(result: Checked, day: date) -> str:
     return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
 
 
-def _next_date(roster: Roster, day: date) -> date | None:
-    """The first day on which somebody whose last school day is known will be gone."""
-    last_days = roster.leerlingen["uitstroomdatum"].dropna()
+def _next_date(result: Checked, day: date) -> date | None:
+    """The first day on which the same export says something else: a known leaver is gone, or an age is judged anew."""
+    last_days = result.roster.leerlingen["uitstroomdatum"].dropna()
     coming = last_days[last_days >= day.isoformat()]
-    if coming.empty:
-        return None
-    return date.fromordinal(date.fromisoformat(coming.min()).toordinal() + 1)
+    if result.findings["regel"].eq(Rule.AGE).any():
+        return day + timedelta(days=1)
+    return None if coming.empty else date.fromisoformat(coming.min()) + timedelta(days=1)

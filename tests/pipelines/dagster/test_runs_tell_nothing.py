@@ -148,7 +148,7 @@ def _again(world: World, *keys: str) -> dg.ExecuteInProcessResult:
     """A later run of some steps, as another process would do it: with resources of its own."""
     settings = load_settings(world.home)
     instance = InstanceResource(home=str(world.home), day=world.day.isoformat())
-    defs = build_defs(settings, resources={"instance": instance, "vault": VaultIOManager(instance=instance)})
+    defs = build_defs(settings, resources={"instance": instance, "io_manager": VaultIOManager(instance=instance)})
     return defs.resolve_job_def("leveren").execute_in_process(
         run_config=QUIET,
         instance=world.dagster,

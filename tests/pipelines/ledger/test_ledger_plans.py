@@ -238,3 +238,32 @@ def test_a_presumed_batch_counts_as_held_with_a_fingerprint_that_nothing_has(del
     assert deliveries.ledger.changes(plan_id)["state"].tolist() == ["accepted", "presumed"]
     assert deliveries.ledger.pending("basispoort", "99XX-00").empty
     assert deliveries.ledger.verify() is None
+
+
+def test_a_handle_that_changes_leaves_the_others_where_they_are(deliveries: Any) -> None:
+    """One of two gets another id: both are still found, and neither is anywhere twice."""
+    ids = deliveries.pupils("a", "b")
+    ledger = deliveries.ledger
+    for number, wire_ids in enumerate((["eck-a", "eck-b"], ["eck-c", "eck-b"]), 1):
+        plan_id = ledger.open_plan(deliveries.plan(f"d{number}"), deliveries.changes(ids, print_=b"%d" % number))
+        ledger.settle_batch(plan_id, 0, deliveries.accepted(ids, ["71", "72"], wire_ids), {})
+        ledger.finish_plan(plan_id, "delivered")
+    known = ledger.handles("basispoort", ids)
+    assert [tuple(known[number]) for number in ids] == [("eck-c", "71"), ("eck-b", "72")]
+
+
+def test_a_record_that_takes_anothers_place_inherits_its_handle(deliveries: Any) -> None:
+    """The old one is no longer held, and the number that the supplier gave goes on under the new one."""
+    old, other, new = deliveries.pupils("old", "other", "new")
+    ledger = deliveries.ledger
+    plan_id = ledger.open_plan(deliveries.plan(), deliveries.changes([old, other]))
+    ledger.settle_batch(plan_id, 0, deliveries.accepted([old, other], ["71", "72"], ["eck-a", "eck-b"]), {})
+    ledger.finish_plan(plan_id, "delivered")
+    plan_id = ledger.open_plan(deliveries.plan("d2"), deliveries.changes([new], "update", replaces=old))
+    ledger.settle_batch(plan_id, 0, deliveries.accepted([new], None, ["eck-a"]), {})
+    assert deliveries.held() == [other, new]
+    assert {n: tuple(h) for n, h in ledger.handles("basispoort", [old, other, new]).items()} == {
+        other: ("eck-b", "72"),
+        new: ("eck-a", "71"),
+    }
+    assert ledger.verify() is None
