@@ -20,7 +20,7 @@ def empty_fields(ledger: Ledger, keys: Keys, supplier: str, school: str) -> tupl
     state = ledger.delivered_state(supplier, school)
     known = [not may_be_absent(print_) and print_.strip(_UNKNOWN) != b"" for print_ in state["fingerprint"]]
     filled: dict[str, bool] = {}
-    state = state[known]
+    state = state[np.array(known, dtype=np.bool_)]
     for kind, field_set_id in state[["kind", "field_set_id"]].drop_duplicates().itertuples(index=False):
         held = state[(state["kind"] == kind) & (state["field_set_id"] == field_set_id)]
         ids = [f for f in ledger.field_ids(int(field_set_id)) if CATALOGUE[f].record is Record(kind)]

@@ -76,6 +76,13 @@ def test_the_command_tells_what_ends_and_what_is_held(world: World) -> None:
     assert [line for line in doctor.stdout.splitlines() if line.startswith("let op  overeenkomst")] != []
 
 
+def test_a_supplier_that_holds_nothing_yet_has_no_empty_fields(world: World) -> None:
+    """Before the first delivery every agreement is told, with no pupils and nothing to mend."""
+    answer = asked("agreements", "--json", instance=world.home)
+    assert answer.returncode == 0, answer.stderr
+    assert [(row["pupils"], row["empty_fields"]) for row in json.loads(answer.stdout)] == [(0, {}), (0, {})]
+
+
 def test_a_field_that_nobody_has_is_told_and_one_that_somebody_has_is_not(world: World) -> None:
     """The fingerprints tell an absent value: a field is named only while it is empty in every record that is held."""
     roster = example_school(30)
