@@ -183,12 +183,14 @@ def _school() -> list[Field]:
             code,
             edu,
             "schooljaar",
-            "Schooljaar: 2026-2027.",
+            "Schooljaar, zoals 2026-2027.",
             pattern=r"[12]\d{3}-[12]\d{3}",
             required=True,
         ),
         Field(r, "peildatum", Kind.DATE, edu, "peildatum", "Datum waarop de gegevens betrekking hebben."),
-        Field(r, "brincode", code, edu, "BRIN", "Registratienummer van de school: 99XX.", pattern=r"\d{2}[A-Z]{2}"),
+        Field(
+            r, "brincode", code, edu, "BRIN", "Registratienummer van de school, zoals 99XX.", pattern=r"\d{2}[A-Z]{2}"
+        ),
         Field(
             r,
             "dependancecode",
@@ -332,10 +334,10 @@ def _leerkracht() -> list[Field]:
         *_names(r),
         Field(r, "gebruikersnaam", text, identifying, "gebruikersnaam", "Inlognaam die de school heeft gegeven.", 64),
         Field(r, "emailadres", text, Privacy.CONTACT, "e-mailadres", "Werkadres van de leerkracht.", 256),
-        Field(r, "rollen", Kind.LIST, edu, "rollen", 'Rollen op school: {"rol": …} of {"rolomschrijving": …}.'),
-        Field(
-            r, "groepen", Kind.LIST, edu, "groepen", 'Groepen: {"groep" of "samengestelde_groep": key, "rollen": […]}.'
-        ),
+        # {"rol": …} or {"rolomschrijving": …}
+        Field(r, "rollen", Kind.LIST, edu, "rollen", "Rollen op school."),
+        # {"groep" or "samengestelde_groep": key, "rollen": […]}
+        Field(r, "groepen", Kind.LIST, edu, "groepen", "De groepen van de leerkracht, met de rol in elke groep."),
         Field(r, "toevoegingen", Kind.LIST, Privacy.NEVER, "toevoegingen", "Vrije blokken; kunnen alles bevatten."),
         Field(r, "mutatiedatum", Kind.MOMENT, edu, "mutatiedatum", "Laatste wijziging in ParnasSys."),
     ]

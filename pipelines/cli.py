@@ -179,6 +179,15 @@ def clean(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
 
 @app.command(cls=DutchCommand)
 @told
+def agreements(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
+    """Toon elke overeenkomst: of zij geldt, tot wanneer, en wat zij geeft."""
+    from pipelines.commands.agreements import show_agreements
+
+    return show_agreements(instance, as_json=json)
+
+
+@app.command(cls=DutchCommand)
+@told
 def explain(
     supplier: Annotated[str, typer.Argument(metavar="LEVERANCIER", help="Naam, zoals basispoort.")],
     school: Annotated[
@@ -190,6 +199,15 @@ def explain(
     from pipelines.commands.explain import explain_fields
 
     return explain_fields(instance, supplier, school)
+
+
+@app.command(cls=DutchCommand)
+@told
+def publish(instance: InstanceOption = None) -> int:
+    """Schrijf de pagina voor ouders, het verwerkingsregister en het overzicht voor het bestuur. Zet niets op internet."""
+    from pipelines.commands.publish import publish_pages
+
+    return publish_pages(instance)
 
 
 @app.command(cls=DutchCommand)

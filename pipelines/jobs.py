@@ -1,4 +1,4 @@
-"""The jobs that a person finds in the web page: deliver, preview, approve a hold, discard one, clean up."""
+"""The jobs that a person finds in the web page: deliver, preview, approve a hold, discard one, write the pages for others, clean up."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ from pydantic import Field
 
 from pipelines.ledger.holds import Decision, Hold, HoldNotFoundError
 from pipelines.metadata import of_removed
+from pipelines.pages import write_pages
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
 from pipelines.retention import clean
@@ -105,6 +106,21 @@ def ruim_op(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
 def opruimen() -> None:
     """One cleaning."""
     ruim_op()
+
+
+@dg.op(out=dg.Out(dg.Nothing), description="Schrijf de pagina's opnieuw, in de map `reports` van de installatie.")
+def schrijf_paginas(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
+    """Write every page for others than the ICT coordinator, as things stand now."""
+    written = write_pages(instance.opened, instance.today())
+    context.log.info("Geschreven in de map %s: %d bestanden.", instance.opened.settings.reports.name, len(written))
+
+
+@dg.job(
+    description="Schrijf de pagina voor ouders, het verwerkingsregister en het overzicht voor het bestuur. Zet niets op internet."
+)
+def publiceren() -> None:
+    """The pages, out of settings and ledger."""
+    schrijf_paginas()
 
 
 def _decide(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource, decision: Decision) -> Hold:

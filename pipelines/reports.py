@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 
 from data_contracts.findings import explanation
-from pipelines.files import write_whole
 from pipelines.instance import Instance
 from pipelines.metadata import DUTCH, STATES
+from pipelines.rendering import write_page
 from pipelines.standing import HERE, standing
 from pipelines.sync.case import Outcome
 
@@ -32,8 +31,9 @@ def renew_report(instance: Instance, school: str, log: logging.Logger) -> None:
 
 def write_report(instance: Instance, school: str) -> Path:
     """Write the page of a school as it stands now, in the place of the one before; gives the file."""
-    pages = Environment(loader=PackageLoader("pipelines"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    text = pages.get_template("school.html.j2").render(
+    return write_page(
+        instance.settings.reports / f"{school}.html",
+        "school.html.j2",
         school=instance.settings.school(school),
         moment=datetime.now(HERE),
         export=instance.ledger.last_good_export(school),
@@ -42,10 +42,6 @@ def write_report(instance: Instance, school: str) -> Path:
         findings=list(_findings(instance, school)),
         here=HERE,
     )
-    instance.settings.reports.mkdir(mode=0o700, exist_ok=True)
-    file = instance.settings.reports / f"{school}.html"
-    write_whole(file, [text.encode()])
-    return file
 
 
 def _delivery(instance: Instance, outcome: Outcome) -> dict[str, Any]:

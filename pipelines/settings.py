@@ -78,6 +78,7 @@ class SchoolSettings(Strict):
     school: SchoolKey
     name: str
     schoolkey: str | None = None
+    contact: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None  # whom parents can ask
     source: SourceSettings
 
     def id_on(self, day: date) -> SchoolId:

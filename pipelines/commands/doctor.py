@@ -17,6 +17,7 @@ from connectors.base import ConnectorError, SchoolId
 from connectors.parnassys import EdexmlFile, read_roster, school_of
 from connectors.secrets import private_file, public_file, resolve
 from mappings.agreement import SCHOOL_KEY
+from pipelines.agreements import agreed
 from pipelines.commands.init import FILES
 from pipelines.commands.telling import FAILED, OK, out
 from pipelines.dagster_home import prepare
@@ -60,6 +61,7 @@ def examine(option: Path | None) -> int:
 
 def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _settings_files(settings)
+    yield from _ending(settings)
     yield from _secrets(settings)
     yield from _storage(settings)
     yield from _exports(settings)
@@ -68,6 +70,13 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(settings.home).free
     enough: Mark = "ok" if free >= SPACE else "let op"
     yield Finding("schijf", enough, f"{free / SPACE:.1f} GiB vrij")
+
+
+def _ending(settings: Settings) -> Iterator[Finding]:
+    for one in agreed(settings, today_in_the_netherlands()):
+        if one.warning:
+            schools = ", ".join(one.agreement.schools)
+            yield Finding(f"overeenkomst {one.agreement.supplier} voor {schools}", "let op", one.warning)
 
 
 def _settings_files(settings: Settings) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
 from pipelines.keys import KeyMissingError, Keys
-from pipelines.ledger import delivered, exports, forgetting, holds, leases, plans, records, seals
+from pipelines.ledger import delivered, exports, forgetting, held, holds, leases, plans, records, seals
 from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
 from pipelines.ledger.engine import for_reading, open_engine
 from pipelines.ledger.handles import Handle, handles_of
@@ -100,6 +100,16 @@ class Ledger:
         """How many records each supplier holds, by school and supplier: of this school, or of every school there ever was."""
         with self._reading() as transaction:
             return delivered.delivered_counts(transaction, school)
+
+    def held_by_kind(self) -> dict[tuple[str, str], dict[str, int]]:
+        """How many records of each kind every supplier holds, by school and supplier."""
+        with self._reading() as transaction:
+            return held.held_by_kind(transaction)
+
+    def sent(self) -> list[held.Sent]:
+        """What really went to every supplier, by school and kind of record. See `held.sent`."""
+        with self._reading() as transaction:
+            return held.sent(transaction)
 
     def handles(self, supplier: str, record_ids: Iterable[int]) -> dict[int, Handle]:
         """How the supplier knows these records; one that has neither another id nor a number of its own is left out."""

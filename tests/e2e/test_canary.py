@@ -10,6 +10,7 @@ import pytest
 from connectors.sandbox.edexml_writer import edexml
 from connectors.sandbox.serving import running
 from data_contracts.roster import Roster
+from pipelines.pages import write_pages
 from tests.e2e.marked import MarkedSchool, found, word
 from tests.e2e.processes import orders
 from tests.faults.echo import echo_app
@@ -96,6 +97,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Ma
             assert "error" not in told, name
             succeeded[name] = told["success"]
         assert app.state.answered.keys() == ANSWERED
+        write_pages(world.instance, DAY)
         yield world, everything, succeeded
 
 
@@ -131,7 +133,7 @@ def test_the_nights_went_as_they_were_meant(nights: tuple[World, MarkedSchool, d
     assert len(names) == 24
     assert names <= school.marks.keys()
     written = {file.name for file in outside_the_vault(world)}
-    assert {"ledger.db", "uitvoer.log", "schedules.db"} <= written
+    assert {"ledger.db", "uitvoer.log", "schedules.db", "bestuur.html", f"{SCHOOL}.fragment.html"} <= written
     assert (world.home / "uitvoer.log").stat().st_size > 100_000
     assert (
         any(name.endswith("-wal") for name in written)
@@ -140,7 +142,7 @@ def test_the_nights_went_as_they_were_meant(nights: tuple[World, MarkedSchool, d
 
 
 def test_no_value_is_left_outside_the_vault(nights: tuple[World, MarkedSchool, dict[str, bool]]) -> None:
-    """Ledger, Dagster's databases, logs and screen hold not one of more than a thousand marks, in any spelling."""
+    """Ledger, Dagster's databases, logs, screen and pages hold not one of more than a thousand marks, in any spelling."""
     world, school, _ = nights
     assert len(school.marks) > 3000
     assert found(outside_the_vault(world), school.marks) == set()

@@ -74,7 +74,7 @@ def test_these_are_the_assets_jobs_schedules_and_sensors(settings: Settings) -> 
         "uwlr_lvs_set/wijzigingsplan",
     ]
     jobs = {name for name in repository.job_names if not name.startswith("__")}
-    assert jobs == {"leveren", "voorbeeld", "goedkeuren", "afwijzen", "keuze_vastleggen", "opruimen"}
+    assert jobs == {"leveren", "voorbeeld", "goedkeuren", "afwijzen", "keuze_vastleggen", "publiceren", "opruimen"}
     assert {schedule.name for schedule in repository.schedule_defs} == {"nachtelijk", "dagelijks_opruimen"}
     assert {sensor.name for sensor in repository.sensor_defs} >= {"inbox", "na_goedkeuring", "afgebroken_runs"}
 
@@ -229,3 +229,13 @@ def test_a_person_decides_a_hold_from_the_web_page(
         assert result.success is works
     (hold,) = open_instance(settings.home).ledger.holds(state=None)
     assert (hold.state, hold.decided_by) == (state, "ICT-coördinator")
+
+
+def test_a_person_writes_the_pages_from_the_web_page(settings: Settings, dagster: dg.DagsterInstance) -> None:
+    """The job writes the pages for parents of every school, the register and the page for the board."""
+    config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    result = build_defs(settings).resolve_job_def("publiceren").execute_in_process(run_config=config, instance=dagster)
+    assert result.success
+    written = {file.name for file in settings.reports.rglob("*") if file.is_file()}
+    parents = {f"{school}{end}" for school in settings.school_keys for end in (".html", ".fragment.html")}
+    assert written == parents | {"verwerkingsregister.html", "verwerkingsregister.csv", "bestuur.html"}

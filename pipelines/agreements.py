@@ -1,0 +1,93 @@
+"""How it stands with each agreement: whether it is in force, how long still, what it gives, and what the supplier holds by it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from data_contracts.fields import CATALOGUE, Record
+from mappings.agreement import Agreement, FieldSet, LegalBasis, Profile
+from pipelines.instance import Instance
+from pipelines.settings import Settings
+from pipelines.sync.filled import empty_fields
+
+Validity = Literal["upcoming", "active", "ending", "ended"]
+WARNED = (7, 30, 60)
+"""In how many days, at most, an agreement ends that is warned about."""
+
+BASES = {
+    LegalBasis.PUBLIC_TASK: "publieke taak",
+    LegalBasis.CONTRACT: "overeenkomst",
+    LegalBasis.CONSENT: "toestemming",
+    LegalBasis.LEGAL_DUTY: "wettelijke verplichting",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """An agreement with its profile, its fields and how it stands. `within` days it ends, where it is ending."""
+
+    agreement: Agreement
+    profile: Profile
+    fields: FieldSet
+    state: Validity
+    within: int | None
+
+    @property
+    def told(self) -> str:
+        """The state in Dutch."""
+        return f"loopt af binnen {self.within} dagen" if self.within else _TOLD[self.state]
+
+    @property
+    def warning(self) -> str | None:
+        """What there is to do about it, if it is ending."""
+        if self.within is None:
+            return None
+        return (
+            f"loopt af op {self.agreement.valid_until:%d-%m-%Y}, binnen {self.within} dagen; daarna gaat er niets nieuws meer "
+            "uit. Spreek een nieuwe af, of zie in de handleiding ‘Stoppen met een leverancier’"
+        )
+
+
+_TOLD = {"upcoming": "gaat nog in", "active": "actief", "ended": "afgelopen"}
+
+
+def agreed(settings: Settings, today: date, school: str | None = None) -> Iterator[Agreed]:
+    """Every agreement, or those of one school, in order of supplier."""
+    for agreement in sorted(settings.agreements, key=lambda a: (a.supplier, a.schools)):
+        if school is None or school in agreement.schools:
+            state, within = _validity(agreement, today)
+            fields = settings.field_set(agreement.supplier, agreement.schools[0])
+            yield Agreed(agreement, settings.profiles[agreement.supplier], fields, state, within)
+
+
+def pupils_held(instance: Instance) -> dict[tuple[str, str], int]:
+    """How many pupils each supplier holds now, by school and supplier."""
+    held = instance.ledger.held_by_kind()
+    return {place: kinds[Record.LEERLING] for place, kinds in held.items() if Record.LEERLING in kinds}
+
+
+def never_filled(instance: Instance, one: Agreed) -> dict[str, tuple[str, ...]]:
+    """By school the agreed fields that are empty in everything that the supplier holds; a school without any is left out.
+
+    A key is not looked at: where the ECK iD takes its place it is meant to be empty.
+    """
+    found = {
+        school: tuple(
+            field_id
+            for field_id in empty_fields(instance.ledger, instance.keys, one.agreement.supplier, school)
+            if field_id in one.fields.ids and CATALOGUE[field_id].name != "key"
+        )
+        for school in one.agreement.schools
+    }
+    return {school: fields for school, fields in found.items() if fields}
+
+
+def _validity(agreement: Agreement, today: date) -> tuple[Validity, int | None]:
+    if today < agreement.signed:
+        return "upcoming", None
+    if today > agreement.valid_until:
+        return "ended", None
+    left = (agreement.valid_until - today).days
+    within = next((days for days in WARNED if left <= days), None)
+    return ("ending" if within else "active"), within

@@ -1,0 +1,74 @@
+"""`agreements`: every agreement with its state, its dates and what it gives, and a warning for one that ends soon."""
+
+from pathlib import Path
+from typing import Any
+
+from data_contracts.fields import CATALOGUE
+from pipelines.agreements import BASES, Agreed, agreed, never_filled, pupils_held
+from pipelines.commands.outcomes import write_json
+from pipelines.commands.telling import OK, out, table
+from pipelines.instance import Instance, open_instance
+from pipelines.resources import today_in_the_netherlands
+from pipelines.settings import home_folder
+
+NUMBERS = ("leerlingen", "velden")
+
+
+def show_agreements(option: Path | None, *, as_json: bool) -> int:
+    """Tell how it stands with every agreement; one that ends is a warning and no failure."""
+    instance = open_instance(home_folder(option))
+    found = list(agreed(instance.settings, today_in_the_netherlands()))
+    held = pupils_held(instance)
+    rows = [_row(instance, one, held) for one in found]
+    if as_json:
+        write_json(rows)
+        return OK
+    _show(found, rows)
+    return OK
+
+
+def _row(instance: Instance, one: Agreed, held: dict[tuple[str, str], int]) -> dict[str, Any]:
+    agreement = one.agreement
+    return {
+        "supplier": agreement.supplier,
+        "name": one.profile.name,
+        "schools": list(agreement.schools),
+        "state": one.state,
+        "ends_within": one.within,
+        "model": agreement.model,
+        "signed": agreement.signed,
+        "valid_until": agreement.valid_until,
+        "legal_basis": agreement.legal_basis.value,
+        "stage": agreement.stage.value,
+        "pupils": sum(held.get((school, agreement.supplier), 0) for school in agreement.schools),
+        "fields": len(one.fields.fields),
+        "empty_fields": never_filled(instance, one),
+    }
+
+
+def _show(found: list[Agreed], rows: list[dict[str, Any]]) -> None:
+    columns = ("leverancier", "scholen", "stand", "van", "tot en met", "grondslag", *NUMBERS)
+    shown = [
+        (
+            one.agreement.supplier,
+            " ".join(one.agreement.schools),
+            one.told,
+            f"{one.agreement.signed:%d-%m-%Y}",
+            f"{one.agreement.valid_until:%d-%m-%Y}",
+            BASES[one.agreement.legal_basis],
+            row["pupils"],
+            row["fields"],
+        )
+        for one, row in zip(found, rows, strict=True)
+    ]
+    out.print(table("De overeenkomsten", columns, shown, NUMBERS))
+    for one, row in zip(found, rows, strict=True):
+        if one.warning:
+            out.print(f"let op: {one.agreement.supplier} {one.warning}.", markup=False, soft_wrap=True)
+        for school, fields in row["empty_fields"].items():
+            names = ", ".join(f"{CATALOGUE[f].label} ({f})" for f in fields)
+            out.print(
+                f"{school} {one.agreement.supplier}: afgesproken, maar bij geen enkel record gevuld: {names}.",
+                markup=False,
+                soft_wrap=True,
+            )

@@ -1,0 +1,64 @@
+"""Counts for who looks over all schools: what each supplier holds now, and what was really sent to it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipelines.ledger.tables import change, delivered, field_set, plan, record
+from pipelines.ledger.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What went to a supplier of one kind of record. `presumed` was sent without an answer: it may have arrived."""
+
+    school: str
+    supplier: str
+    kind: str
+    fields: frozenset[str]  # the ids of every field set that was used for this kind, also those of other kinds
+    records: int
+    accepted: int
+    presumed: int
+    first: datetime
+    last: datetime
+
+
+def held_by_kind(transaction: Transaction) -> dict[tuple[str, str], dict[str, int]]:
+    """How many records of each kind a supplier holds of a school: by school and supplier."""
+    place = (record.c.school, delivered.c.supplier, record.c.kind)
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for school, supplier, kind, number in transaction.execute(
+        sa.select(*place, sa.func.count()).join_from(delivered, record).group_by(*place)
+    ):
+        found.setdefault((school, supplier), {})[kind] = number
+    return found
+
+
+def sent(transaction: Transaction) -> list[Sent]:
+    """What went out of every school to every supplier, by kind of record; deletes are left out: they carry a key and no data."""
+    place = (plan.c.school, plan.c.supplier, record.c.kind)
+    went = change.c.state.in_(("accepted", "presumed")) & (change.c.operation != "delete")
+    joined = change.join(plan, change.c.plan_id == plan.c.id).join(record, change.c.record_id == record.c.id)
+    counts = (
+        sa.func.count(sa.distinct(change.c.record_id)),
+        _number("accepted"),
+        _number("presumed"),
+        sa.func.min(change.c.answered_at),
+        sa.func.max(change.c.answered_at),
+    )
+    named = {row.id: row.fields for row in transaction.execute(sa.select(field_set.c.id, field_set.c.fields))}
+    fields: dict[tuple[str, str, str], set[str]] = {}
+    used = sa.select(*place, plan.c.field_set_id).select_from(joined).where(went).distinct()
+    for school, supplier, kind, number in transaction.execute(used):
+        fields.setdefault((school, supplier, kind), set()).update(named[number])
+    query = sa.select(*place, *counts).select_from(joined).where(went).group_by(*place).order_by(*place)
+    return [
+        Sent(school, supplier, kind, frozenset(fields[school, supplier, kind]), *counted)
+        for school, supplier, kind, *counted in transaction.execute(query)
+    ]
+
+
+def _number(state: str) -> sa.ColumnElement[Any]:
+    return sa.func.count(sa.case((change.c.state == state, 1)))

@@ -1,0 +1,105 @@
+"""The page for parents: to whom a school gives which fields, what for, on what ground and until when. No record is named in it."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from data_contracts.fields import CATALOGUE, Privacy, Record
+from mappings.agreement import AgreedField, LegalBasis, Stage
+from pipelines.agreements import Agreed, agreed
+from pipelines.instance import Instance
+from pipelines.rendering import write_page
+from pipelines.standing import left_behind
+
+GROUNDS = {
+    LegalBasis.PUBLIC_TASK: (
+        "De school heeft deze gegevens nodig om onderwijs te geven. Dat is haar publieke taak (AVG, artikel 6 lid 1 onder e).",
+        "U mag bezwaar maken. De school bekijkt dan of uw reden zwaarder weegt, en legt u haar besluit uit.",
+    ),
+    LegalBasis.CONTRACT: (
+        "Deze gegevens zijn nodig voor een overeenkomst met u (AVG, artikel 6 lid 1 onder b).",
+        "De AVG geeft hierbij geen recht op bezwaar. Wilt u dit niet, vertel het dan toch aan de school.",
+    ),
+    LegalBasis.CONSENT: (
+        "Dit gebeurt alleen met toestemming (AVG, artikel 6 lid 1 onder a).",
+        "U mag uw toestemming altijd weer intrekken. U hoeft niet te zeggen waarom.",
+    ),
+    LegalBasis.LEGAL_DUTY: (
+        "De wet verplicht de school deze gegevens te geven (AVG, artikel 6 lid 1 onder c).",
+        "De AVG geeft hierbij geen recht op bezwaar. U mag wel altijd om uitleg vragen.",
+    ),
+}
+"""For each legal basis, why the school may give the data, and what a parent can do who does not want it."""
+
+ABOUT = {
+    Record.LEERLING: "Over leerlingen",
+    Record.GROEP: "Over groepen",
+    Record.SAMENGESTELDE_GROEP: "Over samengestelde groepen",
+    Record.LEERKRACHT: "Over leerkrachten",
+    Record.SCHOOL: "Over de school",
+}
+
+
+def write_parents(instance: Instance, school: str, today: date) -> list[Path]:
+    """Write the page of a school, and the same text as a fragment for the school's own website; gives both files."""
+    held = {supplier for key, supplier in instance.ledger.delivered_counts(school) if key == school}
+    every = [one for one in agreed(instance.settings, today, school) if _shown(one, held)]
+    gone = [outcome.supplier for outcome in left_behind(instance, school)]
+    profiles = instance.settings.profiles
+    values = {
+        "school": instance.settings.school(school),
+        "today": today,
+        "suppliers": [_supplier(one) for one in every],
+        "left_behind": [profiles[name].name if name in profiles else name for name in gone],
+        "never": list(dict.fromkeys(f.label for f in CATALOGUE.values() if f.privacy is Privacy.NEVER)),
+    }
+    folder = instance.settings.reports / "ouders"
+    return [
+        write_page(folder / f"{school}.html", "parents.html.j2", **values),
+        write_page(folder / f"{school}.fragment.html", "parents_fragment.html.j2", **values),
+    ]
+
+
+def _shown(one: Agreed, held: set[str]) -> bool:
+    """What has ended concerns nobody any more once the supplier holds nothing."""
+    return one.state != "ended" or one.agreement.supplier in held
+
+
+def _supplier(one: Agreed) -> dict[str, Any]:
+    agreement, profile = one.agreement, one.profile
+    ground, objection = GROUNDS[agreement.legal_basis]
+    chosen = [left for left in one.fields.left_out if left.id]
+    return {
+        "name": profile.name,
+        "purpose": profile.purpose,
+        "leaflet": f"{profile.leaflet}, versie {profile.version}",
+        "items": list(dict.fromkeys([f.item for f in profile.fields] + [i.item for i in profile.from_supplier])),
+        "model": agreement.model,
+        "ground": ground,
+        "objection": objection,
+        "state": one.state,
+        "signed": agreement.signed,
+        "until": agreement.valid_until,
+        "only_tried": agreement.stage is Stage.REPORT_ONLY,
+        "year_groups": agreement.scope.jaargroepen,
+        "teachers": bool(one.fields.of(Record.LEERKRACHT)),
+        "given": [
+            (heading, list(map(_field, one.fields.of(kind)))) for kind, heading in ABOUT.items() if one.fields.of(kind)
+        ],
+        "off": _names(left.id for left in chosen if left.item not in agreement.withhold),
+        "withheld": _names(left.id for left in chosen if left.item in agreement.withhold),
+        "own": profile.from_supplier,
+    }
+
+
+def _field(field: AgreedField) -> dict[str, str]:
+    """What the catalogue calls a field, what it is, and what the leaflet calls it where that is another word."""
+    known = CATALOGUE[field.id]
+    instead = " Alleen waar er geen ECK iD is." if field.name == "key" and field.transform else ""
+    other = field.item if field.item not in {known.label, "bericht"} else ""
+    return {"label": known.label, "description": known.description + instead, "leaflet": other}
+
+
+def _names(ids: Iterator[str | None]) -> list[str]:
+    return list(dict.fromkeys(CATALOGUE[field_id].label for field_id in ids if field_id))

@@ -1,0 +1,22 @@
+"""Pages out of templates: each one stands alone, and whatever a person wrote in the settings is text in it."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from pipelines.files import write_whole
+
+
+def write_page(file: Path, template: str, **values: Any) -> Path:
+    """Write `template` with these values to `file`, in the place of what was there; gives the file."""
+    pages = Environment(loader=PackageLoader("pipelines"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return write_text(file, pages.get_template(template).render(**values))
+
+
+def write_text(file: Path, text: str) -> Path:
+    """Write a text to `file`, whose folders are made where needed; gives the file."""
+    for folder in (file.parent.parent, file.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    write_whole(file, [text.encode()])
+    return file

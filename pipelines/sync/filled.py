@@ -1,0 +1,35 @@
+"""Which agreed fields are empty in everything that a supplier holds: the digest of an absent value tells, without any value."""
+
+import numpy as np
+import pandas as pd
+
+from data_contracts.fields import CATALOGUE, Record
+from pipelines.keys import Keys
+from pipelines.ledger.delivered import may_be_absent
+from pipelines.ledger.ledger import Ledger
+from pipelines.sync.fingerprint import absent, unmasked, unpacked
+
+_UNKNOWN = b"\xff"
+
+
+def empty_fields(ledger: Ledger, keys: Keys, supplier: str, school: str) -> tuple[str, ...]:
+    """The ids of the fields, in catalogue order, that have a value in no record that the supplier holds of the school.
+
+    What was presumed delivered tells nothing, and is passed over. Fields of the school itself are in no fingerprint.
+    """
+    state = ledger.delivered_state(supplier, school)
+    known = [not may_be_absent(print_) and print_.strip(_UNKNOWN) != b"" for print_ in state["fingerprint"]]
+    filled: dict[str, bool] = {}
+    state = state[np.array(known, dtype=np.bool_)]
+    for kind, field_set_id in state[["kind", "field_set_id"]].drop_duplicates().itertuples(index=False):
+        held = state[(state["kind"] == kind) & (state["field_set_id"] == field_set_id)]
+        ids = [f for f in ledger.field_ids(int(field_set_id)) if CATALOGUE[f].record is Record(kind)]
+        for field_id, some in zip(ids, _filled(held, ids, keys), strict=True):
+            filled[field_id] = filled.get(field_id, False) or some
+    return tuple(field_id for field_id in CATALOGUE if filled.get(field_id) is False)
+
+
+def _filled(held: pd.DataFrame, ids: list[str], keys: Keys) -> list[bool]:
+    """Whether some record has a value, for each of the fields; the record's own id stands before them."""
+    prints = unmasked(unpacked(held["fingerprint"].tolist(), len(ids) + 1), held["ref"].tolist(), keys)[:, 1:]
+    return [bool(some) for some in np.any(prints != absent([CATALOGUE[f].name for f in ids], keys), axis=0)]

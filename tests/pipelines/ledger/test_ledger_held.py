@@ -1,0 +1,46 @@
+"""What is counted over all schools: what suppliers hold by kind, and what really went out."""
+
+from dataclasses import replace
+from typing import Any
+
+from mappings.agreement import AgreedField
+from tests.pipelines.conftest import Clock
+
+
+def test_what_suppliers_hold_is_counted_by_kind(deliveries: Any) -> None:
+    """What was deleted is no longer held; another school stands by itself."""
+    elsewhere = replace(deliveries, school="99XX-01")
+    deliveries.deliver(deliveries.pupils("a", "b"))
+    deliveries.deliver(deliveries.pupils("b"), "delete", digest="d2")
+    elsewhere.deliver(elsewhere.pupils("a"))
+    one = {"leerling": 1}
+    assert deliveries.ledger.held_by_kind() == {("99XX-00", "basispoort"): one, ("99XX-01", "basispoort"): one}
+
+
+def test_what_really_went_out_is_told_by_kind(deliveries: Any, clock: Clock) -> None:
+    """Accepted and presumed changes count, refused, pending and deleted ones do not; first and last moment are of the answers."""
+    assert deliveries.ledger.sent() == []
+    ids = deliveries.pupils("a", "b", "c", "d")
+    first = clock.now
+    deliveries.deliver(ids[:2])
+    clock.forward(days=1)
+    plan_id = deliveries.ledger.open_plan(deliveries.plan("d2"), deliveries.changes(ids))
+    deliveries.ledger.settle_batch(plan_id, 0, deliveries.accepted(ids[:1]), {ids[2]: "bestaat al"})
+    deliveries.ledger.presume_batch(plan_id, 0)
+    deliveries.ledger.finish_plan(plan_id, "partial")
+    clock.forward(days=1)
+    deliveries.deliver(ids[:1], "delete", digest="d3")
+    wider = replace(
+        deliveries.fields,
+        fields=(*deliveries.fields.fields, AgreedField("leerling.geslacht", "geslacht", "geslacht", None, "keuze")),
+    )
+    replace(deliveries, fields=wider).deliver(ids[3:], digest="d4")
+    (found,) = deliveries.ledger.sent()
+    assert (found.school, found.supplier, found.kind) == ("99XX-00", "basispoort", "leerling")
+    assert found.fields == {"leerling.roepnaam", "leerling.key", "leerling.geslacht"}
+    assert (found.records, found.accepted, found.presumed) == (
+        3,
+        4,
+        2,
+    )  # a and b, then a again and b and d perhaps, then d
+    assert (found.first, found.last) == (first, clock.now)

@@ -1,0 +1,103 @@
+"""Agreements over time: their states, the warnings before they end, and what the supplier holds by them."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.sandbox.school import example_school
+from pipelines.agreements import agreed
+from pipelines.resources import today_in_the_netherlands
+from pipelines.settings import load_settings
+from tests.pipelines.test_cli import asked
+from tests.world import SCHOOL, World, a_world
+
+SMALL, LVS = "uwlr_smalle_set", "uwlr_lvs_set"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A school with two suppliers."""
+    with a_world(tmp_path / "instance", {SMALL: "json_delta", LVS: "json_delta"}) as world:
+        yield world
+
+
+def dated(world: World, supplier: str, signed: date, valid_until: date) -> None:
+    """Give an agreement other dates."""
+    file = world.home / "agreements" / f"{supplier}.yaml"
+    text = file.read_text(encoding="utf-8").replace("2026-08-01", str(signed)).replace("2027-07-31", str(valid_until))
+    file.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("day", "state", "within"),
+    [
+        ("2026-07-31", "upcoming", None),
+        ("2026-08-01", "active", None),
+        ("2027-05-31", "active", None),
+        ("2027-06-01", "ending", 60),
+        ("2027-07-01", "ending", 30),
+        ("2027-07-24", "ending", 7),
+        ("2027-07-31", "ending", 7),
+        ("2027-08-01", "ended", None),
+    ],
+)
+def test_the_state_follows_the_day(world: World, day: str, state: str, within: int | None) -> None:
+    """Before the first day, in force, 60, 30 and 7 days before the last day, on it, and after it."""
+    found = list(agreed(load_settings(world.home), date.fromisoformat(day)))
+    assert {(one.state, one.within) for one in found} == {(state, within)}
+    assert {one.warning is not None for one in found} == {state == "ending"}
+
+
+def test_the_command_tells_what_ends_and_what_is_held(world: World) -> None:
+    """One row an agreement, as text and as JSON; a warning is no failure, and the doctor gives the same one."""
+    world.export(example_school(30))
+    world.sync()
+    today = today_in_the_netherlands()
+    dated(world, SMALL, date(2026, 8, 1), today + timedelta(days=61))
+    dated(world, LVS, date(2026, 8, 1), today + timedelta(days=30))
+    answer = asked("agreements", "--json", instance=world.home)
+    assert answer.returncode == 0, answer.stderr
+    rows = {row["supplier"]: row for row in json.loads(answer.stdout)}
+    assert {s: (row["state"], row["ends_within"]) for s, row in rows.items()} == {
+        SMALL: ("active", None),
+        LVS: ("ending", 30),
+    }
+    assert rows[LVS]["pupils"] == len(world.held_by(LVS)) > 0
+    assert rows[LVS]["fields"] == len(load_settings(world.home).field_set(LVS, SCHOOL).fields)
+    assert rows[LVS]["schools"] == [SCHOOL]
+    shown = asked("agreements", instance=world.home)
+    assert f"let op: {LVS} loopt af op" in shown.stdout
+    doctor = asked("doctor", instance=world.home)
+    assert doctor.returncode == 0
+    assert [line for line in doctor.stdout.splitlines() if line.startswith("let op  overeenkomst")] != []
+
+
+def test_a_supplier_that_holds_nothing_yet_has_no_empty_fields(world: World) -> None:
+    """Before the first delivery every agreement is told, with no pupils and nothing to mend."""
+    answer = asked("agreements", "--json", instance=world.home)
+    assert answer.returncode == 0, answer.stderr
+    assert [(row["pupils"], row["empty_fields"]) for row in json.loads(answer.stdout)] == [(0, {}), (0, {})]
+
+
+def test_a_field_that_nobody_has_is_told_and_one_that_somebody_has_is_not(world: World) -> None:
+    """The fingerprints tell an absent value: a field is named only while it is empty in every record that is held."""
+    roster = example_school(30)
+    pupils = roster.leerlingen.assign(start_ondw_jgr3=None).astype({"start_ondw_jgr3": "str"})
+    world.export(dataclasses.replace(roster, leerlingen=pupils))
+    world.sync()
+
+    def empty() -> dict[str, list[str]]:
+        rows = json.loads(asked("agreements", "--json", instance=world.home).stdout)
+        return {row["supplier"]: row["empty_fields"].get(SCHOOL, []) for row in rows}
+
+    assert "leerling.start_ondw_jgr3" in empty()[LVS]
+    assert not {"leerling.roepnaam", "leerling.key", "groep.naam"} & {*empty()[LVS], *empty()[SMALL]}
+    started = pupils["start_ondw_jgr3"].copy()
+    started.iloc[: len(started) // 5] = "2025-08-01"  # fewer than would have to wait for a person
+    world.export(dataclasses.replace(roster, leerlingen=pupils.assign(start_ondw_jgr3=started.astype("str"))))
+    world.sync()
+    assert "leerling.start_ondw_jgr3" not in empty()[LVS]

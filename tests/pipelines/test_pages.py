@@ -1,0 +1,301 @@
+"""The pages for parents, the privacy officer and the board: they say what the agreement says, and name nobody."""
+
+import csv
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree, html
+
+from connectors.sandbox.school import example_school
+from data_contracts.fields import CATALOGUE
+from data_contracts.roster import Roster
+from pipelines.ledger.held import Sent
+from pipelines.pages import write_pages
+from pipelines.pages.parents import ABOUT
+from pipelines.pages.register import Entry
+from tests.pipelines.test_cli import asked
+from tests.web_page import CHROMIUM, chromium
+from tests.world import DAY, SCHOOL, World, a_world
+
+NAMES = {"basispoort": "Basispoort", "uwlr_smalle_set": "UWLR smalle set"}
+FORMATS = {"basispoort": "edexml_whole_set", "uwlr_smalle_set": "json_delta"}
+ELEVEN = {
+    *("voornaam", "achternaam", "tussenvoegsel", "geboortedatum", "geslacht", "leerlingkey", "groepskey", "groepsnaam"),
+    *("jaargroep", "identificatienummer van de school", "Basispoort-identificatienummer"),
+}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A school with two suppliers."""
+    with a_world(tmp_path / "instance", FORMATS) as world:
+        yield world
+
+
+@pytest.fixture
+def roster() -> Roster:
+    """The school's pupils and teachers."""
+    return example_school(40)
+
+
+def rewrite(world: World, file: str, old: str, new: str) -> None:
+    """Change a settings file as a person does."""
+    path = world.home / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def parents(world: World, day: date = DAY) -> etree._Element:
+    """The page for parents, as a tree."""
+    write_pages(world.instance, day)
+    return html.fromstring((world.home / "reports" / "ouders" / f"{SCHOOL}.html").read_text(encoding="utf-8"))
+
+
+def given(page: etree._Element, supplier: str) -> dict[str, list[str]]:
+    """The fields that the page says a supplier gets: by heading, in its order."""
+    found: dict[str, list[str]] = {}
+    (heading,) = page.xpath(f"//h3[.='Wat {NAMES[supplier]} krijgt']")
+    for element in heading.itersiblings():
+        if element.tag == "h4":
+            found[element.text_content()] = []
+        elif element.tag == "ul":
+            list(found.values())[-1].extend(item.findtext("strong") for item in element)
+        else:
+            return found
+    return found
+
+
+def labels(ids: Iterator[str] | tuple[str, ...]) -> dict[str, list[str]]:
+    """What fields are called, by the heading that they belong under."""
+    found: dict[str, list[str]] = {}
+    for field_id in ids:
+        found.setdefault(ABOUT[CATALOGUE[field_id].record], []).append(CATALOGUE[field_id].label)
+    return found
+
+
+def test_the_parents_page_names_exactly_the_fields_that_are_sent(world: World, roster: Roster) -> None:
+    """Under each supplier the field set of the agreement, which is that of the last delivery too; none more, none fewer."""
+    world.export(roster)
+    world.sync()
+    page = parents(world)
+    for supplier in FORMATS:
+        plan = world.instance.ledger.last_plan(supplier, SCHOOL)
+        assert plan
+        sent = labels(world.instance.ledger.field_ids(plan.field_set_id))
+        assert given(page, supplier) == sent == labels(world.instance.settings.field_set(supplier, SCHOOL).in_order)
+
+
+def test_a_field_that_is_withheld_or_not_switched_on_disappears(world: World) -> None:
+    """It moves to what the supplier does not get, with the reason."""
+    before = given(parents(world), "basispoort")["Over leerlingen"]
+    rewrite(world, "agreements/basispoort.yaml", "[geboortedatum, geslacht]", "[geslacht]\nwithhold: [tussenvoegsel]")
+    page = parents(world)
+    after = given(page, "basispoort")["Over leerlingen"]
+    assert {*before} - {*after} == {"geboortedatum", "voorvoegsel"}
+    assert {*after} < {*before}
+    (heading,) = page.xpath("//h3[.='Wat Basispoort niet van de school krijgt']")
+    items = {item.findtext("strong"): item.text_content() for item in heading.getnext()}
+    assert "niet aangezet" in items["geboortedatum"]
+    assert "geeft dit niet" in items["voorvoegsel"]
+
+
+def test_the_eleven_items_of_basispoort_are_named(world: World) -> None:
+    """Also those that the school did not switch on, and the one that Basispoort gives itself."""
+    rewrite(world, "agreements/basispoort.yaml", "[geboortedatum, geslacht]", "[]")
+    text = parents(world).text_content()
+    (listed,) = re.findall(r"Privacybijsluiter Basispoort.* noemt 11 gegevens: (.*?)\. Meer", text)
+    assert set(listed.split(", ")) == ELEVEN
+
+
+def test_the_page_tells_ground_term_and_whom_to_ask(world: World) -> None:
+    """Each legal basis has its own right; the contact is the school's own, or the head of the school."""
+    page = parents(world).text_content()
+    assert "mag bezwaar maken" in page
+    assert "Van 01-08-2026 tot en met 31-07-2027." in page
+    assert "Vraag het aan: de directie van De Regenboog." in page
+    assert page.count("En de leerkrachten van hun groepen.") == 1  # Basispoort gets no teachers
+    rewrite(world, "agreements/basispoort.yaml", "publieke_taak", "toestemming")
+    rewrite(world, "schools.yaml", "name:", "contact: privacy@regenboog.example, name:")
+    page = parents(world).text_content()
+    assert "toestemming altijd weer intrekken" in page
+    assert "Vraag het aan: privacy@regenboog.example." in page
+
+
+def test_what_has_ended_stays_until_the_supplier_holds_nothing(world: World, roster: Roster) -> None:
+    """Before the first day the page says that nothing goes out yet; after the last day, what is still there."""
+    ended = date(2027, 8, 1)
+    assert "gaat in op 01-08-2026" in parents(world, date(2026, 7, 31)).text_content()
+    assert "Op dit moment heeft De Regenboog met geen enkele leverancier" in parents(world, ended).text_content()
+    world.export(roster)
+    world.sync("basispoort")
+    page = parents(world, ended)
+    assert [h2.text for h2 in page.iter("h2")][:2] == ["Basispoort", "Wat niemand krijgt"]
+    assert "afgelopen op 31-07-2027" in page.text_content()
+    (world.home / "agreements" / "basispoort.yaml").unlink()
+    assert "Met Basispoort is er geen afspraak meer" in parents(world).text_content()
+
+
+def register(world: World) -> dict[str, dict[str, list[str]]]:
+    """By supplier and field what the register says of it: agreed, sent."""
+    write_pages(world.instance, DAY)
+    page = html.fromstring((world.home / "reports" / "verwerkingsregister.html").read_text(encoding="utf-8"))
+    found = {}
+    for heading in page.iter("h3"):
+        table = next(element for element in heading.itersiblings() if element.tag == "table")
+        found[heading.text] = {row.findtext("th"): [td.text for td in row.iter("td")] for row in table.find("tbody")}
+    return found
+
+
+def test_the_register_puts_what_was_agreed_beside_what_was_sent(world: World, roster: Roster) -> None:
+    """A field that was withdrawn was sent all the same, and what is only agreed was not; the spreadsheet says the same."""
+    world.export(roster)
+    world.sync("basispoort")
+    rewrite(world, "agreements/basispoort.yaml", "[geboortedatum, geslacht]", "[geboortedatum]")
+    found = register(world)
+    both = {name for name, told in found["Basispoort"].items() if told == ["ja", "ja"]}
+    assert {name: told for name, told in found["Basispoort"].items() if told != ["ja", "ja"]} == {
+        "leerling: geslacht": ["nee", "ja"]
+    }
+    agreed = world.instance.settings.field_set("basispoort", SCHOOL).fields
+    assert both == {f"{field.record}: {CATALOGUE[field.id].label}" for field in agreed}
+    assert set(map(tuple, found["UWLR smalle set"].values())) == {("ja", "nee")}
+    text = (world.home / "reports" / "verwerkingsregister.csv").read_text(encoding="utf-8-sig")
+    rows = {
+        row["veld"]: row
+        for row in csv.DictReader(text.splitlines(), delimiter=";")
+        if row["leverancier"] == "Basispoort"
+    }
+    told = rows["leerling.geslacht"]
+    assert (told["afgesproken (overeenkomst)"], told["gestuurd (grootboek)"]) == ("nee", "ja")
+    assert int(told["records gestuurd (grootboek)"]) == len(world.held_by("basispoort")) > 0
+
+
+def test_the_register_remembers_what_went_under_an_agreement_that_is_gone(world: World, roster: Roster) -> None:
+    """Without the agreement, the fields that were sent stay, as not agreed."""
+    world.export(roster)
+    world.sync("basispoort")
+    before = register(world)["Basispoort"]
+    (world.home / "agreements" / "basispoort.yaml").unlink()
+    assert register(world)["Basispoort"] == {name: ["nee", "ja"] for name in before}
+
+
+def test_a_field_counts_as_sent_only_with_a_record_that_has_it() -> None:
+    """Where only pupils went, no field of a group did; those of the school itself go along with any record."""
+    fields = frozenset({"leerling.roepnaam", "groep.naam", "school.brincode"})
+    moment = datetime(2026, 11, 24, tzinfo=UTC)
+    pupils = Sent(SCHOOL, "basispoort", "leerling", fields, 1, 1, 0, moment, moment)
+    lines = Entry(SCHOOL, "De Regenboog", "Basispoort", None, (pupils,), {}).lines
+    assert {line.field.id for line in lines if line.sent} == {"leerling.roepnaam", "school.brincode"}
+
+
+def test_a_name_is_no_formula_in_a_spreadsheet(world: World) -> None:
+    """A spreadsheet does not calculate what a person wrote in the settings."""
+    rewrite(world, "schools.yaml", "De Regenboog", '"=1+1"')
+    write_pages(world.instance, DAY)
+    assert ";'=1+1;" in (world.home / "reports" / "verwerkingsregister.csv").read_text(encoding="utf-8")
+
+
+def test_the_board_sees_every_school_and_supplier_once(world: World, roster: Roster) -> None:
+    """States and counts of the ledger, an agreement that ends, and a school of which nothing came in yet."""
+    world.agree("basispoort", first_delivery="hold")
+    world.export(roster)
+    world.sync()
+    with (world.home / "schools.yaml").open("a", encoding="utf-8") as file:
+        file.write("- {school: 99XX-01, name: De Dependance, source: {edexml: {path: inbox}}}\n")
+    write_pages(world.instance, date(2027, 7, 1))
+    page = html.fromstring((world.home / "reports" / "bestuur.html").read_text(encoding="utf-8"))
+    pairs, exports = ([[cell.text for cell in row] for row in table.find("tbody")] for table in page.iter("table"))
+    school, pupils, teachers = (f"De Regenboog ({SCHOOL})", *map(str, map(len, held_by_both(world))))
+    ends = "loopt af binnen 30 dagen"
+    assert [row[:-1] for row in pairs] == [
+        [school, "Basispoort", ends, "wacht op goedkeuring", "0", "0"],
+        [school, "UWLR smalle set", ends, "afgeleverd", pupils, teachers],
+    ]
+    assert pairs[0][-1] == "nog nooit"
+    assert exports[0][2] == str(len(roster.leerlingen))
+    assert exports[1] == ["De Dependance (99XX-01)", "nog geen"]
+
+
+def held_by_both(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The pupils and the teachers that the supplier of the smalle set has."""
+    return world.held_by("uwlr_smalle_set"), world.held_by("uwlr_smalle_set", "leerkracht")
+
+
+def test_no_page_names_anybody(world: World, roster: Roster) -> None:
+    """No name, birth date, address or key of a pupil or teacher of the export is in any of the files."""
+    world.export(roster)
+    world.sync()
+    text = "\n".join(file.read_text(encoding="utf-8") for file in write_pages(world.instance, DAY))
+    values = [
+        value
+        for people, columns in (
+            (roster.leerlingen, ("achternaam", "roepnaam", "geboortedatum", "emailadres", "key", "eckid")),
+            (roster.leerkrachten, ("achternaam", "roepnaam", "emailadres", "key", "eckid")),
+        )
+        for column in columns
+        for value in people[column].dropna()
+    ]
+    assert len(values) > 200
+    assert [value for value in values if re.search(rf"\b{re.escape(value)}\b", text)] == []
+
+
+def test_every_page_stands_alone_and_reads_well_aloud(world: World, roster: Roster) -> None:
+    """Nothing is fetched; language, title, headings in order and a header for every column. The fragment is only a part."""
+    world.export(roster)
+    world.sync()
+    rewrite(world, "schools.yaml", "De Regenboog", '"De <b>Regenboog</b>"')
+    for file in write_pages(world.instance, DAY):
+        text = file.read_text(encoding="utf-8")
+        if file.suffix != ".html":
+            continue
+        assert "<b>" not in text
+        assert re.findall(r"(?:src|href)=|url\(|<script", text) == []
+        page = html.fromstring(text)
+        levels = [int(element.tag[1]) for element in page.iter("h1", "h2", "h3", "h4")]
+        if file.name.endswith(".fragment.html"):
+            assert not re.search(r"<(html|head|body|style|h1)\b", text)
+            assert levels[0] == 2
+        else:
+            assert page.get("lang") == "nl"
+            assert page.findtext("head/title")
+            assert levels[0] == 1
+        assert max(after - before for before, after in pairwise(levels)) == 1
+        assert all(head.get("scope") for head in page.iter("th"))
+        assert all(table.find("thead") is not None for table in page.iter("table"))
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's package chromium")
+def test_no_page_scrolls_sideways_on_a_telephone(world: World, roster: Roster) -> None:
+    """At 390 pixels nothing is wider than the screen or than what it stands in; the clipped heads of stacked tables are for who listens."""
+    world.export(roster)
+    world.sync()
+    rewrite(
+        world,
+        "schools.yaml",
+        "De Regenboog",
+        "Basisschool De Regenboog van Zuidoostbeemsterdorpsgemeenschap",
+    )
+    wide = """[...document.querySelectorAll(":not(.stack thead, .stack thead *)")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
+        || (getComputedStyle(e).overflowX !== "hidden" && e.scrollWidth > e.clientWidth + 1 && e.clientWidth)).map(e => e.outerHTML.slice(0, 80))"""
+    with chromium() as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        for file in write_pages(world.instance, DAY):
+            if file.suffix == ".html":
+                page.goto(file.as_uri())
+                assert page.evaluate(wide) == [], file.name
+                assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_the_command_names_the_files_that_it_wrote(world: World) -> None:
+    """They are for their owner alone until somebody publishes them."""
+    answer = asked("publish", instance=world.home)
+    assert answer.returncode == 0, answer.stderr
+    files = [Path(line) for line in answer.stdout.splitlines()]
+    assert world.home / "reports" / "ouders" / f"{SCHOOL}.html" in files
+    assert {file.stat().st_mode & 0o077 for file in files} == {0}
