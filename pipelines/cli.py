@@ -162,7 +162,7 @@ def verify(
     json: JsonOption = False,
     instance: InstanceOption = None,
 ) -> int:
-    """Kijk na of het grootboek nog zegt wat het altijd zei, en geef de nieuwste schakel om te noteren."""
+    """Kijk na of het grootboek nog zegt wat het altijd zei. Geeft ook de nieuwste schakel, om te noteren."""
     from pipelines.commands.verify import verify_ledger
 
     return verify_ledger(instance, head, as_json=json)
@@ -171,7 +171,7 @@ def verify(
 @app.command(cls=DutchCommand)
 @told
 def clean(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
-    """Verwijder waarvan de bewaartermijn voorbij is, en zeg hoeveel van wat. Gaat anders vanzelf, elke ochtend."""
+    """Verwijder waarvan de bewaartermijn voorbij is. Zegt hoeveel van wat; gaat anders vanzelf, elke ochtend."""
     from pipelines.commands.clean import clean_up
 
     return clean_up(instance, as_json=json)
@@ -180,7 +180,7 @@ def clean(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
 @app.command(cls=DutchCommand)
 @told
 def agreements(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
-    """Toon elke overeenkomst: of zij geldt, tot wanneer, en wat zij geeft."""
+    """Toon elke overeenkomst: of zij geldt, en tot wanneer."""
     from pipelines.commands.agreements import show_agreements
 
     return show_agreements(instance, as_json=json)
@@ -195,7 +195,7 @@ def explain(
     ] = None,
     instance: InstanceOption = None,
 ) -> int:
-    """Leg van elk gegeven uit of een leverancier het krijgt, en waarom."""
+    """Leg uit welk gegeven een leverancier krijgt, en waarom."""
     from pipelines.commands.explain import explain_fields
 
     return explain_fields(instance, supplier, school)
@@ -204,7 +204,7 @@ def explain(
 @app.command(cls=DutchCommand)
 @told
 def publish(instance: InstanceOption = None) -> int:
-    """Schrijf de pagina voor ouders, het verwerkingsregister en het overzicht voor het bestuur. Zet niets op internet."""
+    """Schrijf de pagina's voor ouders, register en bestuur. Er gaat niets naar het internet."""
     from pipelines.commands.publish import publish_pages
 
     return publish_pages(instance)
@@ -213,7 +213,7 @@ def publish(instance: InstanceOption = None) -> int:
 @app.command(cls=DutchCommand)
 @told
 def ui(port: PortOption = 3000, instance: InstanceOption = None) -> int:
-    """Open de webpagina op deze computer, met de nachtelijke planning. Stop met Ctrl-C."""
+    """Open de webpagina, met de nachtelijke planning. Alleen op deze computer; stop met Ctrl-C."""
     from pipelines.commands.ui import serve
 
     return serve(instance, port)
