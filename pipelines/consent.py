@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import TypeVar
 
 from mappings.choices import Choice, How, refusal
-from pipelines.commands.names import UnknownNameError, refuse_unknown
 from pipelines.instance import Instance
 from pipelines.ledger.choices import ChoiceRefusedError, NewChoices
 from pipelines.ledger.records import refs_of
+from pipelines.names import UnknownNameError, refuse_unknown
 
 E = TypeVar("E", bound=StrEnum)
 

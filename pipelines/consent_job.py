@@ -4,9 +4,9 @@ import dagster as dg
 from pydantic import Field
 
 from mappings.choices import Choice, How
-from pipelines.commands.names import UnknownNameError
 from pipelines.consent import Said, named, write_down
 from pipelines.ledger.choices import ChoiceRefusedError
+from pipelines.names import UnknownNameError
 from pipelines.resources import InstanceResource
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from data_contracts.findings import explanation
+from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.metadata import DUTCH, STATES
 from pipelines.rendering import write_page
-from pipelines.standing import HERE, standing
+from pipelines.standing import standing
 from pipelines.sync.case import Outcome
 
 

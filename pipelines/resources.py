@@ -1,12 +1,12 @@
 """What Dagster hands to the assets: the opened instance and the day. Only paths and dates stand in their configuration, which the web page shows."""
 
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import PrivateAttr
 
+from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.processes import Process
 
@@ -39,8 +39,3 @@ class InstanceResource(dg.ConfigurableResource[Instance]):
     def today(self) -> date:
         """The day in the Netherlands."""
         return date.fromisoformat(self.day) if self.day else today_in_the_netherlands()
-
-
-def today_in_the_netherlands() -> date:
-    """The day that the calendar shows there now."""
-    return datetime.now(ZoneInfo("Europe/Amsterdam")).date()

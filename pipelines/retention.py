@@ -66,9 +66,7 @@ def clean_runs(dagster: dg.DagsterInstance, home: Path, before: datetime) -> int
     while runs := dagster.get_runs(old, limit=_AT_ONCE):
         for run in runs:
             dagster.delete_run(run.run_id)
-            for file in (home / "history" / "runs").glob(
-                f"{run.run_id}.db*"
-            ):  # Dagster empties its database of a run only
-                file.unlink(missing_ok=True)
+            for emptied in (home / "history" / "runs").glob(f"{run.run_id}.db*"):  # by Dagster, which leaves it
+                emptied.unlink(missing_ok=True)
         number += len(runs)
     return number

@@ -1,14 +1,12 @@
 """How it stands, as the ledger knows it: the last plan of each agreement, pulls that failed since, and what is left without an agreement."""
 
 from collections.abc import Iterator
-from zoneinfo import ZoneInfo
 
+from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.ledger.exports import FailedExport
 from pipelines.ledger.plans import Plan
 from pipelines.sync.case import NO_COUNTS, Outcome, State
-
-HERE = ZoneInfo("Europe/Amsterdam")
 
 _STATES: dict[str, State] = {
     "delivered": "delivered",

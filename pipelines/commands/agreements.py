@@ -7,8 +7,8 @@ from data_contracts.fields import CATALOGUE
 from pipelines.agreements import BASES, Agreed, agreed, never_filled, pupils_held
 from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import OK, out, table
+from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
-from pipelines.resources import today_in_the_netherlands
 from pipelines.settings import home_folder
 
 NUMBERS = ("leerlingen", "velden")

@@ -9,11 +9,11 @@ import orjson
 
 from mappings.agreement import LegalBasis
 from mappings.choices import Choice
-from pipelines.commands.names import refuse_unknown
 from pipelines.commands.telling import OK, out, table
 from pipelines.consent import FileRefusedError, Said, answers, named, write_down, write_down_file
+from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import open_instance
-from pipelines.resources import today_in_the_netherlands
+from pipelines.names import refuse_unknown
 from pipelines.settings import home_folder
 
 

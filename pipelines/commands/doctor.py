@@ -21,8 +21,8 @@ from pipelines.agreements import agreed
 from pipelines.commands.init import FILES
 from pipelines.commands.telling import FAILED, OK, out
 from pipelines.dagster_home import prepare
+from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
-from pipelines.resources import today_in_the_netherlands
 from pipelines.settings import EdexmlSource, Settings, home_folder, load_settings
 from pipelines.standing import left_behind
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from mappings.agreement import Agreement
 from mappings.choices import MEANING
 from mappings.transforms import sources
-from pipelines.commands.names import UnknownNameError, refuse_unknown
 from pipelines.commands.telling import OK, out, table
+from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.settings import Settings, home_folder, load_settings
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from pipelines.commands.outcomes import show_next, tell
 from pipelines.commands.telling import out, table
+from pipelines.dutch_time import HERE
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import home_folder
-from pipelines.standing import HERE, standing
+from pipelines.standing import standing
 
 
 def show_status(option: Path | None, *, as_json: bool) -> int:

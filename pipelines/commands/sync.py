@@ -8,11 +8,11 @@ from pathlib import Path
 import dagster as dg
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from pipelines.commands.names import refuse_unknown
 from pipelines.commands.outcomes import show_next, tell
 from pipelines.commands.telling import err, terminal
 from pipelines.dagster_home import prepare
 from pipelines.instance import open_instance
+from pipelines.names import refuse_unknown
 from pipelines.runs import run_school
 from pipelines.settings import Settings, home_folder, load_settings
 from pipelines.sync.case import Outcome

@@ -75,8 +75,11 @@ def _code(command: Callable[[], int]) -> int:
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        err.print(_sentence(error), markup=False, soft_wrap=True)
-        return WRONG_SETTINGS if getattr(error, "code", "") in {"geheim_ontbreekt", "onbekende_naam"} else FAILED
+        code = getattr(error, "code", "")
+        heading = f"{NOT_UNDERSTOOD} " if code == "onbekende_naam" else ""
+        for line in _sentence(error).splitlines():
+            err.print(f"{heading}{line}", markup=False, soft_wrap=True)
+        return WRONG_SETTINGS if code in {"geheim_ontbreekt", "onbekende_naam"} else FAILED
 
 
 def _sentence(error: Exception) -> str:

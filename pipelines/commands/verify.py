@@ -6,10 +6,10 @@ from pathlib import Path
 from mappings.yaml_source import Problem, SettingsError
 from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import FAILED, OK, out
+from pipelines.dutch_time import HERE
 from pipelines.instance import open_instance
 from pipelines.ledger.seals import BrokenSeal
 from pipelines.settings import home_folder
-from pipelines.standing import HERE
 
 CUT_OFF = (
     "De genoteerde schakel staat niet meer in de keten: de nieuwste zegels zijn eraf gehaald met alles wat eronder viel, "

@@ -27,15 +27,6 @@ def delivered_state(transaction: Transaction, supplier: str, school: str) -> pd.
     return framed(transaction.raw(query.where(delivered.c.supplier == supplier, record.c.school == school)), _STATE)
 
 
-def delivered_counts(transaction: Transaction, school: str | None) -> dict[tuple[str, str], int]:
-    """How many records each supplier holds of each school, or of this one only: by school and supplier, in that order."""
-    place = (record.c.school, delivered.c.supplier)
-    query = sa.select(*place, sa.func.count()).join_from(delivered, record).group_by(*place).order_by(*place)
-    if school is not None:
-        query = query.where(record.c.school == school)
-    return {(of, supplier): number for of, supplier, number in transaction.execute(query)}
-
-
 def take_over(
     transaction: Transaction,
     supplier: str,
@@ -60,12 +51,18 @@ def take_over(
     _no_longer_hold(transaction, supplier, taken)
 
 
-_MAY_BE_ABSENT = b"\0"
+_MAY_BE_ABSENT, _UNKNOWN = b"\0", b"\xff"
+"""What the fingerprints of a presumed creation and of a presumed update are made of."""
 
 
 def may_be_absent(fingerprint: bytes) -> bool:
     """Whether this is the fingerprint of a presumed creation: nobody can say whether the supplier has the record."""
     return fingerprint.strip(_MAY_BE_ABSENT) == b""
+
+
+def is_presumed(fingerprint: bytes) -> bool:
+    """Whether nobody can say what the supplier has of the record."""
+    return may_be_absent(fingerprint) or fingerprint.strip(_UNKNOWN) == b""
 
 
 def presume(
@@ -89,7 +86,7 @@ def presume(
     constant = {"supplier": supplier, "field_set_id": field_set_id, "handles_id": handles_id}
     held = []
     for record_id, operation, prints in rows:
-        fill = _MAY_BE_ABSENT if operation == "create" else b"\xff"
+        fill = _MAY_BE_ABSENT if operation == "create" else _UNKNOWN
         held.append(
             {**constant, "record_id": record_id, "fingerprint": fill * len(prints), "updated_at": transaction.now}
         )

@@ -25,14 +25,15 @@ class Sent:
     last: datetime
 
 
-def held_by_kind(transaction: Transaction) -> dict[tuple[str, str], dict[str, int]]:
-    """How many records of each kind a supplier holds of a school: by school and supplier."""
+def held_by_kind(transaction: Transaction, school: str | None) -> dict[tuple[str, str], dict[str, int]]:
+    """How many records of each kind every supplier holds, by school and supplier, in that order; of one school or of all."""
     place = (record.c.school, delivered.c.supplier, record.c.kind)
+    query = sa.select(*place, sa.func.count()).join_from(delivered, record).group_by(*place).order_by(*place)
+    if school is not None:
+        query = query.where(record.c.school == school)
     found: dict[tuple[str, str], dict[str, int]] = {}
-    for school, supplier, kind, number in transaction.execute(
-        sa.select(*place, sa.func.count()).join_from(delivered, record).group_by(*place)
-    ):
-        found.setdefault((school, supplier), {})[kind] = number
+    for of, supplier, kind, number in transaction.execute(query):
+        found.setdefault((of, supplier), {})[kind] = number
     return found
 
 

@@ -98,13 +98,12 @@ class Ledger:
 
     def delivered_counts(self, school: str | None = None) -> dict[tuple[str, str], int]:
         """How many records each supplier holds, by school and supplier: of this school, or of every school there ever was."""
-        with self._reading() as transaction:
-            return delivered.delivered_counts(transaction, school)
+        return {place: sum(kinds.values()) for place, kinds in self.held_by_kind(school).items()}
 
-    def held_by_kind(self) -> dict[tuple[str, str], dict[str, int]]:
+    def held_by_kind(self, school: str | None = None) -> dict[tuple[str, str], dict[str, int]]:
         """How many records of each kind every supplier holds, by school and supplier."""
         with self._reading() as transaction:
-            return held.held_by_kind(transaction)
+            return held.held_by_kind(transaction, school)
 
     def sent(self) -> list[held.Sent]:
         """What really went to every supplier, by school and kind of record. See `held.sent`."""

@@ -19,7 +19,7 @@ GROUNDS = {
     ),
     LegalBasis.CONTRACT: (
         "Deze gegevens zijn nodig voor een overeenkomst met u (AVG, artikel 6 lid 1 onder b).",
-        "De AVG geeft hierbij geen recht op bezwaar. Wilt u dit niet, vertel het dan toch aan de school.",
+        "Wilt u dit niet, maak dan bezwaar bij de school. Zij legt dat vast, en dan krijgt deze partij niets meer over uw kind.",
     ),
     LegalBasis.CONSENT: (
         "Dit gebeurt alleen met toestemming (AVG, artikel 6 lid 1 onder a).",

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from data_contracts.fields import CATALOGUE, Field, Record
 from pipelines.agreements import BASES, Agreed, agreed
+from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.ledger.held import Sent
 from pipelines.rendering import write_page, write_text
-from pipelines.standing import HERE
 
 _NO_FORMULA = ("=", "+", "-", "@")
 

@@ -5,11 +5,9 @@ import pandas as pd
 
 from data_contracts.fields import CATALOGUE, Record
 from pipelines.keys import Keys
-from pipelines.ledger.delivered import may_be_absent
+from pipelines.ledger.delivered import is_presumed
 from pipelines.ledger.ledger import Ledger
 from pipelines.sync.fingerprint import absent, unmasked, unpacked
-
-_UNKNOWN = b"\xff"
 
 
 def empty_fields(ledger: Ledger, keys: Keys, supplier: str, school: str) -> tuple[str, ...]:
@@ -18,7 +16,7 @@ def empty_fields(ledger: Ledger, keys: Keys, supplier: str, school: str) -> tupl
     What was presumed delivered tells nothing, and is passed over. Fields of the school itself are in no fingerprint.
     """
     state = ledger.delivered_state(supplier, school)
-    known = [not may_be_absent(print_) and print_.strip(_UNKNOWN) != b"" for print_ in state["fingerprint"]]
+    known = [not is_presumed(prints) for prints in state["fingerprint"]]
     filled: dict[str, bool] = {}
     state = state[np.array(known, dtype=np.bool_)]
     for kind, field_set_id in state[["kind", "field_set_id"]].drop_duplicates().itertuples(index=False):

@@ -151,7 +151,8 @@ def _second_registrations(changes: pd.DataFrame, rows: list[int], now: pd.Series
     """The updates at `rows` as deletes under the id that the supplier knew until now, or not at all."""
     held = known.wire_ids(_numbers(changes.loc[rows, "record_id"]))
     ids = [held.get(number) for number in _numbers(changes.loc[rows, "record_id"])]
-    taken = [row for row, wire_id in zip(rows, ids, strict=True) if wire_id in set(now)]
+    others = set(now)
+    taken = [row for row, wire_id in zip(rows, ids, strict=True) if wire_id in others]
     changes.loc[rows, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
     changes.loc[rows, "fingerprint"] = None
     return changes.drop(index=taken)

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.sandbox.school import example_school
 from pipelines.agreements import agreed
-from pipelines.resources import today_in_the_netherlands
+from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.settings import load_settings
 from tests.pipelines.test_cli import asked
 from tests.world import SCHOOL, World, a_world

@@ -1,18 +1,17 @@
-"""The schools and suppliers that a person named in a command, held against those that there are."""
+"""The schools and suppliers that a person named, in a command or in the web page, held against those that there are."""
 
 from collections.abc import Sequence
 
-from pipelines.commands.telling import NOT_UNDERSTOOD
 from pipelines.settings import Settings
 
 
 class UnknownNameError(Exception):
-    """A name in a command that this instance does not know; the message says what it does know."""
+    """A name that this instance does not know; the message says what it does know, a line each."""
 
     code = "onbekende_naam"
 
     def __init__(self, told: Sequence[str]) -> None:
-        super().__init__("\n".join(f"{NOT_UNDERSTOOD} {sentence}" for sentence in told))
+        super().__init__("\n".join(told))
 
 
 def refuse_unknown(settings: Settings, schools: Sequence[str], suppliers: Sequence[str]) -> None:
