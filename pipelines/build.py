@@ -7,8 +7,7 @@ import dagster as dg
 
 from pipelines.assets.roster import school_assets
 from pipelines.assets.supplier import supplier_assets
-from pipelines.consent_job import keuze_vastleggen
-from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, opruimen, publiceren
+from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, keuze_vastleggen, opruimen, publiceren
 from pipelines.resources import InstanceResource
 from pipelines.schedules import cleaning, nightly
 from pipelines.sensors import approval_sensor, broken_off_sensor, inbox_sensor

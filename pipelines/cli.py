@@ -4,6 +4,7 @@ Nothing heavy is imported before a command needs it, so that help comes at once.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -252,76 +253,34 @@ def hold_discard(which: WhichArgument, by: ByOption = "", instance: InstanceOpti
     return discard(instance, which, by)
 
 
-@consent.command("give", cls=DutchCommand)
-@told
-def consent_give(
-    school: SchoolArgument,
-    pupil: PupilArgument,
-    supplier: SupplierArgument,
-    since: SinceOption = "",
-    by: RecordedByOption = "",
-    how: HowOption = "formulier",
-    instance: InstanceOption = None,
-) -> int:
-    """Leg vast dat een ouder toestemming geeft."""
-    from pipelines.commands.consent import choose
-    from pipelines.consent import Said
+def _choice_command(choice: str, told_as: str) -> Callable[..., int]:
+    """One of the commands that write down a choice: they take the same, and differ in what the parent said."""
 
-    return choose(instance, "toestemming", pupil, Said(school, supplier, since, how, by))
+    def command(
+        school: SchoolArgument,
+        pupil: PupilArgument,
+        supplier: SupplierArgument,
+        since: SinceOption = "",
+        by: RecordedByOption = "",
+        how: HowOption = "formulier",
+        instance: InstanceOption = None,
+    ) -> int:
+        from pipelines.commands.consent import choose
+        from pipelines.consent import Said
 
+        return choose(instance, choice, pupil, Said(school, supplier, since, how, by))
 
-@consent.command("withdraw", cls=DutchCommand)
-@told
-def consent_withdraw(
-    school: SchoolArgument,
-    pupil: PupilArgument,
-    supplier: SupplierArgument,
-    since: SinceOption = "",
-    by: RecordedByOption = "",
-    how: HowOption = "formulier",
-    instance: InstanceOption = None,
-) -> int:
-    """Leg vast dat een ouder geen toestemming (meer) geeft."""
-    from pipelines.commands.consent import choose
-    from pipelines.consent import Said
-
-    return choose(instance, "toestemming_ingetrokken", pupil, Said(school, supplier, since, how, by))
+    command.__doc__ = told_as
+    return command
 
 
-@consent.command("object", cls=DutchCommand)
-@told
-def consent_object(
-    school: SchoolArgument,
-    pupil: PupilArgument,
-    supplier: SupplierArgument,
-    since: SinceOption = "",
-    by: RecordedByOption = "",
-    how: HowOption = "formulier",
-    instance: InstanceOption = None,
-) -> int:
-    """Leg vast dat een ouder bezwaar maakt."""
-    from pipelines.commands.consent import choose
-    from pipelines.consent import Said
-
-    return choose(instance, "bezwaar", pupil, Said(school, supplier, since, how, by))
-
-
-@consent.command("restore", cls=DutchCommand)
-@told
-def consent_restore(
-    school: SchoolArgument,
-    pupil: PupilArgument,
-    supplier: SupplierArgument,
-    since: SinceOption = "",
-    by: RecordedByOption = "",
-    how: HowOption = "formulier",
-    instance: InstanceOption = None,
-) -> int:
-    """Leg vast dat een ouder het bezwaar intrekt."""
-    from pipelines.commands.consent import choose
-    from pipelines.consent import Said
-
-    return choose(instance, "bezwaar_ingetrokken", pupil, Said(school, supplier, since, how, by))
+for _name, _choice, _told_as in (
+    ("give", "toestemming", "Leg vast dat een ouder toestemming geeft."),
+    ("withdraw", "toestemming_ingetrokken", "Leg vast dat een ouder geen toestemming (meer) geeft."),
+    ("object", "bezwaar", "Leg vast dat een ouder bezwaar maakt."),
+    ("restore", "bezwaar_ingetrokken", "Leg vast dat een ouder het bezwaar intrekt."),
+):
+    consent.command(_name, cls=DutchCommand)(told(_choice_command(_choice, _told_as)))
 
 
 @consent.command("list", cls=DutchCommand)

@@ -1,4 +1,4 @@
-"""The jobs that a person finds in the web page: deliver, preview, approve a hold, discard one, write the pages for others, clean up."""
+"""The jobs that a person finds in the web page: deliver, preview, approve or discard a hold, write down what a parent chose, publish, clean up."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,8 +7,12 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from pipelines.ledger.holds import Decision, Hold, HoldNotFoundError
+from mappings.choices import Choice, How
+from pipelines.consent import Said, named, write_down
+from pipelines.ledger.choices import ChoiceRefusedError
+from pipelines.ledger.holds import Decision, HoldNotFoundError
 from pipelines.metadata import of_removed
+from pipelines.names import UnknownNameError
 from pipelines.pages import write_pages
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
@@ -45,7 +49,7 @@ def asset_jobs(suppliers: Sequence[str]) -> list[Any]:
     ]
 
 
-class Choice(dg.Config):
+class Decided(dg.Config):
     """Welke vasthouding, en wie het besluit neemt."""
 
     vasthouding: str = Field(
@@ -54,28 +58,28 @@ class Choice(dg.Config):
     door: str = Field(description="Wie dit besluit: naam of functie.")
 
 
-@dg.op(out=dg.Out(dg.Nothing), description="Keur precies deze vasthouding goed; daarna wordt zij vanzelf geleverd.")
-def keur_goed(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource) -> None:
+@dg.op(description="Keur precies deze vasthouding goed; daarna wordt zij vanzelf geleverd.")
+def keur_goed(context: dg.OpExecutionContext, config: Decided, instance: InstanceResource) -> None:
     """Approve one hold; the sensor `na_goedkeuring` starts the delivery."""
     _decide(context, config, instance, "approved")
 
 
 @dg.op(
-    out=dg.Out(dg.Nothing),
     description="Wijs deze vasthouding af; zij wordt niet geleverd zolang het plan hetzelfde blijft.",
 )
-def wijs_af(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource) -> None:
+def wijs_af(context: dg.OpExecutionContext, config: Decided, instance: InstanceResource) -> None:
     """Discard one hold."""
     _decide(context, config, instance, "discarded")
 
 
-EMPTY = {"config": {"vasthouding": "", "door": ""}}
-"""What the Launchpad shows: two lines to fill in."""
+def _empty(*fields: str) -> dict[str, Any]:
+    """What the Launchpad shows: lines to fill in."""
+    return {"config": dict.fromkeys(fields, "")}
 
 
 @dg.job(
     description="Keur een vasthouding goed (eerste levering, veel verwijderingen). Vul in de Launchpad nummer en naam in.",
-    config={"ops": {"keur_goed": EMPTY}},
+    config={"ops": {"keur_goed": _empty("vasthouding", "door")}},
 )
 def goedkeuren() -> None:
     """One approval, by one person."""
@@ -83,15 +87,50 @@ def goedkeuren() -> None:
 
 
 @dg.job(
-    description="Wijs een vasthouding af. Vul in de Launchpad nummer en naam in.", config={"ops": {"wijs_af": EMPTY}}
+    description="Wijs een vasthouding af. Vul in de Launchpad nummer en naam in.",
+    config={"ops": {"wijs_af": _empty("vasthouding", "door")}},
 )
 def afwijzen() -> None:
     """One refusal, by one person."""
     wijs_af()
 
 
+class ParentChoice(dg.Config):
+    """Wat een ouder over een leverancier heeft gezegd."""
+
+    school: str = Field(description="School, zoals 99XX-00.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
+    leverancier: str = Field(description="Naam van de leverancier, zoals basispoort.")
+    keuze: str = Field(description=f"Een van: {', '.join(Choice)}.")
+    door: str = Field(description="Wie dit vastlegt: naam of functie.")
+    hoe: str = Field(default=str(How.FORM), description=f"Hoe de ouder het zei, een van: {', '.join(How)}.")
+    sinds: str = Field(default="", description="Wanneer de ouder het zei, als 2026-11-24. Leeg: vandaag.")
+
+
+@dg.op(description="Leg vast wat een ouder heeft gekozen; het geldt vanaf de volgende levering.")
+def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: InstanceResource) -> None:
+    """Write down one choice."""
+    if not config.door.strip():
+        raise dg.Failure("Vul bij `door` in wie dit vastlegt.", allow_retries=False)
+    said = Said(config.school, config.leverancier, config.sinds, config.hoe, config.door.strip())
+    try:
+        choices = {config.leerling.strip(): named(Choice, config.keuze, "De keuze")}
+        news = write_down(instance.opened, said, choices, instance.today())
+    except (UnknownNameError, ChoiceRefusedError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    context.log.info("Vastgelegd voor %s, school %s: %s keer.", said.supplier, said.school, news)
+
+
+@dg.job(
+    description="Leg toestemming of bezwaar van een ouder vast. Vul in de Launchpad school, leerling, leverancier, keuze en naam in.",
+    config={"ops": {"leg_vast": _empty("school", "leerling", "leverancier", "keuze", "door")}},
+)
+def keuze_vastleggen() -> None:
+    """One choice, of one pupil, about one supplier."""
+    leg_vast()
+
+
 @dg.op(
-    out=dg.Out(dg.Nothing),
     description="Verwijder uit kluis, grootboek en webpagina waarvan de bewaartermijn voorbij is (`retention` in instance.yaml).",
 )
 def ruim_op(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
@@ -108,7 +147,7 @@ def opruimen() -> None:
     ruim_op()
 
 
-@dg.op(out=dg.Out(dg.Nothing), description="Schrijf de pagina's opnieuw, in de map `reports` van de installatie.")
+@dg.op(description="Schrijf de pagina's opnieuw, in de map `reports` van de installatie.")
 def schrijf_paginas(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
     """Write every page for others than the ICT coordinator, as things stand now."""
     written = write_pages(instance.opened, instance.today())
@@ -123,7 +162,7 @@ def publiceren() -> None:
     schrijf_paginas()
 
 
-def _decide(context: dg.OpExecutionContext, config: Choice, instance: InstanceResource, decision: Decision) -> Hold:
+def _decide(context: dg.OpExecutionContext, config: Decided, instance: InstanceResource, decision: Decision) -> None:
     if not config.door.strip():
         raise dg.Failure("Vul bij `door` in wie dit besluit.", allow_retries=False)
     try:
@@ -139,4 +178,3 @@ def _decide(context: dg.OpExecutionContext, config: Choice, instance: InstanceRe
         hold.supplier,
         hold.school,
     )
-    return hold

@@ -6,26 +6,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from connectors.base import SchoolId
 from connectors.sandbox.administration import Administration
-from connectors.sandbox.parnassys import PATH, parnassys_app
 from connectors.sandbox.school import example_school
-from connectors.sandbox.serving import running
 from pipelines.cli import app
-from tests.e2e.test_nightly_sync import UWLR, causes, long_unchanged, numbers, seen, states
-from tests.world import SCHOOL, World, a_world
+from tests.e2e.nights import causes, long_unchanged, numbers, seen, served_by_parnassys, states
+from tests.world import SCHOOL, World
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[World, Administration]]:
     """A school that is read from ParnasSys' web service, one supplier by law, one by consent, one by public task."""
-    administration = Administration()
-    administration.add(SchoolId("99XX", "00", "2026-2027"), "sleutel-van-de-school")
-    with a_world(tmp_path / "instance") as world, running(parnassys_app(administration)) as parnassys:
-        for name, secret in (("sleutel", "sleutel-van-de-school"), ("klantcode", "doorgeefluik")):
-            (world.home / name).write_text(secret, encoding="utf-8")
-            (world.home / name).chmod(0o600)
-        (world.home / "schools.yaml").write_text(UWLR.format(url=parnassys.url + PATH), encoding="utf-8")
+    with served_by_parnassys(tmp_path / "instance") as (world, administration):
         _ground(world, "uwlr_smalle_set", "toestemming")
         _ground(world, "uwlr_lvs_set", "wettelijke_verplichting")
         yield world, administration

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from typer.testing import CliRunner
 
-from connectors.base import SchoolId
 from connectors.sandbox.administration import Administration
-from connectors.sandbox.parnassys import PATH, parnassys_app
 from connectors.sandbox.school import (
     example_school,
     left_school,
@@ -26,11 +24,10 @@ from connectors.sandbox.school import (
     renamed,
     without,
 )
-from connectors.sandbox.serving import running
 from data_contracts.roster import Roster
 from pipelines.cli import app
 from pipelines.standing import left_behind
-from pipelines.sync.case import Outcome
+from tests.e2e.nights import causes, effects, long_unchanged, numbers, seen, served_by_parnassys, states
 from tests.world import DAY, SCHOOL, World, a_world
 
 
@@ -44,43 +41,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[World, Administration]]:
     """The same world, whose school is read from ParnasSys' web service."""
-    administration = Administration()
-    administration.add(SchoolId("99XX", "00", "2026-2027"), "sleutel-van-de-school")
-    with a_world(tmp_path / "instance") as world, running(parnassys_app(administration)) as parnassys:
-        for name, secret in (("sleutel", "sleutel-van-de-school"), ("klantcode", "doorgeefluik")):
-            (world.home / name).write_text(secret, encoding="utf-8")
-            (world.home / name).chmod(0o600)
-        (world.home / "schools.yaml").write_text(UWLR.format(url=parnassys.url + PATH), encoding="utf-8")
-        yield world, administration
-
-
-UWLR = """\
-schools:
-- school: 99XX-00
-  name: De Regenboog
-  source:
-    uwlr: {{url: "{url}", autorisatiesleutel: "file:sleutel", klantcode: "file:klantcode", klantnaam: Doorgeefluik}}
-"""
-
-
-def states(outcomes: Mapping[str, Outcome]) -> set[str]:
-    return {outcome.state for outcome in outcomes.values()}
-
-
-def numbers(outcome: Outcome) -> tuple[int, int, int]:
-    """How many were created, updated and deleted."""
-    return outcome.counts["create"], outcome.counts["update"], outcome.counts["delete"]
-
-
-def effects(world: World, supplier: str) -> dict[str, int]:
-    """How often a supplier created, updated and deleted something of this school."""
-    applied = requests.get(f"{world.urls[supplier]}/_sandbox/state", timeout=10).json()["applied"].get(SCHOOL, {})
-    counts = [record for records in applied.values() for record in records.values()]
-    return {operation: sum(count[operation] for count in counts) for operation in ("create", "update", "delete")}
-
-
-def seen(world: World) -> dict[str, int]:
-    return {supplier: world.requests_seen(supplier) for supplier in world.urls}
+    with served_by_parnassys(tmp_path / "instance") as both:
+        yield both
 
 
 def status(world: World) -> tuple[int, list[dict[str, Any]]]:
@@ -89,24 +51,10 @@ def status(world: World) -> tuple[int, list[dict[str, Any]]]:
     return answer.exit_code, json.loads(answer.stdout)
 
 
-def long_unchanged(administration: Administration) -> None:
-    """The school's data in ParnasSys are older than the minute: it counts in whole seconds."""
-    held = administration._schools[SCHOOL]
-    administration._schools[SCHOOL] = replace(held, changed_at=held.changed_at - timedelta(minutes=1))
-
-
 def approve_all(world: World) -> None:
     ledger = world.instance.ledger
     for hold in ledger.holds():
         ledger.decide_hold(str(hold.id), "approved", "de directeur")
-
-
-def causes(world: World, supplier: str) -> list[str]:
-    """Why each record of the last plan changed."""
-    ledger = world.instance.ledger
-    plan = ledger.last_plan(supplier, SCHOOL)
-    assert plan is not None
-    return [str(cause) for cause in ledger.changes(plan.id)["cause"]]
 
 
 def pupils_in_groups(roster: Roster) -> list[str]:
