@@ -278,6 +278,15 @@ class Bench:
         return [(r["soort"], r["bewerking"], r["records"]) for r in self.held.requests if "soort" in r]
 
 
+def unread(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts of what was done; what was looked at besides is left out."""
+    return {name: counts[name] for name in EMPTY}
+
+
+EMPTY = {"create": 0, "update": 0, "delete": 0}
+"""Nothing was done."""
+
+
 def told(plan: Planned) -> set[tuple[str, str | None, str, str, str]]:
     """The changes of a plan as kind, key, operation, cause, changed fields."""
     frame = plan.plan.changes[["kind", "key", "operation", "cause", "changed_fields"]].astype(object)

@@ -1,0 +1,94 @@
+"""Who goes on under another key or ECK iD is the same person to a supplier, whatever that supplier says."""
+
+import pytest
+
+from tests.pipelines.sync.bench import EMPTY, SMALL, Bench, changed, eck, pupil, pupils, school, told, unread
+
+
+def test_an_eckid_that_arrives_later_keeps_one_pupil(bench: Bench) -> None:
+    """The pupil goes by his ECK iD from now on; the supplier is told his former id, and keeps his number."""
+    rows = changed(pupils(4), 2, eckid=None)
+    bench.night(school(rows))
+    number = bench.held.own_numbers["99XX-00"]["leerling"]["2"]
+    outcome = bench.night(school(pupils(4)))
+    assert unread(outcome.counts) == EMPTY | {"update": 1}
+    assert sorted(bench.shown()) == [eck(1), eck(2), eck(3), eck(4)]
+    assert bench.held.own_numbers["99XX-00"]["leerling"][eck(2)] == number
+    assert bench.night(school(pupils(4))).state == "unchanged"
+
+
+def test_an_eckid_that_goes_again_is_followed_back(bench: Bench) -> None:
+    """A withdrawn ECK iD brings the key back; when the pupil leaves, the right record goes."""
+    rows = pupils(4)
+    bench.night(school(rows))
+    back = changed(rows, 2, eckid=None)
+    bench.night(school(back))
+    assert sorted(bench.shown()) == ["2", eck(1), eck(3), eck(4)]
+    bench.night(school([row for row in back if row["key"] != "2"]))
+    assert sorted(bench.shown()) == [eck(1), eck(3), eck(4)]
+
+
+@pytest.mark.parametrize("at", [None, 1])
+@pytest.mark.parametrize("after", [False, True], ids=["before sending", "after sending"])
+def test_a_new_key_with_the_same_eckid_is_no_deletion(bench: Bench, at: int | None, *, after: bool) -> None:
+    """Another key in ParnasSys for the same ECK iD: one update on the wire, also when the night was broken off."""
+    rows = pupils(10)
+    bench.night(school(rows))
+    del bench.held.requests[:]
+    roster = school(changed(rows, 2, key="200"))
+    if at:
+        bench.killed(roster, at=at, after=after)
+    else:
+        assert told(bench.plan(roster)) == {("leerling", "200", "update", "nieuwe_sleutel", "key")}
+    bench.night(roster)
+    assert {(kind, operation) for kind, operation, _ in bench.messages} == {("leerling", "update")}
+    assert sum(counts["delete"] for counts in bench.applied().values()) == 0
+    assert len(bench.shown()) == 10
+    assert bench.night(roster).state == "unchanged"
+
+
+def test_a_new_key_that_is_refused_keeps_the_old_one_in_mind(bench: Bench) -> None:
+    """The supplier goes on with what it had: the pupil who then leaves is removed all the same."""
+    rows = pupils(10)
+    bench.night(school(rows))
+    bench.held.refusals.ids[eck(2)] = "nu even niet"
+    bench.night(school(changed(rows, 2, key="200")))
+    bench.held.refusals.ids.clear()
+    outcome = bench.night(school([row for row in rows if row["key"] != "2"]))
+    assert unread(outcome.counts) == EMPTY | {"delete": 1}
+    assert eck(2) not in bench.shown()
+
+
+def test_a_new_key_inherits_the_number_that_the_supplier_gave(bench: Bench) -> None:
+    """An answer without that number leaves what was known under the old key."""
+    rows = pupils(4)
+    bench.night(school(rows))
+    number = bench.held.own_numbers["99XX-00"]["leerling"].pop(eck(2))
+    bench.night(school(changed(rows, 2, key="200")))
+    state = bench.ledger.delivered_state(SMALL, "99XX-00")
+    known = bench.ledger.handles(SMALL, state["record_id"])
+    assert [h.own_id for h in known.values() if h.wire_id == eck(2)] == [number]
+
+
+def test_two_registrations_made_one_end_as_one_pupil(bench: Bench) -> None:
+    """The registration that stays takes over the other's ECK iD: its former id goes first, and it goes on under the other."""
+    bench.night(school(pupils(10)))
+    merged = school(changed([row for row in pupils(10) if row["key"] != "2"], 3, eckid=eck(2)))
+    assert told(bench.plan(merged)) == {("leerling", "3", "delete", "nieuwe_sleutel", "")}
+    bench.night(merged)
+    assert bench.shown()[eck(2)]["roepnaam"] == "Roep2"
+    bench.night(merged)
+    assert bench.shown()[eck(2)]["roepnaam"] == "Roep3"
+    assert sorted(bench.shown()) == sorted(eck(n) for n in range(1, 11) if n != 3)
+    assert bench.night(merged).state == "unchanged"
+    bench.night(school([row for row in pupils(10) if row["key"] not in {"2", "3"}]))
+    assert eck(2) not in bench.shown()
+
+
+def test_an_id_that_is_somebody_elses_by_now_is_not_deleted(bench: Bench) -> None:
+    """Where a newcomer has the id under which a double registration went, its deletion would hit him."""
+    bench.night(school(pupils(10)))
+    rows = changed([row for row in pupils(10) if row["key"] != "2"], 3, eckid=eck(2))
+    bench.night(school([*rows, {**pupil(12), "eckid": eck(3)}]))
+    assert bench.shown()[eck(3)]["roepnaam"] == "Roep12"
+    assert bench.shown()[eck(2)]["roepnaam"] == "Roep2"
