@@ -1,13 +1,23 @@
 """What each supplier is known to hold now, and under which ids it knows its records."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
 from pipelines.ledger.frames import among, framed
-from pipelines.ledger.handles import NO_HANDLE, Handle, forget_handles, handles_where, keep_handles
+from pipelines.ledger.handles import (
+    NO_HANDLE,
+    Handle,
+    forget_handles,
+    handles_in,
+    keep_handles,
+    places_of,
+    places_of_changes,
+)
 from pipelines.ledger.tables import change, delivered, record
 from pipelines.ledger.transaction import Insert, Transaction
 
@@ -27,18 +37,28 @@ def delivered_state(transaction: Transaction, supplier: str, school: str) -> pd.
     return framed(transaction.raw(query.where(delivered.c.supplier == supplier, record.c.school == school)), _STATE)
 
 
-def take_over(
-    transaction: Transaction,
-    supplier: str,
-    field_set_id: int,
-    taken: sa.ColumnElement[bool],
-    answers: Iterable[tuple[int, str | None, str | None]],
-) -> None:
-    """Make `delivered` what it is after the changes that `taken` finds.
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Changes of one batch that were carried out: `here` finds them in the table `change`, and only them.
 
-    `answers` gives of each changed record `record_id, wire_id, own_id`; an absent id leaves what was known.
+    `deleted` are the records that they removed; `replaced` tells by record whose place it took.
     """
-    handles_id = _handles_moved(transaction, supplier, taken, answers)
+
+    here: sa.ColumnElement[bool]
+    deleted: AbstractSet[int]
+    replaced: Mapping[int, int]
+
+    @property
+    def gone(self) -> set[int]:
+        """The records that the supplier holds no longer."""
+        return {*self.deleted, *self.replaced.values()}
+
+
+def take_over(
+    transaction: Transaction, supplier: str, field_set_id: int, carried: Carried, answers: Mapping[int, Handle]
+) -> None:
+    """Make `delivered` what it is after these changes; an id that is absent in an answer leaves what was known."""
+    handles_id = _handles_moved(transaction, supplier, carried, answers)
     held = sa.select(
         sa.literal(supplier),
         change.c.record_id,
@@ -46,9 +66,9 @@ def take_over(
         sa.literal(field_set_id),
         sa.literal(handles_id, sa.Integer),
         sa.literal(transaction.now, delivered.c.updated_at.type),
-    ).where(taken, change.c.operation != "delete")
+    ).where(carried.here, change.c.operation != "delete")
     _hold(transaction, transaction.insert(delivered).from_select(_COLUMNS, held))
-    _no_longer_hold(transaction, supplier, taken)
+    _no_longer_hold(transaction, supplier, carried)
 
 
 _MAY_BE_ABSENT, _UNKNOWN = b"\0", b"\xff"
@@ -78,20 +98,19 @@ def presume(
     the supplier may have it under either. What was to be deleted stays.
     """
     sent &= change.c.operation != "delete"
-    rows = transaction.execute(
-        sa.select(change.c.record_id, change.c.operation, change.c.fingerprint).where(sent)
-    ).all()
-    new = [(row.record_id, wire_ids.get(row.record_id), None) for row in rows if row.operation == "create"]
-    handles_id = _handles_moved(transaction, supplier, sent, new)
+    columns = (change.c.record_id, change.c.operation, change.c.fingerprint, change.c.replaces_id)
+    rows = transaction.execute(sa.select(*columns).where(sent)).all()
+    carried = Carried(sent, frozenset(), {row.record_id: row.replaces_id for row in rows if row.replaces_id})
+    new = {row.record_id: Handle(wire_ids.get(row.record_id), None) for row in rows if row.operation == "create"}
+    handles_id = _handles_moved(transaction, supplier, carried, new)
     constant = {"supplier": supplier, "field_set_id": field_set_id, "handles_id": handles_id}
     held = []
-    for record_id, operation, prints in rows:
-        fill = _MAY_BE_ABSENT if operation == "create" else _UNKNOWN
-        held.append(
-            {**constant, "record_id": record_id, "fingerprint": fill * len(prints), "updated_at": transaction.now}
-        )
+    for row in rows:
+        fill = _MAY_BE_ABSENT if row.operation == "create" else _UNKNOWN
+        prints = fill * len(row.fingerprint)
+        held.append({**constant, "record_id": row.record_id, "fingerprint": prints, "updated_at": transaction.now})
     _hold(transaction, transaction.insert(delivered), held)
-    _no_longer_hold(transaction, supplier, sent)
+    _no_longer_hold(transaction, supplier, carried)
 
 
 _COLUMNS = ("supplier", "record_id", "fingerprint", "field_set_id", "handles_id", "updated_at")
@@ -107,44 +126,31 @@ def _hold(transaction: Transaction, insert: Insert, rows: Sequence[Mapping[str, 
         transaction.execute_many(upsert, rows)
 
 
-def _no_longer_hold(transaction: Transaction, supplier: str, changes: sa.ColumnElement[bool]) -> None:
+def _no_longer_hold(transaction: Transaction, supplier: str, carried: Carried) -> None:
     """Strike out what these changes delete, and whose place they take."""
-    deleted = sa.select(change.c.record_id).where(changes, change.c.operation == "delete")
-    for gone in (deleted, _replaced(changes)):
-        transaction.execute(
-            sa.delete(delivered).where(delivered.c.supplier == supplier, delivered.c.record_id.in_(gone))
-        )
+    for gone in among(delivered.c.record_id, carried.gone):
+        transaction.execute(sa.delete(delivered).where(delivered.c.supplier == supplier, gone))
 
 
 def _handles_moved(
-    transaction: Transaction,
-    supplier: str,
-    changes: sa.ColumnElement[bool],
-    answers: Iterable[tuple[int, str | None, str | None]],
+    transaction: Transaction, supplier: str, carried: Carried, answers: Mapping[int, Handle]
 ) -> int | None:
     """Put together what is new in the handles of these changes, and take out what is no longer true; the new place.
 
     What the supplier had already is told of its new place here; what it gets now is still to be put in.
     """
-    mine = sa.select(change.c.record_id).where(changes)
-    concerned = delivered.c.record_id.in_(mine) | delivered.c.record_id.in_(_replaced(changes))
-    known = handles_where(transaction, supplier, concerned)
-    replaced = sa.select(change.c.record_id, change.c.replaces_id).where(changes, change.c.replaces_id.is_not(None))
-    before = dict(transaction.execute(replaced).all())
-    gone = set(transaction.execute(mine.where(change.c.operation == "delete")).scalars())
-    new = {number: Handle(wire_id, own_id) for number, wire_id, own_id in answers if number not in gone}
-    for number in {*before, *known} - gone:
-        old, now = known.get(before.get(number, number), NO_HANDLE), new.get(number, NO_HANDLE)
+    places = places_of_changes(transaction, supplier, carried.here)
+    places |= places_of(transaction, supplier, carried.replaced.values())
+    known = handles_in(transaction, supplier, places)
+    new = {number: handle for number, handle in answers.items() if number not in carried.deleted}
+    for number in {*carried.replaced, *known} - carried.gone:
+        old, now = known.get(carried.replaced.get(number, number), NO_HANDLE), new.get(number, NO_HANDLE)
         new[number] = Handle(now.wire_id or old.wire_id, now.own_id or old.own_id)
     new = {number: handle for number, handle in new.items() if handle not in (NO_HANDLE, known.get(number))}
-    forget_handles(transaction, supplier, known.keys() & {*new, *gone, *before.values()})
+    forget_handles(transaction, supplier, known.keys() & {*new, *carried.gone}, places)
     place = keep_handles(transaction, supplier, new)
-    here = delivered.c.supplier == supplier
-    if place and transaction.execute(sa.select(delivered.c.record_id).where(here, concerned).limit(1)).first():
-        for moved in among(delivered.c.record_id, new):
-            transaction.execute(sa.update(delivered).where(here, moved).values(handles_id=place))
+    if place is not None:
+        for moved in among(delivered.c.record_id, new.keys() & places.keys()):
+            move = sa.update(delivered).where(delivered.c.supplier == supplier, moved)
+            transaction.execute(move.values(handles_id=place))
     return place
-
-
-def _replaced(changes: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
-    return sa.select(change.c.replaces_id).where(changes, change.c.replaces_id.is_not(None))

@@ -1,13 +1,14 @@
 """Under which ids a supplier knows its records: encrypted, those of one batch together, and each record in one place only."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
 from pipelines.ledger.frames import among
-from pipelines.ledger.tables import delivered, handles
+from pipelines.ledger.tables import change, delivered, handles
 from pipelines.ledger.transaction import Transaction
 
 
@@ -25,19 +26,37 @@ NO_HANDLE = Handle(None, None)
 """Of a record that goes by its key, at a supplier that gave it no number."""
 
 
+Places = dict[int, int | None]
+"""In which bundle the handle of each record that the supplier holds stands, by record number; None where it has none."""
+
+
 def handles_of(transaction: Transaction, supplier: str, record_ids: Iterable[int]) -> dict[int, Handle]:
     """The handles of these records, decrypted; a record without one is left out."""
-    found: dict[int, Handle] = {}
+    return handles_in(transaction, supplier, places_of(transaction, supplier, record_ids))
+
+
+def places_of(transaction: Transaction, supplier: str, record_ids: Iterable[int]) -> Places:
+    """The places of these records, as far as the supplier holds them."""
+    query = sa.select(delivered.c.record_id, delivered.c.handles_id).where(delivered.c.supplier == supplier)
+    found: Places = {}
     for condition in among(delivered.c.record_id, record_ids):
-        found |= handles_where(transaction, supplier, condition)
+        found |= dict(transaction.raw(query.where(condition)))
     return found
 
 
-def handles_where(transaction: Transaction, supplier: str, condition: sa.ColumnElement[bool]) -> dict[int, Handle]:
-    """The handles of the records that `condition` on `delivered` finds."""
-    places = _places(transaction, supplier, condition)
-    bundles = {number: _bundle(transaction, supplier, number) for number in set(places.values())}
-    known = ((record_id, bundles[place].get(str(record_id))) for record_id, place in places.items())
+def places_of_changes(transaction: Transaction, supplier: str, here: sa.ColumnElement[bool]) -> Places:
+    """The places of the records of the changes that `here` finds, as far as the supplier holds them."""
+    same = (delivered.c.supplier == supplier) & (delivered.c.record_id == change.c.record_id)
+    query = sa.select(delivered.c.record_id, delivered.c.handles_id).join_from(change, delivered, same)
+    return dict(transaction.raw(query.where(here)))
+
+
+def handles_in(transaction: Transaction, supplier: str, places: Places) -> dict[int, Handle]:
+    """The handles that stand in these places; a record without one is left out."""
+    bundles = {place: _bundle(transaction, supplier, place) for place in _bundles(places)}
+    known = (
+        (record_id, bundles[place].get(str(record_id))) for record_id, place in places.items() if place is not None
+    )
     return {record_id: Handle(*entry) for record_id, entry in known if entry}
 
 
@@ -50,28 +69,23 @@ def keep_handles(transaction: Transaction, supplier: str, given: Mapping[int, Ha
     return number
 
 
-def forget_handles(transaction: Transaction, supplier: str, record_ids: Iterable[int]) -> None:
+def forget_handles(transaction: Transaction, supplier: str, gone: AbstractSet[int], places: Places) -> None:
     """Take these records out of the places where their handles stand."""
-    gone = set(record_ids)
-    places: set[int] = set()
-    for condition in among(delivered.c.record_id, gone):
-        places |= set(_places(transaction, supplier, condition).values())
-    for number in places:
-        content = _bundle(transaction, supplier, number)
+    for place in _bundles({number: places[number] for number in gone}):
+        content = _bundle(transaction, supplier, place)
         left = {name: entry for name, entry in content.items() if int(name) not in gone}
         if left:
-            _write(transaction, supplier, number, left)
+            _write(transaction, supplier, place, left)
         else:
-            transaction.execute(sa.delete(handles).where(handles.c.id == number))
+            transaction.execute(sa.delete(handles).where(handles.c.id == place))
 
 
 _Bundle = dict[str, list[str | None]]
 """By record number, as JSON has it: wire id and the supplier's own id."""
 
 
-def _places(transaction: Transaction, supplier: str, condition: sa.ColumnElement[bool]) -> dict[int, int]:
-    query = sa.select(delivered.c.record_id, delivered.c.handles_id).where(delivered.c.supplier == supplier, condition)
-    return dict(transaction.execute(query.where(delivered.c.handles_id.is_not(None))).all())
+def _bundles(places: Places) -> set[int]:
+    return {place for place in places.values() if place is not None}
 
 
 def _bundle(transaction: Transaction, supplier: str, number: int) -> _Bundle:

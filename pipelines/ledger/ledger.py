@@ -127,8 +127,10 @@ class Ledger:
         with self._writing() as transaction:
             return plans.open_plan(transaction, new, changes)
 
-    def settle_batch(self, plan_id: int, batch: int, accepted: pd.DataFrame, refused: Mapping[int, str]) -> None:
-        """Take over the supplier's answer: `accepted` has `record_id, wire_id, own_id`; `refused` a reason by number."""
+    def settle_batch(
+        self, plan_id: int, batch: int, accepted: Mapping[int, Handle], refused: Mapping[int, str]
+    ) -> None:
+        """Take over the supplier's answer, by record number: how it knows what it accepted, and why it refused."""
         with self._writing() as transaction:
             plans.settle_batch(transaction, plan_id, batch, accepted, refused)
 

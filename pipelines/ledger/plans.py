@@ -12,9 +12,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mappings.agreement import FieldSet
-from pipelines.ledger.delivered import presume, take_over
+from pipelines.ledger.delivered import Carried, presume, take_over
 from pipelines.ledger.frames import among, framed, values
-from pipelines.ledger.seals import CHANGE_ID, RECORD_ID, disclosures, seal_changes
+from pipelines.ledger.handles import Handle
+from pipelines.ledger.seals import CHANGE_ID, OPERATION, RECORD_ID, REPLACES_ID, disclosures, seal_changes
 from pipelines.ledger.tables import REASON_SIZE, change, changed_record, field_set, plan, record
 from pipelines.ledger.transaction import Transaction
 
@@ -108,29 +109,28 @@ def open_plan(transaction: Transaction, new: NewPlan, changes: pd.DataFrame) -> 
 
 
 def settle_batch(
-    transaction: Transaction,
-    plan_id: int,
-    batch: int,
-    accepted: pd.DataFrame,
-    refused: Mapping[int, str],
+    transaction: Transaction, plan_id: int, batch: int, accepted: Mapping[int, Handle], refused: Mapping[int, str]
 ) -> None:
-    """Take over the supplier's answer to one batch: `accepted` (`record_id, wire_id, own_id`), `refused` (id -> reason).
+    """Take over the supplier's answer to one batch, by record number: how it knows what it accepted, and why it refused.
 
     What was accepted goes into `delivered` and under a seal. What was settled before, and what is in neither, stays as it is.
     """
-    answers = list(zip(*(values(accepted[name]) for name in ("record_id", "wire_id", "own_id")), strict=True))
-    answered = {answer[0] for answer in answers}
     waiting = transaction.raw(disclosures().where(_open(plan_id, batch)))
-    taken = [row for row in waiting if row[RECORD_ID] in answered]
-    others = {row[RECORD_ID]: row[CHANGE_ID] for row in waiting if row[RECORD_ID] not in answered}
+    taken = [row for row in waiting if row[RECORD_ID] in accepted]
+    others = {row[RECORD_ID]: row[CHANGE_ID] for row in waiting if row[RECORD_ID] not in accepted}
     if taken:
         known = plan_of(transaction, plan_id)
         seal_id = seal_changes(transaction, plan_id, batch, taken)
         # Named by what was not taken, which is little or nothing: a batch may hold thousands.
         left = among(change.c.id, others.values())
         _accept(transaction, seal_id, sa.and_(_open(plan_id, batch), *(~condition for condition in left)))
-        sealed = sa.and_(_of(plan_id, batch), change.c.seal_id == seal_id)
-        take_over(transaction, known.supplier, known.field_set_id, sealed, answers)
+        carried = Carried(
+            here=_of(plan_id, batch) & (change.c.seal_id == seal_id),
+            deleted={row[RECORD_ID] for row in taken if row[OPERATION] == "delete"},
+            replaced={row[RECORD_ID]: row[REPLACES_ID] for row in taken if row[REPLACES_ID] is not None},
+        )
+        answers = {row[RECORD_ID]: accepted[row[RECORD_ID]] for row in taken}
+        take_over(transaction, known.supplier, known.field_set_id, carried, answers)
     _refuse(transaction, {others[number]: text for number, text in refused.items() if number in others})
 
 

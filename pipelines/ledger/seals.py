@@ -37,6 +37,7 @@ _DISCLOSED = (
 )
 _BINARY = [place for place, column in enumerate(_DISCLOSED) if isinstance(column.type, sa.LargeBinary)]
 CHANGE_ID, RECORD_ID = 1, 2
+OPERATION, REPLACES_ID = (3 + _DISCLOSED.index(column) for column in (change.c.operation, change.c.replaces_id))
 """Where these stand in a row of `disclosures`."""
 
 _CIRCUMSTANCES = (

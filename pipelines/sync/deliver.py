@@ -10,6 +10,7 @@ import pandas as pd
 from connectors.base import ConnectorError, Envelope, PermanentError, Receipts, Supplier, WholeSet
 from data_contracts.fields import Record
 from mappings.projection import DeliverySet
+from pipelines.ledger.handles import Handle
 from pipelines.ledger.holds import NewHold
 from pipelines.ledger.plans import NewPlan, Plan
 from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, planned
@@ -217,12 +218,12 @@ def _answered(case: Case, supplier: Supplier, plan: Plan, batch: int, parcel: Pa
     return len(parcel.changes) - len(accepted)
 
 
-def _answers(parcel: Parcel, receipts: Receipts) -> tuple[pd.DataFrame, dict[int, str]]:
-    """The accepted changes as `record_id, wire_id, own_id`, and the supplier's reason for every one that was refused.
+def _answers(parcel: Parcel, receipts: Receipts) -> tuple[dict[int, Handle], dict[int, str]]:
+    """By record number: how the supplier knows what it accepted, and its reason for everything that it refused.
 
     What a whole set no longer holds is removed by it, so such a delete needs no answer of its own.
     """
-    accepted, refused = [], {}
+    accepted, refused = {}, {}
     rows = parcel.changes
     columns = (rows[name].tolist() for name in ("record_id", "key", "previous_id", "operation"))
     for pair, record_id, key, previous_id, operation in zip(_pairs(rows), *columns, strict=True):
@@ -231,8 +232,8 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[pd.DataFrame, dict[int
         elif pair in receipts.accepted or (parcel.whole is not None and operation == "delete"):
             # The id is told also where it is the key, if that is back in the place of an ECK iD.
             wire_id = pair[1] if pair[1] != key or previous_id else None
-            accepted.append((int(record_id), wire_id, receipts.accepted.get(pair)))
-    return pd.DataFrame(accepted, columns=["record_id", "wire_id", "own_id"]), refused
+            accepted[int(record_id)] = Handle(wire_id, receipts.accepted.get(pair))
+    return accepted, refused
 
 
 def _pairs(changes: pd.DataFrame) -> Iterator[tuple[Record, str]]:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from mappings.agreement import AgreedField, FieldSet, LeftOut
+from pipelines.ledger.handles import Handle
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import NewPlan
 
@@ -63,12 +64,9 @@ class Deliveries:
 
     def accepted(
         self, record_ids: list[int], own_ids: list[str | None] | None = None, wire_ids: list[str | None] | None = None
-    ) -> pd.DataFrame:
-        nothing = [None] * len(record_ids)
-        columns = {"wire_id": wire_ids or nothing, "own_id": own_ids or nothing}
-        return pd.DataFrame(
-            {"record_id": record_ids} | {name: pd.Series(ids, dtype="str") for name, ids in columns.items()}
-        )
+    ) -> dict[int, Handle]:
+        nothing: list[str | None] = [None] * len(record_ids)
+        return dict(zip(record_ids, map(Handle, wire_ids or nothing, own_ids or nothing), strict=True))
 
     def deliver(
         self, record_ids: list[int], operation: str = "create", *, digest: str = "d1", print_: bytes = b"f"

@@ -6,6 +6,7 @@ import pandas as pd
 
 from mappings.agreement import AgreedField, FieldSet
 from pipelines.keys import Keys
+from pipelines.ledger.handles import NO_HANDLE
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import NewPlan
 from pipelines.ledger.records import refs_of
@@ -33,8 +34,7 @@ def sent(ledger: Ledger, keys: Keys, pupils: pd.DataFrame, *, accepted: bool) ->
     new = NewPlan(digest, SUPPLIER, SCHOOL, "run", "a", fields(*pupils.columns), "2026-2027", digest, 2, {})
     plan_id = ledger.open_plan(new, changes)
     if accepted:
-        answers = pd.DataFrame({"record_id": ids}).assign(wire_id=None, own_id=None)
-        ledger.settle_batch(plan_id, 0, answers, {})
+        ledger.settle_batch(plan_id, 0, dict.fromkeys(ids, NO_HANDLE), {})
     else:
         ledger.presume_batch(plan_id, 0)
     ledger.finish_plan(plan_id, "delivered")
