@@ -78,7 +78,8 @@ class Release:
 
     def withheld(self, pupils: Iterable[str]) -> pd.Series:
         """The cause, by key, for each of `pupils`, and each of whom something was chosen, who may not go out."""
-        causes = {key: self._cause(self.newest.get(key)) for key in dict.fromkeys([*pupils, *self.newest])}
+        others = pupils if self._cause(None) else ()
+        causes = {key: self._cause(self.newest.get(key)) for key in dict.fromkeys([*others, *self.newest])}
         stopped = {key: cause for key, cause in causes.items() if cause}
         return pd.Series(list(stopped.values()), index=pd.Index(list(stopped), dtype="str"), dtype="str")
 

@@ -8,6 +8,7 @@ already replaces it, a deletion of what is not there is accepted: after a broken
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from operator import methodcaller
 from types import MappingProxyType, NoneType
 from typing import Any, get_args
@@ -125,10 +126,9 @@ def _read(payload: bytes, supplier: str) -> dict[str, Any]:
 
 def _unknown(records: list[dict[str, Any]], agreed: Mapping[str, AgreedField | None]) -> Iterator[str]:
     """Names in `records` that are not agreed, and agreed names whose values have a shape that could hide others."""
-    names = agreed.keys()
-    for record in records:
-        if not record.keys() <= names:
-            yield from sorted(record.keys() - names)
+    yield from sorted(set().union(*records) - agreed.keys())
+    if set(map(type, chain.from_iterable(map(dict.values, records)))) <= {str, NoneType}:
+        return
     for name, field in agreed.items():
         values = map(methodcaller("get", name), records)
         if field is not None and field.id in PARTS:

@@ -82,7 +82,8 @@ def receipts(answered: Iterable[tuple[Record, Any]], words: Words, who: str) -> 
 
 def texts(column: pd.Series) -> list[str | None]:
     """The values of a text column, None where absent."""
-    return [value if isinstance(value, str) else None for value in column.tolist()]
+    found: list[str | None] = column.array.to_numpy(dtype=object, na_value=None).tolist()
+    return found
 
 
 def unreadable(who: str) -> TransientError:

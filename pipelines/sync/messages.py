@@ -6,6 +6,8 @@ What is sent, and what the answer means for the ledger, is in `deliver`.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from connectors.base import Capabilities, Delta, Operation, Receipts, WholeSet
@@ -31,29 +33,33 @@ class Message:
 
 def addressed(changes: pd.DataFrame, wanted: DeliverySet, ledger: Ledger) -> pd.DataFrame:
     """The changes with the `key` of every record, its `id` on the wire, and `previous_id` where the supplier knew it by another."""
-    changes = changes.assign(id=None, previous_id=None).astype({"id": object, "previous_id": object})
     upserts = changes["operation"].ne("delete").to_numpy()
+    with_id = [names for names in changes["changed_fields"].unique() if "id" in names.split(",")]
+    renewed = upserts & changes["changed_fields"].isin(with_id).to_numpy()
+    keys = changes["key"].to_numpy(dtype=object, copy=True)
+    ids = np.full(len(changes), None, dtype=object)
+    previous = ids.copy()
     for kind, frame in wanted.records.items():
         rows = upserts & changes["kind"].eq(kind).to_numpy()
-        changes.loc[rows, "id"] = frame["id"].reindex(changes.loc[rows, "key"]).to_numpy(dtype=object)
-    with_id = [names for names in changes["changed_fields"].unique() if "id" in names.split(",")]
-    renewed = changes["changed_fields"].isin(with_id).to_numpy()
-    for column, rows in (("id", ~upserts), ("previous_id", upserts & renewed)):
-        record_ids = [int(i) for i in changes.loc[rows, "record_id"]]
-        keys, handles = ledger.record_keys(record_ids), ledger.handles(wanted.supplier, record_ids)
-        changes.loc[rows, "key"] = [keys[i] for i in record_ids]
-        changes.loc[rows, column] = [(handles[i].wire_id if i in handles else None) or keys[i] for i in record_ids]
-    changes.loc[changes["previous_id"].eq(changes["id"]), "previous_id"] = None
-    return changes
+        ids[rows] = frame["id"].to_numpy(dtype=object)[_places(frame, keys[rows])]
+    for column, rows in ((ids, ~upserts), (previous, renewed)):
+        record_ids = [int(i) for i in changes["record_id"].to_numpy()[rows]]
+        known, handles = ledger.record_keys(record_ids), ledger.handles(wanted.supplier, record_ids)
+        keys[rows] = [known[i] for i in record_ids]
+        column[rows] = [(handles[i].wire_id if i in handles else None) or known[i] for i in record_ids]
+    previous[previous == ids] = None
+    return changes.assign(key=keys, id=ids, previous_id=previous)
 
 
 def deltas(changes: pd.DataFrame, wanted: DeliverySet, capabilities: Capabilities) -> Iterator[Message]:
     """The changes in the order of the plan, one kind and one operation a message, at most a batch each."""
     run = (changes[["kind", "operation"]] != changes[["kind", "operation"]].shift()).any(axis=1).cumsum()
     for _, rows in changes.groupby(run):
+        kind, operation = Record(rows["kind"].iloc[0]), rows["operation"].iloc[0]
+        content = _content(rows, wanted.records[kind], operation)
         for start in range(0, len(rows), capabilities.batch_size):
-            part = rows.iloc[start : start + capabilities.batch_size]
-            yield Message(_delta(part, wanted), part)
+            part = slice(start, start + capabilities.batch_size)
+            yield Message(Delta(kind, operation, content.iloc[part]), rows.iloc[part])
 
 
 def whole_set(
@@ -98,15 +104,18 @@ def _last_good(kind: Record, stay: list[str], like: pd.DataFrame, snapshot: Snap
     return before.loc[stay].reindex(columns=like.columns)
 
 
-def _delta(rows: pd.DataFrame, wanted: DeliverySet) -> Delta:
-    kind, operation = Record(rows["kind"].iloc[0]), rows["operation"].iloc[0]
-    return Delta(kind, operation, _content(rows, wanted.records[kind], operation))
-
-
 def _content(rows: pd.DataFrame, frame: pd.DataFrame, operation: Operation) -> pd.DataFrame:
     if operation == "delete":
         return pd.DataFrame({"id": rows["id"].astype("str")})
-    records = frame.loc[rows["key"].tolist()]
+    records = frame.take(_places(frame, rows["key"]))
     if rows["previous_id"].notna().any():
         return records.assign(previous_id=rows["previous_id"].to_numpy())
     return records
+
+
+def _places(frame: pd.DataFrame, keys: "pd.Series | npt.NDArray[np.object_]") -> npt.NDArray[np.intp]:
+    """Where the records with these keys stand. Never a place for one that is not there: -1 would be the last record."""
+    places = frame.index.get_indexer(pd.Index(keys, dtype="str"))
+    if (places < 0).any():
+        raise KeyError("a change is about a record that is not in the delivery set")
+    return places
