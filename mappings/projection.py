@@ -6,7 +6,10 @@ Pure frames. What was delivered before, and what may be sent, is not known here.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import pandas as pd
 
@@ -60,9 +63,9 @@ def delivery_set(
     the export says or leaves open.
     """
     roster, quarantined = checked.roster, checked.quarantined
-    withheld = release.withheld([*roster.leerlingen["key"], *_keys_of(Record.LEERLING, quarantined)])
+    withheld = release.withheld(chain(roster.leerlingen["key"], _keys_of(Record.LEERLING, quarantined)))
     pupils, pupils_gone, yearless = _pupils(roster, scope, day)
-    pupils = pupils[~pupils.index.isin(withheld.index)]
+    pupils = _those(pupils, ~pupils.index.isin(withheld.index))
     pupils_gone = pd.concat([pupils_gone[~pupils_gone.index.isin(withheld.index)], withheld])
     group_keys = _groups_in_use(pupils, quarantined)
     teachers = _teachers(roster, group_keys) if Record.LEERKRACHT in field_set.kinds else roster.leerkrachten.iloc[:0]
@@ -75,7 +78,7 @@ def delivery_set(
     chosen = {
         Record.GROEP: groups[groups["soort"] == Record.GROEP],
         Record.SAMENGESTELDE_GROEP: groups[groups["soort"] == Record.SAMENGESTELDE_GROEP],
-        Record.LEERLING: pupils[~waiting],
+        Record.LEERLING: _those(pupils, ~waiting),
         Record.LEERKRACHT: teachers,
     }
     return DeliverySet(
@@ -98,13 +101,18 @@ def _pupils(roster: Roster, scope: Scope, day: date) -> tuple[pd.DataFrame, pd.S
     pupils = roster.leerlingen.set_index("key", drop=False)
     left = has_left(pupils, day)
     gone = pd.Series("van_school", index=pupils.index[left], dtype="str")
-    here = pupils[~left]
+    here = _those(pupils, ~left)
     if not scope.jaargroepen:
         return here, gone, pupils.index[:0]
     year = own_year_group(here, roster.groepen)
     inside = year.isin(scope.jaargroepen)
     outside = pd.Series("buiten_bereik", index=here.index[~inside & year.notna()], dtype="str")
-    return here[inside], pd.concat([gone, outside]), here.index[year.isna()]
+    return _those(here, inside), pd.concat([gone, outside]), here.index[year.isna()]
+
+
+def _those(rows: pd.DataFrame, chosen: "pd.Series | npt.NDArray[np.bool_]") -> pd.DataFrame:
+    """The chosen rows; where that is all of them, without a copy."""
+    return rows if chosen.all() else rows[chosen]
 
 
 def _groups_in_use(pupils: pd.DataFrame, quarantined: pd.DataFrame) -> set[str]:

@@ -7,9 +7,9 @@ An update of a record that goes by another id from now on has the former one as 
 already replaces it, a deletion of what is not there is accepted: after a broken-off delivery nobody knows which.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from operator import methodcaller
 from types import MappingProxyType, NoneType
 from typing import Any, get_args
 
@@ -32,6 +32,7 @@ PARTS = MappingProxyType(
 """Names that may stand inside the list fields (`Kind.LIST` in the catalogue); agreed with the field itself."""
 
 _TOP = frozenset({"school", "soort", "bewerking", "records"})
+_PLAIN = (str, NoneType)
 _WORDS = Words(key="id", own_number="eigen_id", accepted="ok")
 
 
@@ -127,15 +128,14 @@ def _read(payload: bytes, supplier: str) -> dict[str, Any]:
 def _unknown(records: list[dict[str, Any]], agreed: Mapping[str, AgreedField | None]) -> Iterator[str]:
     """Names in `records` that are not agreed, and agreed names whose values have a shape that could hide others."""
     yield from sorted(set().union(*records) - agreed.keys())
-    if set(map(type, chain.from_iterable(map(dict.values, records)))) <= {str, NoneType}:
-        return
-    for name, field in agreed.items():
-        values = map(methodcaller("get", name), records)
-        if field is not None and field.id in PARTS:
-            found = (part for value in filter(None, values) for part in _unknown_parts(value, field.id))
-            yield from (f"{name}.{part}" for part in found)
-        elif not set(map(type, values)) <= {str, NoneType}:
-            yield name
+    lists = {name: field.id for name, field in agreed.items() if field is not None and field.id in PARTS}
+    types = Counter(map(type, chain.from_iterable(map(dict.values, records))))
+    for name, field_id in lists.items():
+        values = [record[name] for record in records if name in record]
+        types.subtract(map(type, values))
+        yield from (f"{name}.{part}" for value in filter(None, values) for part in _unknown_parts(value, field_id))
+    if any(number for kind, number in types.items() if kind not in _PLAIN):
+        yield from (n for n in agreed if n not in lists and any(type(r.get(n)) not in _PLAIN for r in records))
 
 
 def _unknown_parts(value: Any, field_id: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ from pipelines.ledger.transaction import Insert, Transaction
 
 _STATE = {
     "record_id": "int64",
-    "kind": "str",
+    "kind": "object",
     "ref": "object",
     "fingerprint": "object",
     "field_set_id": "int64",
@@ -31,7 +31,7 @@ _STATE = {
 
 
 def delivered_state(transaction: Transaction, supplier: str, school: str) -> pd.DataFrame:
-    """A frame `record_id: int64, kind: str, ref: bytes, fingerprint: bytes, field_set_id: int64`."""
+    """A frame `record_id: int64, kind, ref: bytes, fingerprint: bytes, field_set_id: int64`."""
     columns = (record.c.id, record.c.kind, record.c.ref, delivered.c.fingerprint, delivered.c.field_set_id)
     query = sa.select(*columns).join_from(delivered, record).order_by(delivered.c.record_id)
     return framed(transaction.raw(query.where(delivered.c.supplier == supplier, record.c.school == school)), _STATE)
