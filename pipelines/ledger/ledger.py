@@ -219,20 +219,20 @@ class Ledger:
 
     # Choices of parents
 
-    def choices(self, school: str, supplier: str) -> list[Chosen]:
-        """The newest choice of each pupil of whom something was chosen about this supplier."""
+    def choices(self, school: str, *subjects: str) -> list[Chosen]:
+        """The newest choice about each of these suppliers and purposes, of each pupil of whom there is one."""
         with self._reading() as transaction:
-            return newest_choices(transaction, school, supplier)
+            return newest_choices(transaction, school, subjects)
 
     def choice_history(self, school: str) -> list[Entry]:
         """Everything that was chosen at a school, oldest first."""
         with self._reading() as transaction:
             return history(transaction, school)
 
-    def record_choices(self, new: NewChoices) -> int:
+    def record_choices(self, *new: NewChoices) -> int:
         """Write choices down, all or none; gives how many were news. See `choices.record_choices`."""
         with self._writing() as transaction:
-            return record_choices(transaction, new)
+            return sum(record_choices(transaction, one) for one in new)
 
     # Exports and findings
 

@@ -55,7 +55,7 @@ def test_each_supplier_gets_whom_its_ground_allows_also_where_parnassys_has_noth
     keys = sorted(world.held_by("basispoort"))
     file = tmp_path / "antwoorden.csv"
     file.write_text("leerling;mag\n" + "".join(f"{key};ja\n" for key in keys[:20]), encoding="utf-8")
-    imported = ("import", SCHOOL, "uwlr_smalle_set", str(file), "--key", "leerling", "--value", "mag")
+    imported = ("import", SCHOOL, str(file), "--key", "leerling", "--column", "uwlr_smalle_set=mag")
     assert _asked(world, *imported)[0] == 0
     assert _asked(world, "object", SCHOOL, keys[0], "basispoort", "--by", "directeur")[0] == 0
     assert _asked(world, "object", SCHOOL, keys[0], "uwlr_lvs_set", "--by", "directeur")[0] == 1

@@ -15,8 +15,8 @@ SCHOOL, SUPPLIER = "99XX-00", "parro"
 FIRST, LATER_DAY = date(2026, 9, 1), date(2026, 10, 1)
 
 
-def said(choices: dict[str, str], since: date = FIRST, supplier: str = SUPPLIER, school: str = SCHOOL) -> NewChoices:
-    return NewChoices(school, supplier, choices, since, "formulier", "de directeur")
+def said(choices: dict[str, str], since: date = FIRST, subject: str = SUPPLIER, school: str = SCHOOL) -> NewChoices:
+    return NewChoices(school, subject, choices, since, "formulier", "de directeur")
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +26,8 @@ def _pupils(ledger: Ledger) -> None:
     ledger.register_records("99XX-01", "leerling", pd.Series(["a"], dtype="str"))
 
 
-def newest(ledger: Ledger, school: str = SCHOOL, supplier: str = SUPPLIER) -> dict[str, str]:
-    found = ledger.choices(school, supplier)
+def newest(ledger: Ledger, school: str = SCHOOL, subject: str = SUPPLIER) -> dict[str, str]:
+    found = ledger.choices(school, subject)
     keys = ledger.record_keys(each.record_id for each in found)
     return {keys[each.record_id]: each.choice for each in found}
 
@@ -41,17 +41,19 @@ def test_the_newest_entry_counts_and_all_stay(ledger: Ledger, clock: Any) -> Non
     history = ledger.choice_history(SCHOOL)
     assert [entry.choice for entry in history] == ["toestemming", "toestemming_ingetrokken", "toestemming"]
     last = history[-1]
-    assert (last.supplier, last.since, last.how, last.recorded_by, last.recorded_at) == (
+    assert (last.subject, last.since, last.how, last.recorded_by, last.recorded_at) == (
         *(SUPPLIER, FIRST, "formulier", "de directeur"),
         clock.now,
     )
 
 
-def test_a_choice_is_of_one_school_and_one_supplier(ledger: Ledger) -> None:
-    """The same key elsewhere, and another supplier, have nothing to do with it."""
-    ledger.record_choices(said({"a": "bezwaar"}))
+def test_a_choice_is_of_one_school_and_one_subject(ledger: Ledger) -> None:
+    """The same key elsewhere, and another supplier or purpose, have nothing to do with it; all can be asked at once."""
+    ledger.record_choices(said({"a": "bezwaar"}), said({"a": "toestemming", "b": "toestemming"}, subject="foto_parro"))
     assert newest(ledger) == {"a": "bezwaar"}
-    assert newest(ledger, supplier="basispoort") == newest(ledger, school="99XX-01") == {}
+    assert newest(ledger, subject="basispoort") == newest(ledger, school="99XX-01") == {}
+    together = [(each.subject, each.choice) for each in ledger.choices(SCHOOL, SUPPLIER, "foto_parro", "foto_website")]
+    assert together == [("foto_parro", "toestemming"), (SUPPLIER, "bezwaar"), ("foto_parro", "toestemming")]
     assert ledger.choice_history("99XX-01") == []
 
 
@@ -69,6 +71,13 @@ def test_an_older_word_does_not_overrule_a_later_one(ledger: Ledger) -> None:
         ledger.record_choices(said({"a": "toestemming", "b": "toestemming"}))
     assert (str(caught.value), caught.value.keys) == (LATER, frozenset("a"))
     assert newest(ledger) == {"a": "toestemming_ingetrokken"}
+
+
+def test_of_more_subjects_at_once_all_or_none_is_written(ledger: Ledger) -> None:
+    """A refusal about the second takes back the first."""
+    with pytest.raises(ChoiceRefusedError):
+        ledger.record_choices(said({"a": "toestemming"}), said({"x": "toestemming"}, subject="foto_parro"))
+    assert ledger.choice_history(SCHOOL) == []
 
 
 def test_an_unknown_pupil_is_refused(ledger: Ledger) -> None:
