@@ -1,6 +1,7 @@
 """Consent and objection with everything real: commands that write them down, nights that carry them out."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 
 from connectors.sandbox.administration import Administration
 from connectors.sandbox.school import example_school
+from data_contracts.roster import Roster
 from pipelines.cli import app
 from tests.e2e.nights import causes, long_unchanged, numbers, seen, served_by_parnassys, states
 from tests.world import SCHOOL, World
@@ -82,6 +84,48 @@ def test_each_supplier_gets_whom_its_ground_allows_also_where_parnassys_has_noth
     assert sorted(world.held_by("basispoort")) == keys
     assert (len(world.held_by("uwlr_smalle_set")), len(world.held_by("uwlr_lvs_set"))) == (19, everybody)
     assert world.instance.ledger.verify() is None
+
+
+def test_a_photo_follows_the_consent_for_it_from_night_to_night(tmp_path: Path) -> None:
+    """Of Parro: enrolled without a photo, given, withdrawn and objected, each by a command and a night in which ParnasSys has no news."""
+    parro = {"parro": "json_delta"}
+    with served_by_parnassys(tmp_path / "instance", parro) as (world, administration):
+        file = world.home / "agreements" / "parro.yaml"
+        text = file.read_text(encoding="utf-8").replace("publieke_taak", "overeenkomst").replace("[]", "[foto]")
+        limits = "first_delivery: allow, field_changes: {count: 2}, all_deletes: {percent: 1}"
+        file.write_text(text.replace("first_delivery: allow", limits), encoding="utf-8")
+        administration.put(SCHOOL, _photographed(example_school(60)))
+        long_unchanged(administration)
+        assert world.sync()["parro"].state == "delivered"
+        keys = sorted(world.held_by("parro"))
+        assert _photos(world) == set()
+
+        assert _asked(world, "give", SCHOOL, keys[0], "foto_website")[0] == 0
+        assert states(world.sync()) == {"unchanged"}
+        assert administration.asked[-1].outcome == "geenwijzigingen"
+        assert "vanaf de volgende levering" in _asked(world, "give", SCHOOL, keys[0], "foto_parro")[1]
+        assert numbers(world.sync()["parro"]) == (0, 1, 0)
+        assert (_photos(world), causes(world, "parro")) == ({keys[0]}, ["toestemming_gegeven"])
+
+        assert _asked(world, "withdraw", SCHOOL, keys[0], "foto_parro", "--how", "parro")[0] == 0
+        outcome = world.sync()["parro"]
+        assert (outcome.state, numbers(outcome), outcome.reason) == ("delivered", (0, 1, 0), "")
+        assert (_photos(world), causes(world, "parro")) == (set(), ["toestemming_ingetrokken"])
+
+        assert _asked(world, "object", SCHOOL, keys[0], "parro")[0] == 0
+        assert numbers(world.sync()["parro"]) == (0, 0, 1)
+        assert (sorted(world.held_by("parro")), causes(world, "parro")) == (keys[1:], ["bezwaar"])
+        assert world.instance.ledger.verify() is None
+
+
+def _photographed(roster: Roster) -> Roster:
+    """The same school, with a photo of every pupil."""
+    pupils = roster.leerlingen
+    return replace(roster, leerlingen=pupils.assign(fotourl="https://foto.example/" + pupils["key"]))
+
+
+def _photos(world: World) -> set[str]:
+    return {key for key, record in world.held_by("parro").items() if record.get("fotourl")}
 
 
 def _operations(world: World, supplier: str) -> list[tuple[str, str]]:
