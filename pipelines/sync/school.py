@@ -48,8 +48,11 @@ def school_data(export: Export, wanted: frozenset[str], day: date) -> SchoolData
 
 
 def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id: str) -> None:
-    """Keep that this export was taken as true, what was wrong in it, and which pupils are known from now on."""
-    ledger.register_records(export.school.key, Record.LEERLING, pd.Series(_pupils(data.checked), dtype="str"))
+    """Keep that this export was taken as true, what was wrong in it, and which pupils are known from now on, and as whom."""
+    pupils = _pupils(data.checked)
+    ledger.register_records(export.school.key, Record.LEERLING, pd.Series(pupils, dtype="str"))
+    if key_of := _keys_by_eckid(data.checked):
+        ledger.hand_on_choices(export.school.key, pupils, key_of)
     ledger.replace_findings(export.school.key, run_id, data.checked.findings)
     good = GoodExport(
         school=export.school.key,
@@ -121,6 +124,14 @@ def _pupils(data: Checked) -> list[str]:
     out = data.quarantined
     kept_out = out.loc[out["soort"].eq(Record.LEERLING) & out["key"].ne("") & ~out["key"].str.startswith("#"), "key"]
     return list(dict.fromkeys([*data.roster.leerlingen["key"], *kept_out]))
+
+
+def _keys_by_eckid(data: Checked) -> dict[str, str]:
+    """Of the pupils who have an ECK iD; none where no supplier needs it, for then it is not read."""
+    if "eckid" not in data.roster.leerlingen:
+        return {}
+    known = data.roster.leerlingen.dropna(subset=["eckid"])
+    return dict(zip(known["eckid"], known["key"], strict=True))
 
 
 def _digest(result: Checked, day: date) -> str:

@@ -118,6 +118,30 @@ def test_a_photo_follows_the_consent_for_it_from_night_to_night(tmp_path: Path) 
         assert world.instance.ledger.verify() is None
 
 
+def test_a_new_key_in_parnassys_does_not_undo_what_a_parent_chose(served: tuple[World, Administration]) -> None:
+    """In the night in which the key changes: who objected goes everywhere and does not come back, who consented stays one pupil."""
+    world, administration = served
+    roster = example_school(60)
+    administration.put(SCHOOL, roster)
+    pupils = roster.leerlingen
+    (objects, consents) = pupils.loc[pupils["eckid"].notna(), "key"].head(2)
+    world.sync("uwlr_lvs_set")
+    assert _asked(world, "give", SCHOOL, consents, "uwlr_smalle_set")[0] == 0
+    world.sync()
+    assert objects in world.held_by("basispoort")
+    before = len(world.held_by("basispoort"))
+    assert len(world.held_by("uwlr_smalle_set")) == 1
+    assert _asked(world, "object", SCHOOL, objects, "basispoort")[0] == 0
+    renamed = {objects: "nieuw-1", consents: "nieuw-2"}
+    administration.put(SCHOOL, replace(roster, leerlingen=pupils.assign(key=pupils["key"].replace(renamed))))
+    for _ in range(2):
+        world.sync()
+        held = set(world.held_by("basispoort"))
+        assert (len(held), held & {*renamed, *renamed.values()}) == (before - 1, {"nieuw-2"})
+        assert len(world.held_by("uwlr_smalle_set")) == 1
+    assert ("update", "nieuwe_sleutel") in _operations(world, "uwlr_smalle_set")
+
+
 def _photographed(roster: Roster) -> Roster:
     """The same school, with a photo of every pupil."""
     pupils = roster.leerlingen

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from pipelines.ledger.choices import LATER, UNKNOWN, ChoiceRefusedError, NewChoices
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.tables import metadata
+from tests.pipelines.ledger.conftest import Deliveries
 
 SCHOOL, SUPPLIER = "99XX-00", "parro"
 FIRST, LATER_DAY = date(2026, 9, 1), date(2026, 10, 1)
@@ -78,6 +79,32 @@ def test_of_more_subjects_at_once_all_or_none_is_written(ledger: Ledger) -> None
     with pytest.raises(ChoiceRefusedError):
         ledger.record_choices(said({"a": "toestemming"}), said({"x": "toestemming"}, subject="foto_parro"))
     assert ledger.choice_history(SCHOOL) == []
+
+
+def test_choices_follow_a_pupil_to_a_new_key(ledger: Ledger, deliveries: Deliveries) -> None:
+    """Who is known by the same id elsewhere keeps what was chosen; what was said of the new key itself is not overruled."""
+    numbers = deliveries.pupils("a", "b", "c")
+    plan_id = ledger.open_plan(deliveries.plan(), deliveries.changes(numbers))
+    ledger.settle_batch(plan_id, 0, deliveries.accepted(numbers, wire_ids=["eck-a", "eck-b", None]), {})
+    ledger.record_choices(
+        said({"a": "bezwaar", "b": "bezwaar", "c": "bezwaar"}), said({"a": "toestemming"}, subject="x")
+    )
+    deliveries.pupils("a2", "b2")
+    ledger.record_choices(said({"b2": "bezwaar_ingetrokken"}))
+    for handed_on in (2, 0):
+        assert ledger.hand_on_choices(SCHOOL, ["a2", "b2"], {"eck-a": "a2", "eck-b": "b2"}) == handed_on
+    assert newest(ledger) == dict.fromkeys("abc", "bezwaar") | {"a2": "bezwaar", "b2": "bezwaar_ingetrokken"}
+    assert newest(ledger, subject="x") == {"a": "toestemming", "a2": "toestemming"}
+
+
+def test_choices_of_who_is_still_there_are_not_handed_on(ledger: Ledger, deliveries: Deliveries) -> None:
+    """A key that stands in the export is a pupil, whoever else bears the same id."""
+    numbers = deliveries.pupils("a", "a2")
+    plan_id = ledger.open_plan(deliveries.plan(), deliveries.changes(numbers[:1]))
+    ledger.settle_batch(plan_id, 0, deliveries.accepted(numbers[:1], wire_ids=["eck-a"]), {})
+    ledger.record_choices(said({"a": "bezwaar"}))
+    assert ledger.hand_on_choices(SCHOOL, ["a", "a2"], {"eck-a": "a2"}) == 0
+    assert newest(ledger) == {"a": "bezwaar"}
 
 
 def test_an_unknown_pupil_is_refused(ledger: Ledger) -> None:
