@@ -87,7 +87,8 @@ class Release:
 
     def withheld(self, pupils: Iterable[str]) -> pd.Series:
         """The cause, by key, for each of `pupils`, and each of whom something was chosen, who may not go out."""
-        causes = {key: self._cause(self.newest.get(key)) for key in dict.fromkeys([*pupils, *self.newest])}
+        asked = [*pupils, *self.newest] if self.legal_basis is LegalBasis.CONSENT else self.newest
+        causes = {key: self._cause(self.newest.get(key)) for key in dict.fromkeys(asked)}
         stopped = {key: cause for key, cause in causes.items() if cause}
         return pd.Series(list(stopped.values()), index=pd.Index(list(stopped), dtype="str"), dtype="str")
 

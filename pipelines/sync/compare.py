@@ -84,8 +84,9 @@ def compared(
     """Compare the records of one kind; `state` and `fields` are as in `plan.Known`, of this kind only."""
     records = wanted.records[kind]
     refs = refs_of(wanted.school, kind, records.index.tolist(), keys)
-    consents = {name: _by_ref(wanted.school, kind, newest, keys) for name, newest in wanted.consents.items()}
-    now = _Now(kind, records, refs, fingerprints(records, refs, keys), consents if kind is Record.LEERLING else {})
+    asked = wanted.consents if kind is Record.LEERLING else {}
+    consents = {name: _by_ref(wanted.school, kind, newest, keys) for name, newest in asked.items()}
+    now = _Now(kind, records, refs, fingerprints(records, refs, keys), consents)
     state = state.reset_index(drop=True)
     deletes = _deletes(now, wanted, state, fields, keys, new_year=new_year)
     lingering = state.loc[~_among(state["ref"], {*refs, *deletes["ref"]}), ["record_id", "kind"]]
