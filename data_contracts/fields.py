@@ -91,7 +91,8 @@ class Field:
     """One field of one kind of record.
 
     `name` is the EDEXML name and the column in the roster table. `max_length` counts characters. `required` is
-    EDEXML's own: without it the record cannot be used, and is quarantined.
+    EDEXML's own: without it the record cannot be used, and is quarantined. `needs_consent`: no agreement alone gives
+    it, the parents of each pupil are asked.
     """
 
     record: Record
@@ -104,6 +105,7 @@ class Field:
     values: frozenset[str] | None = None
     pattern: str | None = None
     required: bool = False
+    needs_consent: bool = False
 
     @property
     def id(self) -> str:
@@ -252,7 +254,10 @@ def _leerling() -> list[Field]:
         Field(r, "vestiging", text, edu, "vestiging", "Sleutel van de vestiging.", 256),
         Field(r, "gebruikersnaam", text, identifying, "gebruikersnaam", "Inlognaam die de school heeft gegeven.", 64),
         Field(r, "emailadres", text, contact, "e-mailadres", "E-mailadres van de leerling.", 256),
-        Field(r, "fotourl", text, Privacy.SENSITIVE, "foto", "Adres van de pasfoto; alleen met toestemming.", 256),
+        Field(
+            *(r, "fotourl", text, Privacy.SENSITIVE, "foto", "Adres van de pasfoto; alleen met toestemming.", 256),
+            needs_consent=True,
+        ),
         *_origin(r),
         *_numbers(r),
         *_weights(r),

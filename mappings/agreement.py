@@ -11,17 +11,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from data_contracts.fields import CATALOGUE, JAARGROEPEN, Privacy, Record
+from mappings.purposes import ConsentOf, Purpose
 from mappings.transforms import TRANSFORMS
 
 SCHOOL_KEY = r"^\d{2}[A-Z]{2}-\d{2}$"
@@ -74,6 +67,7 @@ class ProfileField(Strict):
     optional: bool = False  # the school must switch it on
     wire: str | None = None  # name on the wire, where it is not the EDEXML name
     transform: str | None = None  # a function of mappings.transforms
+    consent: ConsentOf = Field(default=None, validate_default=True)  # it goes only for whom this was given
 
     @field_validator("transform")
     @classmethod
@@ -279,6 +273,7 @@ class AgreedField:
     wire: str
     transform: str | None
     reason: str
+    consent: Purpose | None = None  # the purpose that a pupil's parents must have consented to
 
     @property
     def record(self) -> Record:
@@ -312,7 +307,8 @@ class FieldSet:
     @property
     def digest(self) -> str:
         """Names what is sent and how; equal digests mean equal sets."""
-        lines = [self.supplier, self.record_key, *(f"{f.id} {f.wire} {f.transform or '-'}" for f in self.fields)]
+        lines = [self.supplier, self.record_key]
+        lines += [f"{f.id} {f.wire} {f.transform or '-'}" + (f" {f.consent}" if f.consent else "") for f in self.fields]
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
     @property
@@ -324,6 +320,11 @@ class FieldSet:
     def ids(self) -> frozenset[str]:
         """The ids of all fields that go out."""
         return frozenset(self.in_order)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """What parents can choose about that matters here: the supplier, and each purpose that a field goes by."""
+        return (self.supplier, *sorted({str(f.consent) for f in self.fields if f.consent}))
 
     def of(self, record: Record) -> tuple[AgreedField, ...]:
         """The fields of one kind of record, in catalogue order."""
@@ -362,11 +363,13 @@ def field_set(profile: Profile, agreement: Agreement) -> FieldSet:
 
 
 def _agreed(line: ProfileField, reason: str) -> AgreedField:
-    return AgreedField(line.field, line.item, line.wire or CATALOGUE[line.field].name, line.transform, reason)
+    wire = line.wire or CATALOGUE[line.field].name
+    return AgreedField(line.field, line.item, wire, line.transform, reason, line.consent)
 
 
 def _why_given(line: ProfileField, profile: Profile) -> str:
     how = "keuzeveld, door de school aangezet" if line.optional else "vast onderdeel"
+    how += f"; alleen met toestemming voor: {line.consent.words}" if line.consent else ""
     return f"{how} ({profile.leaflet}, versie {profile.version})"
 
 

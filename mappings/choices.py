@@ -1,4 +1,4 @@
-"""What parents chose about a supplier, and what the legal basis of its agreement makes of that: who goes out and who does not.
+"""What parents chose about a supplier or a purpose, and what follows: who goes out and who does not, and with which photo.
 
 Pure. Where choices are kept is the ledger's matter; nothing here knows a name.
 """
@@ -10,10 +10,11 @@ from enum import StrEnum
 import pandas as pd
 
 from mappings.agreement import LegalBasis
+from mappings.purposes import Purpose
 
 
 class Choice(StrEnum):
-    """What a parent said; for a pupil and a supplier the newest one counts."""
+    """What a parent said; for a pupil and a supplier or purpose the newest one counts."""
 
     GIVEN = "toestemming"
     WITHDRAWN = "toestemming_ingetrokken"
@@ -33,7 +34,10 @@ class How(StrEnum):
 NO_CONSENT = "geen_toestemming"
 """The cause where consent is needed and nobody ever said anything."""
 
-BY_RIGHT = frozenset({str(Choice.WITHDRAWN), str(Choice.OBJECTION)})
+REFUSED = frozenset({Choice.WITHDRAWN, Choice.OBJECTION})
+"""A parent's no. Another legal basis does not undo it (a consent that was withdrawn is not got round by another ground)."""
+
+BY_RIGHT = frozenset(map(str, REFUSED))
 """Causes of what a parent asked for and the law grants: it waits for nobody."""
 
 MEANING: Mapping[LegalBasis, str] = {
@@ -54,40 +58,47 @@ MEANING: Mapping[LegalBasis, str] = {
 """What each legal basis means for pupils, in Dutch."""
 
 
-def refusal(choice: Choice, legal_basis: LegalBasis, before: Choice | None) -> str | None:
-    """Why this choice cannot be recorded after the one `before`, in Dutch; None where it can."""
-    if legal_basis is LegalBasis.LEGAL_DUTY:
+def refusal(choice: Choice, ground: LegalBasis | None, before: Choice | None) -> str | None:
+    """Why this choice cannot be recorded after the one `before`, in Dutch; None where it can.
+
+    `ground` is the legal basis of a supplier; None where the choice is about a purpose, which goes by consent alone.
+    """
+    if ground is LegalBasis.LEGAL_DUTY:
         return "Deze levering is een wettelijke verplichting: toestemming is niet nodig en bezwaar is niet mogelijk."
     about_consent = choice in {Choice.GIVEN, Choice.WITHDRAWN}
-    if legal_basis is LegalBasis.CONSENT and not about_consent:
-        return "De grondslag is toestemming: leg vast dat zij is gegeven of ingetrokken, niet dat er bezwaar is."
-    if legal_basis is not LegalBasis.CONSENT and about_consent:
-        words = legal_basis.value.replace("_", " ")
+    if ground in {LegalBasis.CONSENT, None} and not about_consent:
+        what = "Een foto gaat alleen met" if ground is None else "De grondslag is"
+        return f"{what} toestemming: leg vast dat zij is gegeven of ingetrokken, niet dat er bezwaar is."
+    if ground not in {LegalBasis.CONSENT, None} and about_consent:
+        words = str(ground).replace("_", " ")
         return f"De grondslag is {words}: toestemming is niet nodig. Een ouder kan wel bezwaar maken."
-    if choice is Choice.LIFTED and before is not Choice.OBJECTION:
+    if choice is Choice.LIFTED and before not in REFUSED:
         return "Er is geen bezwaar om in te trekken."
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Who may go out: the legal basis of an agreement, and the newest choice by pupil key."""
+    """Who may go out: the legal basis of an agreement, the newest choice about the supplier by pupil key, and that about each purpose."""
 
     legal_basis: LegalBasis
     newest: Mapping[str, Choice] = field(default_factory=dict, repr=False)
+    purposes: Mapping[str, Mapping[str, Choice]] = field(default_factory=dict, repr=False)
 
     def withheld(self, pupils: Iterable[str]) -> pd.Series:
         """The cause, by key, for each of `pupils`, and each of whom something was chosen, who may not go out."""
-        others = pupils if self._cause(None) else ()
-        causes = {key: self._cause(self.newest.get(key)) for key in dict.fromkeys([*others, *self.newest])}
+        asked = [*pupils, *self.newest] if self.legal_basis is LegalBasis.CONSENT else self.newest
+        causes = {key: self._cause(self.newest.get(key)) for key in dict.fromkeys(asked)}
         stopped = {key: cause for key, cause in causes.items() if cause}
         return pd.Series(list(stopped.values()), index=pd.Index(list(stopped), dtype="str"), dtype="str")
+
+    def consents(self, purpose: Purpose) -> Mapping[str, Choice]:
+        """The newest choice about a purpose, by pupil key; who is not there was never asked, or never answered."""
+        return self.purposes.get(purpose, {})
 
     def _cause(self, newest: Choice | None) -> str | None:
         if self.legal_basis is LegalBasis.LEGAL_DUTY:
             return None
-        if newest is Choice.OBJECTION:
+        if newest in REFUSED:
             return str(newest)
-        if self.legal_basis is not LegalBasis.CONSENT or newest is Choice.GIVEN:
-            return None
-        return str(newest) if newest is Choice.WITHDRAWN else NO_CONSENT
+        return NO_CONSENT if self.legal_basis is LegalBasis.CONSENT and newest is not Choice.GIVEN else None

@@ -17,7 +17,7 @@ from data_contracts.fields import Record
 from data_contracts.findings import Checked
 from data_contracts.roster import Roster
 from mappings.agreement import FieldSet, Scope
-from mappings.choices import Release
+from mappings.choices import Choice, Release
 from mappings.transforms import own_year_group, transformed
 
 NOBODY = pd.Series(dtype="str")
@@ -42,7 +42,8 @@ class DeliverySet:
 
     `records`: per kind a frame with the record key of ParnasSys as index; columns `id` (how the supplier knows the
     record) and the agreed fields, all text. `gone`: per kind the keys that are in the export and not in the set, with
-    the reason as value. `uncertain`: see there.
+    the reason as value. `uncertain`: see there. `consents`: of each column of pupils that goes by a consent of its own, the
+    newest choice by record key; where that is not a consent, the column has no value.
     """
 
     supplier: str
@@ -51,6 +52,7 @@ class DeliverySet:
     records: Mapping[Record, pd.DataFrame] = field(repr=False)
     gone: Mapping[Record, pd.Series] = field(repr=False)
     uncertain: Uncertain = field(repr=False)
+    consents: Mapping[str, Mapping[str, Choice]] = field(default_factory=dict, repr=False)
 
 
 def delivery_set(
@@ -60,7 +62,7 @@ def delivery_set(
 
     `checked.roster` has every field of `field_set` and every steering field as a column; `school` is `99XX-00`; from
     `day` on, somebody whose last school day was before it counts as gone. Whom `release` withholds is gone, whatever else
-    the export says or leaves open.
+    the export says or leaves open, and who did not consent to a photo goes without.
     """
     roster, quarantined = checked.roster, checked.quarantined
     withheld = release.withheld(chain(roster.leerlingen["key"], _keys_of(Record.LEERLING, quarantined)))
@@ -81,13 +83,15 @@ def delivery_set(
         Record.LEERLING: _those(pupils, ~waiting),
         Record.LEERKRACHT: teachers,
     }
+    consents = {f.name: release.consents(f.consent) for f in field_set.of(Record.LEERLING) if f.consent}
     return DeliverySet(
         supplier=field_set.supplier,
         school=school,
         school_fields={f.name: roster.school_value(f.name) or "" for f in field_set.of(Record.SCHOOL)},
-        records={kind: _records(kind, chosen[kind], roster.groepen, field_set) for kind in field_set.kinds},
+        records={kind: _records(kind, chosen[kind], roster.groepen, field_set, consents) for kind in field_set.kinds},
         gone={Record.LEERLING: pupils_gone, Record.LEERKRACHT: teachers_gone},
         uncertain=uncertain,
+        consents=consents,
     )
 
 
@@ -154,14 +158,28 @@ def _without_groups(all_teachers: pd.DataFrame, teachers: pd.DataFrame) -> pd.Se
     return pd.Series("buiten_bereik", index=others, dtype="str")
 
 
-def _records(kind: Record, rows: pd.DataFrame, groups: pd.DataFrame, field_set: FieldSet) -> pd.DataFrame:
-    """The frame of one kind: the supplier's key of each record, then the agreed fields."""
+def _records(
+    kind: Record,
+    rows: pd.DataFrame,
+    groups: pd.DataFrame,
+    field_set: FieldSet,
+    consents: Mapping[str, Mapping[str, Choice]],
+) -> pd.DataFrame:
+    """The frame of one kind: the supplier's key of each record, then the agreed fields, each where it may go."""
     rows = rows.set_index("key", drop=False)
     by_eckid = field_set.record_key == "eckid" and f"{kind}.eckid" in field_set.ids
     columns = {"id": rows["eckid"].where(rows["eckid"].notna(), rows["key"]) if by_eckid else rows["key"]}
     for agreed in field_set.of(kind):
-        columns[agreed.name] = transformed(agreed.transform, agreed.name, rows, groups)
+        values = transformed(agreed.transform, agreed.name, rows, groups)
+        columns[agreed.name] = (
+            values.where(rows.index.isin(_given(consents[agreed.name]))) if agreed.consent else values
+        )
     return pd.DataFrame(columns, index=rows.index)
+
+
+def _given(newest: Mapping[str, Choice]) -> list[str]:
+    """The keys of whose parents consented."""
+    return [key for key, choice in newest.items() if choice is Choice.GIVEN]
 
 
 STEERS_PRESENCE = ("jaargroep", "groep", "uitstroomdatum", "groepen", "samengestelde_groepen")

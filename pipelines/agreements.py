@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from data_contracts.fields import CATALOGUE, Record
+from data_contracts.fields import Record
 from mappings.agreement import Agreement, FieldSet, LegalBasis, Profile
 from pipelines.instance import Instance
 from pipelines.settings import Settings
@@ -70,13 +70,14 @@ def pupils_held(instance: Instance) -> dict[tuple[str, str], int]:
 def never_filled(instance: Instance, one: Agreed) -> dict[str, tuple[str, ...]]:
     """By school the agreed fields that are empty in everything that the supplier holds; a school without any is left out.
 
-    A key is not looked at: where the ECK iD takes its place it is meant to be empty.
+    A key is not looked at: where the ECK iD takes its place it is meant to be empty. Nor is what needs a consent of its own.
     """
+    mine = {f.id for f in one.fields.fields if f.name != "key" and not f.consent}
     found = {
         school: tuple(
             field_id
             for field_id in empty_fields(instance.ledger, instance.keys, one.agreement.supplier, school)
-            if field_id in one.fields.ids and CATALOGUE[field_id].name != "key"
+            if field_id in mine
         )
         for school in one.agreement.schools
     }

@@ -55,7 +55,12 @@ SchoolArgument = Annotated[str, typer.Argument(metavar="SCHOOL", help="De school
 PupilArgument = Annotated[
     str, typer.Argument(metavar="LEERLING", help="Sleutel van de leerling in ParnasSys; geen naam.")
 ]
-SupplierArgument = Annotated[str, typer.Argument(metavar="LEVERANCIER", help="Naam, zoals basispoort.")]
+SubjectArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ONDERWERP", help="Leverancier, zoals basispoort, of doel: foto_website, foto_nieuwsbrief, foto_parro."
+    ),
+]
 SinceOption = Annotated[
     str, typer.Option("--since", metavar="DATUM", help="Wanneer de ouder het zei, als 2026-11-24. Anders: vandaag.")
 ]
@@ -259,7 +264,7 @@ def _choice_command(choice: str, told_as: str) -> Callable[..., int]:
     def command(
         school: SchoolArgument,
         pupil: PupilArgument,
-        supplier: SupplierArgument,
+        subject: SubjectArgument,
         since: SinceOption = "",
         by: RecordedByOption = "",
         how: HowOption = "formulier",
@@ -268,7 +273,7 @@ def _choice_command(choice: str, told_as: str) -> Callable[..., int]:
         from pipelines.commands.consent import choose
         from pipelines.consent import Said
 
-        return choose(instance, choice, pupil, Said(school, supplier, since, how, by))
+        return choose(instance, choice, pupil, subject, Said(school, since, how, by))
 
     command.__doc__ = told_as
     return command
@@ -288,25 +293,34 @@ for _name, _choice, _told_as in (
 def consent_list(
     school: SchoolArgument,
     pupil: Annotated[str | None, typer.Argument(metavar="LEERLING", help="Alleen deze leerling.")] = None,
-    supplier: Annotated[str | None, typer.Argument(metavar="LEVERANCIER", help="Alleen deze leverancier.")] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="ONDERWERP", help="Alleen deze leverancier, of dit doel.")
+    ] = None,
     *,
+    now: Annotated[bool, typer.Option("--now", help="Alleen wat nu geldt, zonder wat eraan voorafging.")] = False,
     json: JsonOption = False,
     instance: InstanceOption = None,
 ) -> int:
     """Toon alles wat is vastgelegd, het oudste eerst."""
     from pipelines.commands.consent import show_choices
 
-    return show_choices(instance, school, pupil, supplier, as_json=json)
+    return show_choices(instance, school, pupil, subject, newest=now, as_json=json)
 
 
 @consent.command("import", cls=DutchCommand)
 @told
 def consent_import(
     school: SchoolArgument,
-    supplier: SupplierArgument,
     file: Annotated[Path, typer.Argument(metavar="BESTAND", help="CSV met een regel per leerling.")],
     key: Annotated[str, typer.Option("--key", metavar="KOLOM", help="De kolom met de sleutel van ParnasSys.")],
-    value: Annotated[str, typer.Option("--value", metavar="KOLOM", help="De kolom met ja, nee of niets.")],
+    column: Annotated[
+        list[str],
+        typer.Option(
+            "--column",
+            metavar="ONDERWERP=KOLOM",
+            help="In welke kolom ja, nee of niets staat over een leverancier of doel; mag vaker.",
+        ),
+    ],
     since: SinceOption = "",
     by: RecordedByOption = "",
     how: HowOption = "formulier",
@@ -319,4 +333,4 @@ def consent_import(
     from pipelines.commands.consent import import_file
     from pipelines.consent import Said
 
-    return import_file(instance, file, key, value, Said(school, supplier, since, how, by))
+    return import_file(instance, file, key, column, Said(school, since, how, by))

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from mappings.choices import Choice, How, refusal
+from mappings.purposes import Purpose
 from pipelines.instance import Instance
 from pipelines.ledger.choices import ChoiceRefusedError, NewChoices
 from pipelines.ledger.records import refs_of
@@ -18,10 +19,9 @@ E = TypeVar("E", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Where and how a parent said something, as a person typed it."""
+    """Where and how parents said something, as a person typed it."""
 
     school: str
-    supplier: str
     since: str = ""  # YYYY-MM-DD; else today
     how: str = str(How.FORM)
     by: str = ""
@@ -29,10 +29,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One answer in a file, and where it stands."""
+    """The answers of one pupil's parents in a file, by subject, and where they stand."""
 
     number: int
-    choice: Choice
+    choices: Mapping[str, Choice]
 
 
 class FileRefusedError(Exception):
@@ -42,25 +42,31 @@ class FileRefusedError(Exception):
         super().__init__("\n".join(["Er is niets vastgelegd:", *problems]))
 
 
-def write_down(instance: Instance, said: Said, choices: Mapping[str, Choice], today: date) -> int:
-    """Write down a choice by pupil key, all or none; gives how many were news.
+def write_down(instance: Instance, said: Said, choices: Mapping[str, Mapping[str, Choice]], today: date) -> int:
+    """Write down choices by subject (a supplier or a purpose) and pupil key, all or none; gives how many were news.
 
     Raises:
-        UnknownNameError: no such school or supplier, or a date or manner that is none.
+        UnknownNameError: no such school or subject, or a date or manner that is none.
         ChoiceRefusedError: a pupil is unknown, or the legal basis or what was said before does not allow it.
     """
     since, how = _day(said.since, today), named(How, said.how, "De manier")
-    refuse_unknown(instance.settings, [said.school], [said.supplier])
-    agreement = instance.settings.agreement(said.supplier, said.school)
-    if agreement is None:
-        raise ChoiceRefusedError("Deze school heeft geen overeenkomst met deze leverancier.", frozenset(choices))
-    newest = {each.ref: Choice(each.choice) for each in instance.ledger.choices(said.school, said.supplier)}
-    refs = refs_of(said.school, "leerling", choices, instance.keys)
-    for (key, choice), ref in zip(choices.items(), refs, strict=True):
-        if reason := refusal(choice, agreement.legal_basis, newest.get(ref)):
+    refuse_unknown(instance.settings, [said.school], subjects=list(choices))
+    for subject, chosen in choices.items():
+        _refuse(instance, said.school, subject, chosen)
+    new = (NewChoices(said.school, subject, dict(chosen), since, how, said.by) for subject, chosen in choices.items())
+    return instance.ledger.record_choices(*new)
+
+
+def _refuse(instance: Instance, school: str, subject: str, chosen: Mapping[str, Choice]) -> None:
+    agreement = instance.settings.agreement(subject, school)
+    if agreement is None and subject not in set(Purpose):
+        raise ChoiceRefusedError("Deze school heeft geen overeenkomst met deze leverancier.", frozenset(chosen))
+    ground = agreement.legal_basis if agreement else None
+    newest = {each.ref: Choice(each.choice) for each in instance.ledger.choices(school, subject)}
+    refs = refs_of(school, "leerling", chosen, instance.keys)
+    for (key, choice), ref in zip(chosen.items(), refs, strict=True):
+        if reason := refusal(choice, ground, newest.get(ref)):
             raise ChoiceRefusedError(reason, frozenset([key]))
-    new = NewChoices(said.school, said.supplier, dict(choices), since, how, said.by)
-    return instance.ledger.record_choices(new)
 
 
 def write_down_file(instance: Instance, said: Said, lines: Mapping[str, Line], today: date) -> int:
@@ -70,36 +76,43 @@ def write_down_file(instance: Instance, said: Said, lines: Mapping[str, Line], t
         FileRefusedError: the lines that cannot be written down.
         UnknownNameError: as `write_down`.
     """
+    choices: dict[str, dict[str, Choice]] = {}
+    for key, line in lines.items():
+        for subject, choice in line.choices.items():
+            choices.setdefault(subject, {})[key] = choice
     try:
-        return write_down(instance, said, {key: line.choice for key, line in lines.items()}, today)
+        return write_down(instance, said, choices, today)
     except ChoiceRefusedError as error:
         numbers = sorted(lines[key].number for key in error.keys)
         raise FileRefusedError([f"{_at(numbers)}: {error}"] if numbers else [str(error)]) from None
 
 
-def answers(content: bytes, key_column: str, value_column: str) -> dict[str, Line]:
+def answers(content: bytes, key_column: str, columns: Mapping[str, str]) -> dict[str, Line]:
     """The answers in a CSV file by pupil key: `ja` gives consent, `nee` does not, an empty one says nothing.
+
+    `columns` says for each subject in which column its answers stand.
 
     Raises:
         FileRefusedError: a column that is missing, a line without a key, twice the same key, or another answer.
     """
     lines = _text(content).splitlines(keepends=True)
-    columns = (key_column, value_column)
-    rows = csv.DictReader(lines, delimiter=_delimiter(lines[:1], columns), strict=True)
+    names = (key_column, *columns.values())
+    rows = csv.DictReader(lines, delimiter=_delimiter(lines[:1], names), strict=True)
     found: dict[str, Line] = {}
-    problems = [_NO_COLUMN.format(name) for name in columns if name not in (rows.fieldnames or ())]
+    problems = [_NO_COLUMN.format(name) for name in names if name not in (rows.fieldnames or ())]
     if problems:
         raise FileRefusedError(problems)
     try:
         for row in rows:
-            key, answer = ((row[name] or "").strip() for name in columns)
-            if not answer:
-                continue
-            choice = _ANSWERS.get(answer.lower())
-            if choice is None or not key or key in found:
-                problems.append(f"Regel {rows.line_num}: {_what_is_wrong(choice, key)}")
-            else:
-                found[key] = Line(rows.line_num, choice)
+            key = (row[key_column] or "").strip()
+            said = {subject: (row[name] or "").strip().lower() for subject, name in columns.items()}
+            said = {subject: answer for subject, answer in said.items() if answer}
+            wrong = [_NO_ANSWER.format(columns[subject]) for subject in said if said[subject] not in _ANSWERS]
+            if said and (not key or key in found):
+                wrong.append(_TWICE if key else _NO_KEY)
+            problems += [f"Regel {rows.line_num}: {what}" for what in wrong]
+            if said and not wrong:
+                found[key] = Line(rows.line_num, {subject: _ANSWERS[answer] for subject, answer in said.items()})
     except csv.Error:
         problems.append(f"Regel {rows.line_num + 1}: de aanhalingstekens kloppen niet.")
     if problems:
@@ -109,6 +122,9 @@ def answers(content: bytes, key_column: str, value_column: str) -> dict[str, Lin
 
 _ANSWERS = {"ja": Choice.GIVEN, "nee": Choice.WITHDRAWN}
 _NO_COLUMN = "De kolom `{}` staat niet in de eerste regel van het bestand."
+_NO_ANSWER = "in de kolom `{}` hoort ja, nee of niets."
+_NO_KEY = "de sleutel van de leerling ontbreekt."
+_TWICE = "deze leerling staat er al eerder in."
 
 
 def named(kind: type[E], text: str, option: str) -> E:
@@ -134,12 +150,6 @@ def _day(text: str, today: date) -> date:
     return day
 
 
-def _what_is_wrong(choice: Choice | None, key: str) -> str:
-    if choice is None:
-        return "hier hoort ja, nee of niets."
-    return "deze leerling staat er al eerder in." if key else "de sleutel van de leerling ontbreekt."
-
-
 def _at(numbers: list[int]) -> str:
     return ("Regel " if len(numbers) == 1 else "Regels ") + ", ".join(map(str, numbers))
 
@@ -152,7 +162,7 @@ def _text(content: bytes) -> str:
         return content.decode("cp1252", errors="replace")
 
 
-def _delimiter(first: list[str], columns: tuple[str, str]) -> str:
-    """The one that finds both columns; csv.Sniffer guesses from the values as well, and errs on a quoted one."""
+def _delimiter(first: list[str], columns: Iterable[str]) -> str:
+    """The one that finds all columns; csv.Sniffer guesses from the values as well, and errs on a quoted one."""
     fitting = (each for each in ";,\t" if {*columns} <= {*next(csv.reader(first, delimiter=each), [])})
     return next(fitting, ";")

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from mappings.choices import Choice, How
+from mappings.purposes import Purpose
 from pipelines.consent import Said, named, write_down
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.holds import Decision, HoldNotFoundError
@@ -96,11 +97,11 @@ def afwijzen() -> None:
 
 
 class ParentChoice(dg.Config):
-    """Wat een ouder over een leverancier heeft gezegd."""
+    """Wat een ouder over een leverancier of een doel heeft gezegd."""
 
     school: str = Field(description="School, zoals 99XX-00.")
     leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
-    leverancier: str = Field(description="Naam van de leverancier, zoals basispoort.")
+    onderwerp: str = Field(description=f"Leverancier, zoals basispoort, of een doel: {', '.join(Purpose)}.")
     keuze: str = Field(description=f"Een van: {', '.join(Choice)}.")
     door: str = Field(description="Wie dit vastlegt: naam of functie.")
     hoe: str = Field(default=str(How.FORM), description=f"Hoe de ouder het zei, een van: {', '.join(How)}.")
@@ -112,21 +113,21 @@ def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: Ins
     """Write down one choice."""
     if not config.door.strip():
         raise dg.Failure("Vul bij `door` in wie dit vastlegt.", allow_retries=False)
-    said = Said(config.school, config.leverancier, config.sinds, config.hoe, config.door.strip())
+    said = Said(config.school, config.sinds, config.hoe, config.door.strip())
     try:
         choices = {config.leerling.strip(): named(Choice, config.keuze, "De keuze")}
-        news = write_down(instance.opened, said, choices, instance.today())
+        news = write_down(instance.opened, said, {config.onderwerp: choices}, instance.today())
     except (UnknownNameError, ChoiceRefusedError) as error:
         raise dg.Failure(str(error), allow_retries=False) from None
-    context.log.info("Vastgelegd voor %s, school %s: %s keer.", said.supplier, said.school, news)
+    context.log.info("Vastgelegd voor %s, school %s: %s keer.", config.onderwerp, said.school, news)
 
 
 @dg.job(
-    description="Leg toestemming of bezwaar van een ouder vast. Vul in de Launchpad school, leerling, leverancier, keuze en naam in.",
-    config={"ops": {"leg_vast": _empty("school", "leerling", "leverancier", "keuze", "door")}},
+    description="Leg toestemming of bezwaar van een ouder vast. Vul in de Launchpad school, leerling, onderwerp, keuze en naam in.",
+    config={"ops": {"leg_vast": _empty("school", "leerling", "onderwerp", "keuze", "door")}},
 )
 def keuze_vastleggen() -> None:
-    """One choice, of one pupil, about one supplier."""
+    """One choice, of one pupil, about one supplier or purpose."""
     leg_vast()
 
 

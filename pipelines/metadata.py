@@ -97,12 +97,15 @@ def of_delivery_set(wanted: DeliverySet, fields: FieldSet, agreement: Agreement)
     together = ", ".join(f"{number} {kind}" for kind, number in counts.items())
     why = wanted.gone[Record.LEERLING]
     withheld = why[why.isin([*BY_RIGHT, NO_CONSENT])].value_counts()
+    own = [f for f in fields.of(Record.LEERLING) if f.consent]
+    filled = [f"{f.item} van {wanted.records[Record.LEERLING][f.name].notna().sum()} leerlingen" for f in own]
     return {
         SUMMARY: f"{together}, elk met ten hoogste de velden hieronder.",
         **{kind.capitalize(): number for kind, number in counts.items()},
         "Overeenkomst": _agreement_text(agreement),
         "Gaat niet mee": ", ".join(f"{n} {_words(str(cause))}" for cause, n in withheld.items())
         or "niemand om een keuze",
+        **({"Alleen met toestemming": ", ".join(filled)} if filled else {}),
         "Niet gegeven": _table(left_out, ["Gegeven", "Waarom niet"]) if left_out else "Alles uit de privacybijsluiter.",
         "Herkomst van de velden": _origins(fields),
         "dagster/partition_row_count": len(wanted.records.get(Record.LEERLING, ())),

@@ -1,7 +1,8 @@
-"""The schools and suppliers that a person named, in a command or in the web page, held against those that there are."""
+"""The schools, suppliers and purposes that a person named, in a command or in the web page, held against those that there are."""
 
 from collections.abc import Sequence
 
+from mappings.purposes import Purpose
 from pipelines.settings import Settings
 
 
@@ -14,14 +15,17 @@ class UnknownNameError(Exception):
         super().__init__("\n".join(told))
 
 
-def refuse_unknown(settings: Settings, schools: Sequence[str], suppliers: Sequence[str]) -> None:
-    """Let only names through that are in the settings.
+def refuse_unknown(
+    settings: Settings, schools: Sequence[str], suppliers: Sequence[str] = (), subjects: Sequence[str] = ()
+) -> None:
+    """Let only names through that are in the settings; a subject of a choice is a supplier or a purpose.
 
     Raises:
         UnknownNameError: each name that is not there.
     """
     asked = [("school", name, settings.school_keys) for name in schools]
     asked += [("leverancier", name, settings.suppliers) for name in suppliers]
+    asked += [("onderwerp", name, (*settings.suppliers, *Purpose)) for name in subjects]
     told = [_unknown(kind, name, known) for kind, name, known in asked if name not in known]
     if told:
         raise UnknownNameError(told)
@@ -31,5 +35,11 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
     same = next((other for other in known if other.casefold() == name.casefold()), None)
     if same:
         return f"{kind} {name} schrijf je met andere hoofdletters: {same}."
-    where = "staat niet in schools.yaml" if kind == "school" else "heeft hier geen overeenkomst"
-    return f"{kind} {name} {where}; kies uit: {', '.join(known) or 'niets'}."
+    return f"{kind} {name} {_WHERE[kind]}; kies uit: {', '.join(known) or 'niets'}."
+
+
+_WHERE = {
+    "school": "staat niet in schools.yaml",
+    "leverancier": "heeft hier geen overeenkomst",
+    "onderwerp": "is geen leverancier met een overeenkomst, en geen doel",
+}

@@ -15,6 +15,9 @@ from pipelines.sync.outbox import still_needed
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 """A run that waits or is at work is never taken away."""
 
+OF_ONE_PUPIL = ("keuze_vastleggen",)
+"""Jobs whose settings name a pupil: Dagster keeps those with the run, so the run goes at the first cleaning after it."""
+
 _AT_ONCE = 100
 
 
@@ -36,7 +39,7 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     yield clean_changes(instance, now)
     yield Removed("sleutels in het grootboek", instance.ledger.shred_unused_keys(), "niets verwijst er nog naar")
     runs = clean_runs(dagster, instance.settings.dagster_home, now - timedelta(days=keep.runs_days))
-    yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen")
+    yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen of over één leerling")
 
 
 def clean_vault(instance: Instance, now: datetime) -> int:
@@ -60,13 +63,17 @@ def clean_changes(instance: Instance, now: datetime) -> Removed:
 
 
 def clean_runs(dagster: dg.DagsterInstance, home: Path, before: datetime) -> int:
-    """Remove the runs in Dagster that ended and were made before this moment (aware), with their events; how many."""
-    old = dg.RunsFilter(statuses=ENDED, created_before=before)
+    """Remove the runs in Dagster that ended, with their events; how many.
+
+    Those that were made before this moment (aware), and all that are about one pupil.
+    """
+    of_one_pupil = (dg.RunsFilter(statuses=ENDED, job_name=name) for name in OF_ONE_PUPIL)
     number = 0
-    while runs := dagster.get_runs(old, limit=_AT_ONCE):
-        for run in runs:
-            dagster.delete_run(run.run_id)
-            for emptied in (home / "history" / "runs").glob(f"{run.run_id}.db*"):  # by Dagster, which leaves it
-                emptied.unlink(missing_ok=True)
-        number += len(runs)
+    for which in (dg.RunsFilter(statuses=ENDED, created_before=before), *of_one_pupil):
+        while runs := dagster.get_runs(which, limit=_AT_ONCE):
+            for run in runs:
+                dagster.delete_run(run.run_id)
+                for emptied in (home / "history" / "runs").glob(f"{run.run_id}.db*"):  # by Dagster, which leaves it
+                    emptied.unlink(missing_ok=True)
+            number += len(runs)
     return number

@@ -30,6 +30,7 @@ from mappings.agreement import (
     narrowing_errors,
 )
 from mappings.profiles import profile_texts
+from mappings.purposes import Purpose
 from mappings.transforms import sources
 from mappings.yaml_source import Document, Problem, SettingsError, document, validated
 
@@ -312,6 +313,9 @@ def _profiles(files: _Files) -> dict[str, Profile]:
         profile = files.model(source, Profile)
         if profile and profile.supplier in profiles:
             files.problems.append(source.problem(("supplier",), "voor deze leverancier is er al een profiel"))
+        elif profile and profile.supplier in set(Purpose):
+            message = "zo heet een doel waarvoor ouders toestemming geven; kies een andere naam"
+            files.problems.append(source.problem(("supplier",), message))
         elif profile:
             profiles[profile.supplier] = profile
     return profiles

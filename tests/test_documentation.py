@@ -49,13 +49,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_the_examples_of_the_handbook_load_together(tmp_path: Path) -> None:
-    """Both schools, the agreement and the profile as they are printed make an instance that loads."""
+    """Both schools, the agreements and the profile as they are printed make an instance that loads."""
     handbook, suppliers = (_yaml(ROOT / "docs" / name) for name in ("handleiding.md", "leveranciers.md"))
     schools, uwlr, agreement = handbook[:3]
+    (parro,) = [text for text in handbook if text.startswith("supplier: parro")]
     other = uwlr.replace("    source:", "  - school: 99XX-01\n    name: De andere\n    source:", 1)
     files = {
         "schools.yaml": schools + other,
         "agreements/basispoort.yaml": agreement,
+        "agreements/parro.yaml": parro,
         "agreements/oefenplatform.yaml": re.sub("optional: .*", "optional: []", agreement).replace(
             "supplier: basispoort", "supplier: oefenplatform"
         ),
@@ -65,7 +67,8 @@ def test_the_examples_of_the_handbook_load_together(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     settings = load_settings(tmp_path)
-    assert settings.suppliers == ("basispoort", "oefenplatform")
+    assert settings.suppliers == ("basispoort", "oefenplatform", "parro")
+    assert settings.field_set("parro", "99XX-00").subjects == ("parro", "foto_parro")
     assert "leerling.roepnaam" in settings.wanted_fields("99XX-00", date(2026, 11, 24))
 
 

@@ -92,13 +92,13 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
 def _bases(opened: Instance, school: str, digest: str, instance: InstanceResource) -> dict[str, str]:
     """What each supplier's plan follows from, if the export says the same as the last time."""
     settings, day = opened.settings, instance.today()
-    return {
-        supplier: basis(
-            digest, settings.field_set(supplier, school), agreement, opened.ledger.choices(school, supplier), day
-        )
-        for supplier, agreement in ((agreement.supplier, agreement) for agreement in settings.agreements)
-        if school in agreement.schools
-    }
+    bases = {}
+    for agreement in settings.agreements:
+        if school in agreement.schools:
+            fields = settings.field_set(agreement.supplier, school)
+            chosen = opened.ledger.choices(school, *fields.subjects)
+            bases[agreement.supplier] = basis(digest, fields, agreement, chosen, day)
+    return bases
 
 
 @contextmanager

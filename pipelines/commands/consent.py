@@ -1,7 +1,9 @@
-"""`consent`: what a parent chose about one supplier, and everything that was chosen before."""
+"""`consent`: what a parent chose about one supplier or purpose, and everything that was chosen before."""
 
 import getpass
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,55 +14,61 @@ from mappings.choices import Choice
 from pipelines.commands.telling import OK, out, table
 from pipelines.consent import FileRefusedError, Said, answers, named, write_down, write_down_file
 from pipelines.dutch_time import today_in_the_netherlands
-from pipelines.instance import open_instance
-from pipelines.names import refuse_unknown
+from pipelines.instance import Instance, open_instance
+from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.settings import home_folder
 
 
-def choose(option: Path | None, choice: str, pupil: str, said: Said) -> int:
+def choose(option: Path | None, choice: str, pupil: str, subject: str, said: Said) -> int:
     """Write down one choice of one pupil's parents."""
     instance, chosen = open_instance(home_folder(option)), named(Choice, choice, "De keuze")
-    news = write_down(instance, _signed(said), {pupil.strip(): chosen}, today_in_the_netherlands())
-    what = f"{_words(chosen)}, {said.supplier}, school {said.school}"
-    told = f"Vastgelegd: {what}. Het geldt vanaf de volgende levering." if news else f"Dit was al vastgelegd: {what}."
+    news = write_down(instance, _signed(said), {subject: {pupil.strip(): chosen}}, today_in_the_netherlands())
+    what = f"{_words(chosen)}, {subject}, school {said.school}"
+    told = f"Vastgelegd: {what}. {_then(instance, said.school, subject)}" if news else f"Dit was al vastgelegd: {what}."
     out.print(told, markup=False, soft_wrap=True)
     return OK
 
 
-def import_file(option: Path | None, file: Path, key: str, value: str, said: Said) -> int:
-    """Write down the consents in a file, all or none."""
+def import_file(option: Path | None, file: Path, key: str, columns: Sequence[str], said: Said) -> int:
+    """Write down the consents in a file, all or none; each of `columns` is a subject, `=` and the name of its column."""
     instance = open_instance(home_folder(option))
+    asked = _columns(columns)
+    refuse_unknown(instance.settings, [said.school], subjects=list(asked))
     try:
         content = file.read_bytes()
     except OSError as error:
         raise FileRefusedError([f"Het bestand {file} is niet te lezen ({error.strerror})."]) from None
-    agreement = instance.settings.agreement(said.supplier, said.school)
-    if agreement and agreement.legal_basis is not LegalBasis.CONSENT:
+    agreements = {subject: instance.settings.agreement(subject, said.school) for subject in asked}
+    if others := [s for s, agreed in agreements.items() if agreed and agreed.legal_basis is not LegalBasis.CONSENT]:
         raise FileRefusedError(
-            ["De grondslag van deze leverancier is niet toestemming. Leg bezwaren één voor één vast."]
+            [f"De grondslag van {s} is niet toestemming. Leg bezwaren één voor één vast." for s in others]
         )
-    lines = answers(content, key, value)
+    lines = answers(content, key, asked)
     news = write_down_file(instance, _signed(said), lines, today_in_the_netherlands())
-    given = sum(line.choice is Choice.GIVEN for line in lines.values())
-    out.print(
-        f"Gelezen: {given} keer ja, {len(lines) - given} keer nee. Nieuw vastgelegd: {news}; de rest stond er al zo.",
-        soft_wrap=True,
-    )
+    counted = Counter((subject, choice) for line in lines.values() for subject, choice in line.choices.items())
+    for subject in asked:
+        yes, no = counted[subject, Choice.GIVEN], counted[subject, Choice.WITHDRAWN]
+        out.print(f"{subject}: {yes} keer ja, {no} keer nee.", markup=False, soft_wrap=True)
+    out.print(f"Nieuw vastgelegd: {news}; de rest stond er al zo.", soft_wrap=True)
     return OK
 
 
-def show_choices(option: Path | None, school: str, pupil: str | None, supplier: str | None, *, as_json: bool) -> int:
-    """Everything that was chosen at a school, of one pupil and one supplier or of all, oldest first."""
+def show_choices(
+    option: Path | None, school: str, pupil: str | None, subject: str | None, *, newest: bool, as_json: bool
+) -> int:
+    """What was chosen at a school, of one pupil and about one subject or of all, oldest first; or the `newest` of each alone."""
     instance = open_instance(home_folder(option))
     ledger = instance.ledger
-    entries = [entry for entry in ledger.choice_history(school) if supplier in {None, entry.supplier}]
+    entries = [entry for entry in ledger.choice_history(school) if subject in {None, entry.subject}]
     if not entries:  # what is no longer in the settings keeps its history
-        refuse_unknown(instance.settings, [school], [supplier] if supplier else [])
+        refuse_unknown(instance.settings, [school], subjects=[subject] if subject else [])
+    if newest:
+        entries = list({(entry.record_id, entry.subject): entry for entry in entries}.values())
     keys = ledger.record_keys(entry.record_id for entry in entries)
     rows = [
         {
             "leerling": keys.get(entry.record_id, ""),
-            "leverancier": entry.supplier,
+            "onderwerp": entry.subject,
             "keuze": entry.choice,
             "sinds": entry.since.isoformat(),
             "hoe": entry.how,
@@ -74,10 +82,37 @@ def show_choices(option: Path | None, school: str, pupil: str | None, supplier: 
         sys.stdout.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n")
     elif rows:
         shown = [[_words(value) if name == "keuze" else value for name, value in row.items()] for row in rows]
-        out.print(table("Keuzes van ouders; de onderste van een leerling en leverancier telt", tuple(rows[0]), shown))
+        what = "wat nu geldt" if newest else "de onderste van een leerling en onderwerp telt"
+        out.print(table(f"Keuzes van ouders; {what}", tuple(rows[0]), shown))
     else:
         out.print("Er is niets vastgelegd.")
     return OK
+
+
+def _columns(asked: Sequence[str]) -> dict[str, str]:
+    """Columns by subject, out of `SUBJECT=COLUMN`.
+
+    Raises:
+        UnknownNameError: another form, or the same subject twice.
+    """
+    found: dict[str, str] = {}
+    for one in asked:
+        subject, _, column = one.partition("=")
+        if not subject or not column:
+            raise UnknownNameError([f"`{one}` is geen onderwerp en kolom; verwacht iets als foto_website=Website."])
+        if subject in found:
+            raise UnknownNameError([f"{subject} staat er twee keer; kies één kolom."])
+        found[subject] = column
+    return found
+
+
+def _then(instance: Instance, school: str, subject: str) -> str:
+    """What comes of a choice."""
+    agreements = [agreed for agreed in instance.settings.agreements if school in agreed.schools]
+    concerned = (instance.settings.field_set(agreed.supplier, school) for agreed in agreements)
+    if any(subject in fields.subjects for fields in concerned):
+        return "Het geldt vanaf de volgende levering."
+    return "Geen leverancier krijgt hiervoor iets; de lijst is voor de school zelf."
 
 
 def _signed(said: Said) -> Said:

@@ -36,6 +36,13 @@ def _explain(settings: Settings, agreement: Agreement) -> None:
     given = [(f.item, f"{f.record}.{f.wire}", ", ".join(sources(f.id, f.transform)), f.reason) for f in fields.fields]
     columns = ("gegeven", "bij de leverancier", "uit ParnasSys", "waarom")
     out.print(table("Krijgt deze leverancier", columns, given))
+    for item, purpose in ((f.item, f.consent) for f in fields.fields if f.consent):
+        out.print(
+            f"{item}: alleen van wie toestemming gaf voor {purpose} ({purpose.words}). Wordt die ingetrokken, dan wordt het bij de "
+            "volgende levering gewist.",
+            markup=False,
+            soft_wrap=True,
+        )
     left_out = [(left.item, left.id or "", left.reason) for left in fields.left_out]
     out.print(table("Krijgt deze leverancier niet", ("gegeven", "veld", "waarom niet"), left_out))
     out.print("Wat hier niet bij staat, krijgt deze leverancier nooit.")

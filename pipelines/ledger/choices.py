@@ -1,6 +1,6 @@
-"""What parents chose about a supplier, by record number: every entry stays, and the newest of a pupil counts. Never a name."""
+"""What parents chose about a supplier or a purpose, by record number: every entry stays, the newest counts. Never a name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
@@ -23,10 +23,11 @@ class ChoiceRefusedError(Exception):
 
 
 class Chosen(NamedTuple):
-    """The newest choice about one pupil and one supplier."""
+    """The newest choice about one pupil and one subject: a supplier, or a purpose."""
 
     record_id: int
     ref: bytes
+    subject: str
     choice: str
     since: date
 
@@ -36,7 +37,7 @@ class Entry:
     """One choice as it was written down."""
 
     record_id: int
-    supplier: str
+    subject: str
     choice: str
     since: date  # when the parent said so
     how: str
@@ -46,23 +47,24 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class NewChoices:
-    """What is to be written down about pupils of one school and one supplier: a choice by pupil key."""
+    """What is to be written down about pupils of one school and one subject: a choice by pupil key."""
 
     school: str
-    supplier: str
+    subject: str
     choices: Mapping[str, str] = field(repr=False)
     since: date
     how: str
     recorded_by: str
 
 
-def newest_choices(transaction: Transaction, school: str, supplier: str) -> list[Chosen]:
-    """The newest choice of each pupil of whom there is one, in the order of their numbers."""
-    here = (record.c.school == school) & (choice.c.supplier == supplier)
-    newest = sa.select(sa.func.max(choice.c.id)).join_from(choice, record).where(here).group_by(choice.c.record_id)
-    query = sa.select(record.c.id, record.c.ref, choice.c.choice, choice.c.since).join_from(choice, record)
-    rows = transaction.execute(query.where(choice.c.id.in_(newest)).order_by(record.c.id))
-    return [Chosen(*row) for row in rows]
+def newest_choices(transaction: Transaction, school: str, subjects: Sequence[str]) -> list[Chosen]:
+    """The newest choice about each of these subjects of each pupil of whom there is one, in the order of their numbers."""
+    here = (record.c.school == school) & choice.c.subject.in_(subjects)
+    newest = sa.select(sa.func.max(choice.c.id)).join_from(choice, record).where(here)
+    newest = newest.group_by(choice.c.record_id, choice.c.subject)
+    columns = (record.c.id, record.c.ref, choice.c.subject, choice.c.choice, choice.c.since)
+    query = sa.select(*columns).join_from(choice, record).where(choice.c.id.in_(newest))
+    return [Chosen(*row) for row in transaction.execute(query.order_by(record.c.id, choice.c.subject))]
 
 
 def history(transaction: Transaction, school: str) -> list[Entry]:
@@ -85,7 +87,7 @@ def record_choices(transaction: Transaction, new: NewChoices) -> int:
     unknown = frozenset(key for key, ref in zip(keys, refs, strict=True) if ref not in number_of)
     if unknown:
         raise ChoiceRefusedError(UNKNOWN, unknown)
-    newest = {each.record_id: each for each in newest_choices(transaction, new.school, new.supplier)}
+    newest = {each.record_id: each for each in newest_choices(transaction, new.school, [new.subject])}
     said = {key: newest.get(number_of[ref]) for key, ref in zip(keys, refs, strict=True)}
     changed = {key: before for key, before in said.items() if before is None or before.choice != new.choices[key]}
     if later := frozenset(key for key, before in changed.items() if before and before.since > new.since):
@@ -93,7 +95,7 @@ def record_choices(transaction: Transaction, new: NewChoices) -> int:
     rows = [
         {
             "record_id": number_of[ref],
-            "supplier": new.supplier,
+            "subject": new.subject,
             "choice": new.choices[key],
             "since": new.since,
             "how": new.how,
@@ -111,6 +113,4 @@ UNKNOWN = (
     "Deze leerling is bij deze school niet bekend. Gebruik de sleutel uit ParnasSys; staat hij pas sinds kort in de export, "
     "haal die dan eerst op met `doorgeefluik preview`."
 )
-LATER = (
-    "Over deze leverancier is voor deze leerling op een latere datum al iets anders vastgelegd. Geef een latere datum."
-)
+LATER = "Hierover is voor deze leerling op een latere datum al iets anders vastgelegd. Geef een latere datum."

@@ -3,7 +3,7 @@
 What happens inside a transaction stands in the modules beside this one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
 from pipelines.keys import KeyMissingError, Keys
-from pipelines.ledger import delivered, exports, forgetting, held, holds, leases, plans, records, seals
+from pipelines.ledger import delivered, exports, forgetting, heirs, held, holds, leases, plans, records, seals
 from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
 from pipelines.ledger.engine import for_reading, open_engine
 from pipelines.ledger.handles import Handle, handles_of
@@ -221,20 +221,25 @@ class Ledger:
 
     # Choices of parents
 
-    def choices(self, school: str, supplier: str) -> list[Chosen]:
-        """The newest choice of each pupil of whom something was chosen about this supplier."""
+    def choices(self, school: str, *subjects: str) -> list[Chosen]:
+        """The newest choice about each of these suppliers and purposes, of each pupil of whom there is one."""
         with self._reading() as transaction:
-            return newest_choices(transaction, school, supplier)
+            return newest_choices(transaction, school, subjects)
 
     def choice_history(self, school: str) -> list[Entry]:
         """Everything that was chosen at a school, oldest first."""
         with self._reading() as transaction:
             return history(transaction, school)
 
-    def record_choices(self, new: NewChoices) -> int:
+    def record_choices(self, *new: NewChoices) -> int:
         """Write choices down, all or none; gives how many were news. See `choices.record_choices`."""
         with self._writing() as transaction:
-            return record_choices(transaction, new)
+            return sum(record_choices(transaction, one) for one in new)
+
+    def hand_on_choices(self, school: str, keys: Collection[str], key_of: Mapping[str, str]) -> int:
+        """Let choices follow their pupils to other keys; how many. See `heirs.hand_on`."""
+        with self._writing() as transaction:
+            return heirs.hand_on(transaction, school, keys, key_of)
 
     # Exports and findings
 

@@ -244,14 +244,14 @@ choice = sa.Table(
     metadata,
     _id(),
     _link("record_id", "record.id"),  # the pupil
-    _supplier(),
+    _text("subject", 41),  # a supplier, or a purpose
     _text("choice", 24),
     sa.Column("since", sa.Date, nullable=False),  # when the parent said so
     _text("how", 12),
     _text("recorded_by", 100),
     _moment("recorded_at"),
-    sa.Index("ix_choice_record_id_supplier", "record_id", "supplier"),
-    comment="What parents chose about a supplier, every time; the newest of a pupil and a supplier counts.",
+    sa.Index("ix_choice_record_id_subject", "record_id", "subject"),
+    comment="What parents chose about a supplier or a purpose, every time; the newest of a pupil and a subject counts.",
 )
 
 export = sa.Table(

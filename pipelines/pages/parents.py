@@ -82,6 +82,7 @@ def _supplier(one: Agreed) -> dict[str, Any]:
         "signed": agreement.signed,
         "until": agreement.valid_until,
         "only_tried": agreement.stage is Stage.REPORT_ONLY,
+        "by_consent": agreement.legal_basis is LegalBasis.CONSENT,
         "year_groups": agreement.scope.jaargroepen,
         "teachers": bool(one.fields.of(Record.LEERKRACHT)),
         "given": [
@@ -97,6 +98,10 @@ def _field(field: AgreedField) -> dict[str, str]:
     """What the catalogue calls a field, what it is, and what the leaflet calls it where that is another word."""
     known = CATALOGUE[field.id]
     instead = " Alleen waar er geen ECK iD is." if field.name == "key" and field.transform else ""
+    if field.consent:
+        instead = (
+            f" De school vraagt u hiervoor apart toestemming ({field.consent.words}); die mag u altijd weer intrekken."
+        )
     other = field.item if field.item not in {known.label, "bericht"} else ""
     return {"label": known.label, "description": known.description + instead, "leaflet": other}
 

@@ -25,6 +25,11 @@ class Line:
     agreed: bool
     sent: bool
 
+    @property
+    def yes(self) -> str:
+        """What `ja` means of this field: of everybody, or of whose parents consented only."""
+        return "ja, alleen met toestemming" if self.field.needs_consent else "ja"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -120,7 +125,7 @@ def _of_agreement(entry: Entry) -> tuple[object, ...]:
 
 
 def _of_field(line: Line) -> tuple[object, ...]:
-    yes = {True: "ja", False: "nee"}
+    yes = {True: line.yes, False: "nee"}
     return (line.field.record, line.field.label, line.field.id, yes[line.agreed], yes[line.sent])
 
 

@@ -17,7 +17,7 @@ from mappings.projection import DeliverySet
 from pipelines.keys import Keys
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import Plan
-from pipelines.sync.guard import OPERATIONS, History, Stop, stops
+from pipelines.sync.guard import OPERATIONS, History, Rule, Stop, stops
 from pipelines.sync.plan import ChangePlan, Known, change_plan
 from pipelines.vault import Vault
 
@@ -97,10 +97,15 @@ class Planned:
 
     @property
     def going(self) -> pd.DataFrame:
-        """The changes that go ahead: all of what is allowed, and of what is held those that wait for nobody."""
+        """The changes that go ahead: all of what is allowed, and of the rest those that wait for nobody.
+
+        Those a hold does not stop, nor that something new would go out with the others; what the school agreed does.
+        """
         changes = self.plan.changes
-        not_blocked = [o for o in OPERATIONS if all(stop.effect == "hold" for stop in self.stopped_by(o))]
-        by_right = self.plan.by_right & changes["operation"].isin(not_blocked)
+        binding = {
+            stop.operation for stop in self.stops if stop.effect == "block" and stop.rule is not Rule.NOTHING_NEW
+        }
+        by_right = self.plan.by_right & ~changes["operation"].isin(binding)
         return changes[changes["operation"].isin(self.allowed) | by_right]
 
     @property

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_contracts.fields import CATALOGUE, Record
+from mappings.choices import BY_RIGHT, Choice
 from mappings.projection import NOBODY, PERSONS, DeliverySet
 from pipelines.keys import Keys
 from pipelines.ledger.delivered import may_be_absent
@@ -32,6 +33,7 @@ class Cause(StrEnum):
     GROUP_GONE = "groep_vervallen"
     NO_CONSENT = "geen_toestemming"
     CONSENT_WITHDRAWN = "toestemming_ingetrokken"
+    CONSENT_GIVEN = "toestemming_gegeven"
     OBJECTION = "bezwaar"
     UNEXPLAINED = "onverklaard"
 
@@ -58,12 +60,16 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class _Now:
-    """The delivery set of one kind, with how the ledger names its records and what their fingerprints are."""
+    """The delivery set of one kind, with how the ledger names its records and what their fingerprints are.
+
+    `consents`: of each column that goes by a consent of its own, the newest choice by ref.
+    """
 
     kind: Record
     records: pd.DataFrame
     refs: list[bytes]
     prints: Prints
+    consents: Mapping[str, Mapping[bytes, Choice]]
 
 
 def compared(
@@ -78,9 +84,11 @@ def compared(
     """Compare the records of one kind; `state` and `fields` are as in `plan.Known`, of this kind only."""
     records = wanted.records[kind]
     refs = refs_of(wanted.school, kind, records.index.tolist(), keys)
-    now = _Now(kind, records, refs, fingerprints(records, refs, keys))
+    asked = wanted.consents if kind is Record.LEERLING else {}
+    consents = {name: _by_ref(wanted.school, kind, newest, keys) for name, newest in asked.items()}
+    now = _Now(kind, records, refs, fingerprints(records, refs, keys), consents)
     state = state.reset_index(drop=True)
-    deletes = _deletes(now, wanted, state, keys, new_year=new_year)
+    deletes = _deletes(now, wanted, state, fields, keys, new_year=new_year)
     lingering = state.loc[~_among(state["ref"], {*refs, *deletes["ref"]}), ["record_id", "kind"]]
     return Compared(_upserts(now, state, fields, keys, new_year=new_year), deletes, lingering)
 
@@ -95,7 +103,7 @@ def _upserts(
     for field_set_id in state["field_set_id"].unique().tolist():
         held = np.flatnonzero(state["field_set_id"] == field_set_id)
         here = np.flatnonzero(np.isin(position, held))
-        old_columns = ["id", *(CATALOGUE[f].name for f in fields[field_set_id] if CATALOGUE[f].record is now.kind)]
+        old_columns = _columns(now.kind, fields[field_set_id])
         parts.append(_updates(now, here, state.iloc[position[here]], old_columns, keys, new_year=new_year))
     return pd.concat(parts, ignore_index=True)
 
@@ -106,22 +114,31 @@ def _updates(
     """The records at `here` whose fingerprint is not the one that is held; a column on one side only counts as absent on the other."""
     new_columns = list(now.records.columns)
     columns = [*new_columns, *(name for name in old_columns if name not in new_columns)]
-    old, new = unpacked(held["fingerprint"].tolist(), len(old_columns)), now.prints[here]
+    old, new, refs = unpacked(held["fingerprint"].tolist(), len(old_columns)), now.prints[here], held["ref"].tolist()
     if old_columns != new_columns:
-        refs = held["ref"].tolist()
         old = _aligned(unmasked(old, refs, keys), old_columns, columns, keys)
         new = _aligned(unmasked(new, refs, keys), new_columns, columns, keys)
     differs = old != new
     changed = np.flatnonzero(differs.any(axis=1))
     patterns, which = np.unique(differs[changed], axis=0, return_inverse=True)
     names = [[c for c, bit in zip(columns, pattern, strict=True) if bit] for pattern in patterns]
-    causes = [str(_cause(set(n), set(old_columns), set(new_columns), new_year=new_year)) for n in names]
+    causes = [_cause(set(n), set(old_columns), set(new_columns), new_year=new_year) for n in names]
     pattern_of = which.ravel().tolist()
+    cause = [str(causes[i]) for i in pattern_of]
+    for name, newest in now.consents.items():
+        at = columns.index(name)
+        places = np.flatnonzero(differs[changed, at])
+        rows = changed[places]
+        bare = old[rows] if old_columns != new_columns else unmasked(old[rows], [refs[i] for i in rows], keys)
+        had = bare[:, at] != absent([name], keys)
+        for place, row, there in zip(places.tolist(), rows.tolist(), had.tolist(), strict=True):
+            filled = not there and names[pattern_of[place]] == [name]
+            cause[place] = str(_by_consent(newest.get(refs[row]), cause[place], filled=filled))
     return _changes(
         now,
         here[changed],
         operation="update",
-        cause=[causes[i] for i in pattern_of],
+        cause=cause,
         changed_fields=[",".join(names[i]) for i in pattern_of],
         record_id=held["record_id"].to_numpy()[changed],
     )
@@ -132,6 +149,27 @@ def _aligned(digests: Prints, names: list[str], columns: list[str], keys: Keys) 
     missing = [name for name in columns if name not in names]
     both = np.hstack([digests, np.tile(absent(missing, keys), (len(digests), 1))])
     return both[:, [[*names, *missing].index(name) for name in columns]]
+
+
+def _columns(kind: Record, field_ids: Sequence[str]) -> list[str]:
+    """The columns of a fingerprint, in their order."""
+    return ["id", *(CATALOGUE[f].name for f in field_ids if CATALOGUE[f].record is kind)]
+
+
+def _by_consent(newest: Choice | None, otherwise: str, *, filled: bool) -> str:
+    """Why a record changes, where a value that needs a consent does; `filled`: it was not there, and no other changes.
+
+    Without a consent the value is cleared, and that is by right, whatever else changes: for one record there is one message.
+    """
+    if newest is Choice.WITHDRAWN:
+        return Cause.CONSENT_WITHDRAWN
+    if newest is None and otherwise != Cause.REKEYED:
+        return Cause.NO_CONSENT
+    return Cause.CONSENT_GIVEN if filled and otherwise == Cause.CORRECTED else otherwise
+
+
+def _by_ref(school: str, kind: Record, newest: Mapping[str, Choice], keys: Keys) -> dict[bytes, Choice]:
+    return dict(zip(refs_of(school, kind, newest, keys), newest.values(), strict=True))
 
 
 def _cause(changed: set[str], old: set[str], new: set[str], *, new_year: bool) -> Cause:
@@ -155,11 +193,21 @@ def _changes(now: _Now, rows: Rows, **values: Any) -> pd.DataFrame:
     return frame.assign(kind=str(now.kind), **values)
 
 
-def _deletes(now: _Now, wanted: DeliverySet, state: pd.DataFrame, keys: Keys, *, new_year: bool) -> pd.DataFrame:
-    """What the supplier has and the set has not, unless the export leaves that open."""
-    uncertain = refs_of(wanted.school, now.kind, wanted.uncertain.keys[now.kind], keys)
+def _deletes(
+    now: _Now,
+    wanted: DeliverySet,
+    state: pd.DataFrame,
+    fields: Mapping[int, Sequence[str]],
+    keys: Keys,
+    *,
+    new_year: bool,
+) -> pd.DataFrame:
+    """What the supplier has and the set has not, unless the export leaves that open, or a parent does not."""
     gone = wanted.gone.get(now.kind, NOBODY)
     reasons = dict(zip(refs_of(wanted.school, now.kind, gone.index.tolist(), keys), gone.tolist(), strict=True))
+    stuck = _stuck(now, state, fields, keys)
+    reasons |= {ref: str(Cause.CONSENT_WITHDRAWN) for ref in stuck if reasons.get(ref) not in BY_RIGHT}
+    uncertain = {*refs_of(wanted.school, now.kind, wanted.uncertain.keys[now.kind], keys)} - stuck
     missing = state[~_among(state["ref"], {*now.refs, *uncertain})]
     if now.kind in wanted.uncertain.kinds:
         missing = missing[_among(missing["ref"], reasons)]
@@ -173,6 +221,23 @@ def _deletes(now: _Now, wanted: DeliverySet, state: pd.DataFrame, keys: Keys, *,
         cause=[reasons.get(ref, otherwise) for ref in missing["ref"]],
         changed_fields="",
     )
+
+
+def _stuck(now: _Now, state: pd.DataFrame, fields: Mapping[int, Sequence[str]], keys: Keys) -> set[bytes]:
+    """Whose consent was withdrawn while the supplier has the value, and whose record cannot be sent anew without it.
+
+    Nobody knows the other values the supplier should keep, so the value can be taken back with the whole record only.
+    """
+    found: set[bytes] = set()
+    for name, newest in now.consents.items():
+        withdrawn = {ref for ref, choice in newest.items() if choice is Choice.WITHDRAWN}.difference(now.refs)
+        for number, held in state[_among(state["ref"], withdrawn)].groupby("field_set_id"):
+            columns, refs = _columns(now.kind, fields[int(str(number))]), held["ref"].tolist()
+            if name in columns:
+                bare = unmasked(unpacked(held["fingerprint"].tolist(), len(columns)), refs, keys)
+                there = bare[:, columns.index(name)] != absent([name], keys)
+                found |= {ref for ref, has in zip(refs, there.tolist(), strict=True) if has}
+    return found
 
 
 def _among(refs: pd.Series, known: Collection[bytes]) -> npt.NDArray[np.bool_]:

@@ -43,6 +43,7 @@ class Rule(StrEnum):
     EXPORT_SIZE = "omvang_van_de_export"
     STAGE = "fase"
     AGREEMENT = "overeenkomst"
+    NOTHING_NEW = "niets_nieuws"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,9 @@ def _not_agreed(plan: ChangePlan, agreement: Agreement, day: date) -> Iterator[S
         yield Stop(
             "create", "block", Rule.AGREEMENT, f"De overeenkomst is afgelopen op {agreement.valid_until:%d-%m-%Y}."
         )
-        if plan.changes["cause"].eq(Cause.FIELD_ADDED).any():
+        if plan.changes["cause"].isin([Cause.FIELD_ADDED, Cause.CONSENT_GIVEN]).any():
             yield Stop(
-                "update", "block", Rule.AGREEMENT, "Na het einde van de overeenkomst komt er geen veld meer bij."
+                "update", "block", Rule.NOTHING_NEW, "Na het einde van de overeenkomst komt er geen gegeven meer bij."
             )
     stage = f"De overeenkomst staat op stage: {agreement.stage.value}."
     for operation in OPERATIONS:

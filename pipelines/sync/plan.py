@@ -13,7 +13,7 @@ import pandas as pd
 
 from connectors.base import Operation
 from data_contracts.fields import Record
-from mappings.choices import BY_RIGHT
+from mappings.choices import BY_RIGHT, NO_CONSENT
 from mappings.projection import PERSONS, DeliverySet
 from pipelines.keys import Keys
 from pipelines.sync.compare import Cause, compared
@@ -73,8 +73,12 @@ class ChangePlan:
 
     @cached_property
     def by_right(self) -> pd.Series:
-        """Which changes a parent asked for and the law grants: no limit counts them, and they wait for nobody."""
-        return self.changes["cause"].isin(BY_RIGHT)
+        """Which changes a parent asked for and the law grants: no limit counts them, and they wait for nobody.
+
+        Clearing a photo that nobody consented to is one; removing pupils that nobody consented to waits for a person.
+        """
+        cleared = self.changes["cause"].eq(NO_CONSENT) & self.changes["operation"].eq("update")
+        return self.changes["cause"].isin(BY_RIGHT) | cleared
 
     @cached_property
     def may_wait(self) -> Self:
@@ -163,7 +167,7 @@ def _numbers(record_ids: pd.Series) -> list[int]:
 
 
 def _field_changes(changes: pd.DataFrame) -> dict[str, int]:
-    """How many pupils had each field changed, where only a correction in ParnasSys can explain it."""
+    """How many pupils had each field changed, where only a correction in ParnasSys, or a consent, can explain it."""
     mine = changes[changes["operation"].eq("update") & changes["kind"].eq(Record.LEERLING)]
-    mine = mine[mine["cause"].isin([Cause.CORRECTED, Cause.REGROUPED])]
+    mine = mine[mine["cause"].isin([Cause.CORRECTED, Cause.REGROUPED, Cause.CONSENT_GIVEN])]
     return {str(name): int(n) for name, n in mine["changed_fields"].str.split(",").explode().value_counts().items()}

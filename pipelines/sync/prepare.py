@@ -55,7 +55,7 @@ def prepared(
     if known is None:
         return Prepared(outcome=_ended(school, supplier, "failed", AGAIN))
     fields = instance.settings.field_set(supplier, school)
-    chosen = instance.ledger.choices(school, supplier)
+    chosen = instance.ledger.choices(school, *fields.subjects)
     facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, chosen, day))
     case = case_of(instance, supplier, school, facts, day, run_id)
     facts = replace(facts, terms=case.terms)
@@ -75,16 +75,17 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
     """
     agreement = instance.settings.agreement(supplier, school)
     assert agreement is not None
+    fields = instance.settings.field_set(supplier, school)
     case = Case(
         school=school,
         agreement=agreement,
-        field_set=instance.settings.field_set(supplier, school),
+        field_set=fields,
         schooljaar=facts.schooljaar,
         export_size=facts.export_size,
         basis=facts.basis,
         day=day,
         run_id=run_id,
-        choices=choices_digest(instance.ledger.choices(school, supplier)),
+        choices=choices_digest(instance.ledger.choices(school, *fields.subjects)),
         ledger=instance.ledger,
         vault=instance.vault,
         keys=instance.keys,
@@ -105,7 +106,7 @@ def _projected(
     instance: Instance, checked: Checked, fields: FieldSet, agreement: Agreement, school: str, day: date
 ) -> DeliverySet:
     # Read after the terms of the case were noted: a choice made in between makes this set too new, never too old.
-    released = release(instance.ledger, instance.keys, agreement, school, checked)
+    released = release(instance.ledger, instance.keys, fields, agreement.legal_basis, school, checked)
     wanted = delivery_set(checked, fields, agreement.scope, released, school, day)
     for kind, frame in wanted.records.items():
         assert_delivery(frame, [CATALOGUE[agreed.id] for agreed in fields.of(kind)])

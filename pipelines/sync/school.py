@@ -12,7 +12,7 @@ from connectors.parnassys import read_roster
 from data_contracts.fields import Record
 from data_contracts.findings import Checked, checked
 from data_contracts.rules import Rule
-from mappings.agreement import Agreement, FieldSet
+from mappings.agreement import Agreement, FieldSet, LegalBasis
 from mappings.choices import Choice, Release
 from mappings.projection import has_left
 from pipelines.keys import Keys
@@ -48,8 +48,11 @@ def school_data(export: Export, wanted: frozenset[str], day: date) -> SchoolData
 
 
 def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id: str) -> None:
-    """Keep that this export was taken as true, what was wrong in it, and which pupils are known from now on."""
-    ledger.register_records(export.school.key, Record.LEERLING, pd.Series(_pupils(data.checked), dtype="str"))
+    """Keep that this export was taken as true, what was wrong in it, and which pupils are known from now on, and as whom."""
+    pupils = _pupils(data.checked)
+    ledger.register_records(export.school.key, Record.LEERLING, pd.Series(pupils, dtype="str"))
+    if key_of := _keys_by_eckid(data.checked):
+        ledger.hand_on_choices(export.school.key, pupils, key_of)
     ledger.replace_findings(export.school.key, run_id, data.checked.findings)
     good = GoodExport(
         school=export.school.key,
@@ -73,24 +76,29 @@ def basis(school_digest: str, field_set: FieldSet, agreement: Agreement, chosen:
 
 
 def choices_digest(chosen: Sequence[Chosen]) -> str:
-    """Names what parents chose about one supplier."""
-    lines = sorted(f"{each.record_id} {each.choice}" for each in chosen)
+    """Names what parents chose, of one supplier: about it and about what it is given for."""
+    lines = sorted(f"{each.record_id} {each.subject} {each.choice}" for each in chosen)
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
 
-def release(ledger: Ledger, keys: Keys, agreement: Agreement, school: str, data: Checked) -> Release:
-    """Who of a school may go to a supplier, as its parents chose until now.
+def release(
+    ledger: Ledger, keys: Keys, fields: FieldSet, legal_basis: LegalBasis, school: str, data: Checked
+) -> Release:
+    """Who of a school may go to a supplier, and with which photo, as its parents chose until now.
 
     Pupils in the export are found by ref: a choice outlives the key in the ledger. Others are named by that key.
     """
-    chosen = {each.ref: each for each in ledger.choices(school, agreement.supplier)}
+    chosen = ledger.choices(school, *fields.subjects)
     if not chosen:
-        return Release(agreement.legal_basis)
+        return Release(legal_basis)
     pupils = _pupils(data)
     keys_of = dict(zip(refs_of(school, Record.LEERLING, pupils, keys), pupils, strict=True))
-    others = ledger.record_keys(each.record_id for ref, each in chosen.items() if ref not in keys_of)
-    found = {ref: keys_of.get(ref) or others.get(each.record_id) for ref, each in chosen.items()}
-    return Release(agreement.legal_basis, {key: Choice(chosen[ref].choice) for ref, key in found.items() if key})
+    others = ledger.record_keys(each.record_id for each in chosen if each.ref not in keys_of)
+    newest: dict[str, dict[str, Choice]] = {subject: {} for subject in fields.subjects}
+    for each in chosen:
+        if key := keys_of.get(each.ref) or others.get(each.record_id):
+            newest[each.subject][key] = Choice(each.choice)
+    return Release(legal_basis, newest.pop(fields.supplier), newest)
 
 
 def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str], day: date) -> datetime | None:
@@ -116,6 +124,14 @@ def _pupils(data: Checked) -> list[str]:
     out = data.quarantined
     kept_out = out.loc[out["soort"].eq(Record.LEERLING) & out["key"].ne("") & ~out["key"].str.startswith("#"), "key"]
     return list(dict.fromkeys([*data.roster.leerlingen["key"], *kept_out]))
+
+
+def _keys_by_eckid(data: Checked) -> dict[str, str]:
+    """Of the pupils who have an ECK iD; none where no supplier needs it, for then it is not read."""
+    if "eckid" not in data.roster.leerlingen:
+        return {}
+    known = data.roster.leerlingen.dropna(subset=["eckid"])
+    return dict(zip(known["eckid"], known["key"], strict=True))
 
 
 def _digest(result: Checked, day: date) -> str:

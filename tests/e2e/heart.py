@@ -57,7 +57,8 @@ class Night:
         agreement = self.instance.settings.agreement(supplier, self.school)
         assert agreement is not None
         fields = self.instance.settings.field_set(supplier, self.school)
-        released = release(self.instance.ledger, self.instance.keys, agreement, self.school, self.data.checked)
+        opened = self.instance
+        released = release(opened.ledger, opened.keys, fields, agreement.legal_basis, self.school, self.data.checked)
         return delivery_set(self.data.checked, fields, agreement.scope, released, self.school, self.day)
 
     def left_to_do(self, supplier: str) -> int:

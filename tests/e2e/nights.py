@@ -25,11 +25,13 @@ schools:
 
 
 @contextmanager
-def served_by_parnassys(home: Path) -> Iterator[tuple[World, Administration]]:
-    """A world whose school is read from ParnasSys' web service, and that service."""
+def served_by_parnassys(
+    home: Path, suppliers: Mapping[str, str] | None = None
+) -> Iterator[tuple[World, Administration]]:
+    """A world whose school is read from ParnasSys' web service, and that service; suppliers as in `a_world`."""
     administration = Administration()
     administration.add(SchoolId("99XX", "00", "2026-2027"), "sleutel-van-de-school")
-    with a_world(home) as world, running(parnassys_app(administration)) as parnassys:
+    with a_world(home, suppliers) as world, running(parnassys_app(administration)) as parnassys:
         for name, secret in (("sleutel", "sleutel-van-de-school"), ("klantcode", "doorgeefluik")):
             (world.home / name).write_text(secret, encoding="utf-8")
             (world.home / name).chmod(0o600)

@@ -1,6 +1,7 @@
 """Consent and objection with everything real: commands that write them down, nights that carry them out."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 
 from connectors.sandbox.administration import Administration
 from connectors.sandbox.school import example_school
+from data_contracts.roster import Roster
 from pipelines.cli import app
 from tests.e2e.nights import causes, long_unchanged, numbers, seen, served_by_parnassys, states
 from tests.world import SCHOOL, World
@@ -55,7 +57,7 @@ def test_each_supplier_gets_whom_its_ground_allows_also_where_parnassys_has_noth
     keys = sorted(world.held_by("basispoort"))
     file = tmp_path / "antwoorden.csv"
     file.write_text("leerling;mag\n" + "".join(f"{key};ja\n" for key in keys[:20]), encoding="utf-8")
-    imported = ("import", SCHOOL, "uwlr_smalle_set", str(file), "--key", "leerling", "--value", "mag")
+    imported = ("import", SCHOOL, str(file), "--key", "leerling", "--column", "uwlr_smalle_set=mag")
     assert _asked(world, *imported)[0] == 0
     assert _asked(world, "object", SCHOOL, keys[0], "basispoort", "--by", "directeur")[0] == 0
     assert _asked(world, "object", SCHOOL, keys[0], "uwlr_lvs_set", "--by", "directeur")[0] == 1
@@ -82,6 +84,72 @@ def test_each_supplier_gets_whom_its_ground_allows_also_where_parnassys_has_noth
     assert sorted(world.held_by("basispoort")) == keys
     assert (len(world.held_by("uwlr_smalle_set")), len(world.held_by("uwlr_lvs_set"))) == (19, everybody)
     assert world.instance.ledger.verify() is None
+
+
+def test_a_photo_follows_the_consent_for_it_from_night_to_night(tmp_path: Path) -> None:
+    """Of Parro: enrolled without a photo, given, withdrawn and objected, each by a command and a night in which ParnasSys has no news."""
+    parro = {"parro": "json_delta"}
+    with served_by_parnassys(tmp_path / "instance", parro) as (world, administration):
+        file = world.home / "agreements" / "parro.yaml"
+        text = file.read_text(encoding="utf-8").replace("publieke_taak", "overeenkomst").replace("[]", "[foto]")
+        limits = "first_delivery: allow, field_changes: {count: 2}, all_deletes: {percent: 1}"
+        file.write_text(text.replace("first_delivery: allow", limits), encoding="utf-8")
+        administration.put(SCHOOL, _photographed(example_school(60)))
+        long_unchanged(administration)
+        assert world.sync()["parro"].state == "delivered"
+        keys = sorted(world.held_by("parro"))
+        assert _photos(world) == set()
+
+        assert _asked(world, "give", SCHOOL, keys[0], "foto_website")[0] == 0
+        assert states(world.sync()) == {"unchanged"}
+        assert administration.asked[-1].outcome == "geenwijzigingen"
+        assert "vanaf de volgende levering" in _asked(world, "give", SCHOOL, keys[0], "foto_parro")[1]
+        assert numbers(world.sync()["parro"]) == (0, 1, 0)
+        assert (_photos(world), causes(world, "parro")) == ({keys[0]}, ["toestemming_gegeven"])
+
+        assert _asked(world, "withdraw", SCHOOL, keys[0], "foto_parro", "--how", "parro")[0] == 0
+        outcome = world.sync()["parro"]
+        assert (outcome.state, numbers(outcome), outcome.reason) == ("delivered", (0, 1, 0), "")
+        assert (_photos(world), causes(world, "parro")) == (set(), ["toestemming_ingetrokken"])
+
+        assert _asked(world, "object", SCHOOL, keys[0], "parro")[0] == 0
+        assert numbers(world.sync()["parro"]) == (0, 0, 1)
+        assert (sorted(world.held_by("parro")), causes(world, "parro")) == (keys[1:], ["bezwaar"])
+        assert world.instance.ledger.verify() is None
+
+
+def test_a_new_key_in_parnassys_does_not_undo_what_a_parent_chose(served: tuple[World, Administration]) -> None:
+    """In the night in which the key changes: who objected goes everywhere and does not come back, who consented stays one pupil."""
+    world, administration = served
+    roster = example_school(60)
+    administration.put(SCHOOL, roster)
+    pupils = roster.leerlingen
+    (objects, consents) = pupils.loc[pupils["eckid"].notna(), "key"].head(2)
+    world.sync("uwlr_lvs_set")
+    assert _asked(world, "give", SCHOOL, consents, "uwlr_smalle_set")[0] == 0
+    world.sync()
+    assert objects in world.held_by("basispoort")
+    before = len(world.held_by("basispoort"))
+    assert len(world.held_by("uwlr_smalle_set")) == 1
+    assert _asked(world, "object", SCHOOL, objects, "basispoort")[0] == 0
+    renamed = {objects: "nieuw-1", consents: "nieuw-2"}
+    administration.put(SCHOOL, replace(roster, leerlingen=pupils.assign(key=pupils["key"].replace(renamed))))
+    for _ in range(2):
+        world.sync()
+        held = set(world.held_by("basispoort"))
+        assert (len(held), held & {*renamed, *renamed.values()}) == (before - 1, {"nieuw-2"})
+        assert len(world.held_by("uwlr_smalle_set")) == 1
+    assert ("update", "nieuwe_sleutel") in _operations(world, "uwlr_smalle_set")
+
+
+def _photographed(roster: Roster) -> Roster:
+    """The same school, with a photo of every pupil."""
+    pupils = roster.leerlingen
+    return replace(roster, leerlingen=pupils.assign(fotourl="https://foto.example/" + pupils["key"]))
+
+
+def _photos(world: World) -> set[str]:
+    return {key for key, record in world.held_by("parro").items() if record.get("fotourl")}
 
 
 def _operations(world: World, supplier: str) -> list[tuple[str, str]]:

@@ -150,6 +150,37 @@ def test_a_profile_with_a_field_that_nobody_may_have_is_refused(
         assert f"`{field_id}` mag aan niemand worden gegeven" in found.message
 
 
+@pytest.mark.parametrize(
+    ("new", "told"),
+    [
+        (
+            "leerling.fotourl",
+            "`leerling.fotourl` mag alleen mee met toestemming van de ouders; zet erbij voor welk doel",
+        ),
+        ("leerling.fotourl, consent: foto_krant", "verwacht een van: foto_website, foto_nieuwsbrief, foto_parro"),
+        ("leerling.roepnaam, consent: foto_parro", "`leerling.roepnaam` is geen foto"),
+    ],
+)
+def test_a_photo_and_nothing_but_a_photo_names_the_purpose_it_is_for(
+    problem: Callable[[str, str, str], Problem], new: str, told: str
+) -> None:
+    """Without a purpose, with one that is none, or at another field the profile is refused, at the line that names the field."""
+    found = problem("profiles/voorbeeld.yaml", "leerling.roepnaam, wire: first_name", new)
+    assert (found.line, found.key, told in found.message) == (10, "fields[2].consent", True)
+
+
+def test_a_photo_is_agreed_with_its_purpose() -> None:
+    """The field set knows by which consent a field goes; another purpose is another set."""
+    lines = [
+        PROFILE.replace("leerling.roepnaam", f"leerling.fotourl, consent: {p}") for p in ("foto_parro", "foto_website")
+    ]
+    parro, website = (field_set(profile(text), agreement()) for text in lines)
+    (photo,) = [field for field in parro.fields if field.consent]
+    assert (photo.id, parro.subjects) == ("leerling.fotourl", ("voorbeeld", "foto_parro"))
+    assert "alleen met toestemming voor: foto in Parro" in photo.reason
+    assert parro.digest != website.digest
+
+
 def test_the_law_forbids_the_fields_that_it_names() -> None:
     """The forbidden class holds the personal numbers, origin and parents' schooling of pupils, and every free block."""
     names = "bsn sofinummer onderwijsnummer bsn_ondwnr-4 etniciteit land_vader land_moeder gewicht gewicht_nieuw"

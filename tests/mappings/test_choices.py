@@ -12,10 +12,13 @@ OPEN_TO_OBJECTION = [LegalBasis.PUBLIC_TASK, LegalBasis.CONTRACT]
 
 
 @pytest.mark.parametrize("legal_basis", OPEN_TO_OBJECTION)
-def test_who_objected_is_withheld_and_nobody_else(legal_basis: LegalBasis) -> None:
-    """An objection stops one pupil; taken back, or a consent from another time, stops nobody."""
+def test_whose_parents_said_no_is_withheld_and_nobody_else(legal_basis: LegalBasis) -> None:
+    """An objection stops one pupil, and so does a consent that was withdrawn under another ground; taken back, it stops nobody."""
     newest = {"a": Choice.OBJECTION, "b": Choice.LIFTED, "c": Choice.WITHDRAWN, "d": Choice.GIVEN}
-    assert Release(legal_basis, newest).withheld("abcde").to_dict() == {"a": "bezwaar"}
+    assert Release(legal_basis, newest).withheld("abcde").to_dict() == {
+        "a": "bezwaar",
+        "c": "toestemming_ingetrokken",
+    }
 
 
 def test_without_consent_everybody_is_withheld_with_the_reason() -> None:
@@ -35,15 +38,15 @@ def test_a_legal_duty_withholds_nobody() -> None:
 
 
 def test_what_can_be_written_down_follows_from_the_legal_basis() -> None:
-    """Consent under consent, objection under public task and contract, nothing under a legal duty, each in every state before."""
+    """Consent under consent and about a purpose, objection under public task and contract, nothing under a legal duty."""
     allowed = {
-        (legal_basis, choice, before)
-        for legal_basis, choice, before in product(LegalBasis, Choice, [None, *Choice])
-        if refusal(choice, legal_basis, before) is None
+        (ground, choice, before)
+        for ground, choice, before in product([None, *LegalBasis], Choice, [None, *Choice])
+        if refusal(choice, ground, before) is None
     }
-    consent = {(CONSENT, choice, before) for choice in (Choice.GIVEN, Choice.WITHDRAWN) for before in [None, *Choice]}
+    consent = set(product([None, CONSENT], [Choice.GIVEN, Choice.WITHDRAWN], [None, *Choice]))
     objection = {(basis, Choice.OBJECTION, before) for basis in OPEN_TO_OBJECTION for before in [None, *Choice]}
-    lifted = {(basis, Choice.LIFTED, Choice.OBJECTION) for basis in OPEN_TO_OBJECTION}
+    lifted = set(product(OPEN_TO_OBJECTION, [Choice.LIFTED], [Choice.OBJECTION, Choice.WITHDRAWN]))
     assert allowed == consent | objection | lifted
 
 

@@ -105,6 +105,23 @@ def test_a_field_that_is_withheld_or_not_switched_on_disappears(world: World) ->
     assert "geeft dit niet" in items["voorvoegsel"]
 
 
+def test_of_a_photo_every_page_says_that_it_goes_with_consent_only(tmp_path: Path) -> None:
+    """The page for parents, the register, its table and `explain`: a photo is agreed, and still goes of few."""
+    with a_world(tmp_path / "instance", {"parro": "json_delta"}) as world:
+        rewrite(world, "agreements/parro.yaml", "optional: []", "optional: [foto]")
+        (item,) = [one for one in parents(world).iter("li") if one.findtext("strong") == "foto"]
+        assert (
+            "vraagt u hiervoor apart toestemming (foto in Parro); die mag u altijd weer intrekken"
+            in item.text_content()
+        )
+        register = (world.home / "reports" / "verwerkingsregister.html").read_text(encoding="utf-8")
+        assert '<th scope="row">leerling: foto</th><td>ja, alleen met toestemming</td><td>nee</td>' in register
+        table = (world.home / "reports" / "verwerkingsregister.csv").read_text(encoding="utf-8")
+        assert "foto;leerling.fotourl;ja, alleen met toestemming;nee" in table
+        told = " ".join(asked("explain", "parro", instance=world.home).stdout.split())
+        assert "foto: alleen van wie toestemming gaf voor foto_parro (foto in Parro)" in told
+
+
 def test_the_eleven_items_of_basispoort_are_named(world: World) -> None:
     """Also those that the school did not switch on, and the one that Basispoort gives itself."""
     rewrite(world, "agreements/basispoort.yaml", "[geboortedatum, geslacht]", "[]")
@@ -124,6 +141,7 @@ def test_the_page_tells_ground_term_and_whom_to_ask(world: World) -> None:
     rewrite(world, "schools.yaml", "name:", "contact: privacy@regenboog.example, name:")
     page = parents(world).text_content()
     assert "toestemming altijd weer intrekken" in page
+    assert page.count("als hun ouders hier toestemming voor gaven") == 1
     assert "Vraag het aan: privacy@regenboog.example." in page
 
 

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from connectors.sandbox.school import example_school
+from pipelines.build import build_defs
 from pipelines.dagster_home import prepare
 from pipelines.metadata import OUTCOME
+from pipelines.resources import InstanceResource
 from pipelines.retention import Removed, clean
 from pipelines.runs import run_cleaning
 from pipelines.settings import load_settings
@@ -67,6 +69,22 @@ def test_everything_has_a_term_of_its_own(world: World) -> None:
     assert _events(world) == 0
     assert _files(world, "dagster/history/runs") == ["index.db"]
     assert {outcome.state for outcome in world.sync().values()} == {"unchanged"}
+
+
+def test_a_run_that_names_a_pupil_goes_at_the_first_cleaning(world: World) -> None:
+    """What a parent chose stands in the ledger; the key that was typed in the web page does not stay in Dagster."""
+    world.instance.ledger.register_records(SCHOOL, "leerling", pd.Series(["KANARIEPIET"], dtype="str"))
+    job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
+    config = {"school": SCHOOL, "leerling": "KANARIEPIET", "onderwerp": "basispoort", "keuze": "bezwaar", "door": "ik"}
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    run_config = {**quiet, "ops": {"leg_vast": {"config": config}}}
+    resources = {"instance": InstanceResource(home=str(world.home))}
+    assert job.execute_in_process(run_config=run_config, instance=world.dagster, resources=resources).success
+    assert len(world.dagster.get_runs()) == 1
+    assert _cleaned(world)["runs van de webpagina"] == 1
+    assert world.dagster.get_runs() == []
+    assert len(world.instance.ledger.choice_history(SCHOOL)) == 1
+    assert b"KANARIEPIET" not in b"".join(file.read_bytes() for file in (world.home / "dagster").rglob("*.db"))
 
 
 def test_what_nobody_holds_is_forgotten_after_two_years(world: World) -> None:

@@ -130,6 +130,13 @@ def test_shipped_profiles_are_there_and_cannot_be_replaced(home: Path) -> None:
     assert problems(home) == [("profiles/anders.yaml", 1, "voor deze leverancier is er al een profiel")]
 
 
+def test_a_supplier_is_not_named_as_a_purpose(home: Path) -> None:
+    """What parents chose about the one would count for the other."""
+    write(home, "profiles/foto_parro.yaml", PROFILE.format(supplier="foto_parro", field="leerling.roepnaam"))
+    told = "zo heet een doel waarvoor ouders toestemming geven; kies een andere naam"
+    assert problems(home) == [("profiles/foto_parro.yaml", 1, told)]
+
+
 def test_every_place_is_in_the_instance_folder(home: Path) -> None:
     """Ledger, vault, inbox, reports, keys and Dagster's own files stand under the instance."""
     settings = load_settings(home)

@@ -30,9 +30,9 @@ BASISPOORT = {
 }
 
 
-def test_three_profiles_ship() -> None:
-    """Basispoort and the two sets of UWLR are there, each named as its file."""
-    assert set(PROFILES) == {"basispoort.yaml", "uwlr_smalle_set.yaml", "uwlr_lvs_set.yaml"}
+def test_four_profiles_ship() -> None:
+    """Basispoort, Parro and the two sets of UWLR are there, each named as its file."""
+    assert set(PROFILES) == {"basispoort.yaml", "parro.yaml", "uwlr_smalle_set.yaml", "uwlr_lvs_set.yaml"}
     assert all(name == f"{profile.supplier}.yaml" for name, profile in PROFILES.items())
 
 
@@ -41,6 +41,16 @@ def test_basispoort_has_its_eleven_items_and_no_other() -> None:
     profile = PROFILES["basispoort.yaml"]
     assert {line.item for line in profile.fields} | {item.item for item in profile.from_supplier} == BASISPOORT
     assert {line.item for line in profile.fields if line.optional} == {"geboortedatum", "geslacht"}
+
+
+def test_of_all_profiles_parro_alone_has_a_photo_and_that_by_consent() -> None:
+    """The photo is switched on by the school and let through by the parents; nothing else goes by a consent of its own."""
+    lines = [(profile.supplier, line) for profile in PROFILES.values() for line in profile.fields]
+    (found,) = [(supplier, line) for supplier, line in lines if CATALOGUE[line.field].needs_consent or line.consent]
+    assert (found[0], found[1].field, found[1].consent, found[1].optional) == (
+        *("parro", "leerling.fotourl", "foto_parro"),
+        True,
+    )
 
 
 def test_the_smalle_set_has_no_birth_date_and_no_sex() -> None:

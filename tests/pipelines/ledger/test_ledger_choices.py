@@ -10,13 +10,14 @@ import sqlalchemy as sa
 from pipelines.ledger.choices import LATER, UNKNOWN, ChoiceRefusedError, NewChoices
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.tables import metadata
+from tests.pipelines.ledger.conftest import Deliveries
 
 SCHOOL, SUPPLIER = "99XX-00", "parro"
 FIRST, LATER_DAY = date(2026, 9, 1), date(2026, 10, 1)
 
 
-def said(choices: dict[str, str], since: date = FIRST, supplier: str = SUPPLIER, school: str = SCHOOL) -> NewChoices:
-    return NewChoices(school, supplier, choices, since, "formulier", "de directeur")
+def said(choices: dict[str, str], since: date = FIRST, subject: str = SUPPLIER, school: str = SCHOOL) -> NewChoices:
+    return NewChoices(school, subject, choices, since, "formulier", "de directeur")
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +27,8 @@ def _pupils(ledger: Ledger) -> None:
     ledger.register_records("99XX-01", "leerling", pd.Series(["a"], dtype="str"))
 
 
-def newest(ledger: Ledger, school: str = SCHOOL, supplier: str = SUPPLIER) -> dict[str, str]:
-    found = ledger.choices(school, supplier)
+def newest(ledger: Ledger, school: str = SCHOOL, subject: str = SUPPLIER) -> dict[str, str]:
+    found = ledger.choices(school, subject)
     keys = ledger.record_keys(each.record_id for each in found)
     return {keys[each.record_id]: each.choice for each in found}
 
@@ -41,17 +42,19 @@ def test_the_newest_entry_counts_and_all_stay(ledger: Ledger, clock: Any) -> Non
     history = ledger.choice_history(SCHOOL)
     assert [entry.choice for entry in history] == ["toestemming", "toestemming_ingetrokken", "toestemming"]
     last = history[-1]
-    assert (last.supplier, last.since, last.how, last.recorded_by, last.recorded_at) == (
+    assert (last.subject, last.since, last.how, last.recorded_by, last.recorded_at) == (
         *(SUPPLIER, FIRST, "formulier", "de directeur"),
         clock.now,
     )
 
 
-def test_a_choice_is_of_one_school_and_one_supplier(ledger: Ledger) -> None:
-    """The same key elsewhere, and another supplier, have nothing to do with it."""
-    ledger.record_choices(said({"a": "bezwaar"}))
+def test_a_choice_is_of_one_school_and_one_subject(ledger: Ledger) -> None:
+    """The same key elsewhere, and another supplier or purpose, have nothing to do with it; all can be asked at once."""
+    ledger.record_choices(said({"a": "bezwaar"}), said({"a": "toestemming", "b": "toestemming"}, subject="foto_parro"))
     assert newest(ledger) == {"a": "bezwaar"}
-    assert newest(ledger, supplier="basispoort") == newest(ledger, school="99XX-01") == {}
+    assert newest(ledger, subject="basispoort") == newest(ledger, school="99XX-01") == {}
+    together = [(each.subject, each.choice) for each in ledger.choices(SCHOOL, SUPPLIER, "foto_parro", "foto_website")]
+    assert together == [("foto_parro", "toestemming"), (SUPPLIER, "bezwaar"), ("foto_parro", "toestemming")]
     assert ledger.choice_history("99XX-01") == []
 
 
@@ -69,6 +72,39 @@ def test_an_older_word_does_not_overrule_a_later_one(ledger: Ledger) -> None:
         ledger.record_choices(said({"a": "toestemming", "b": "toestemming"}))
     assert (str(caught.value), caught.value.keys) == (LATER, frozenset("a"))
     assert newest(ledger) == {"a": "toestemming_ingetrokken"}
+
+
+def test_of_more_subjects_at_once_all_or_none_is_written(ledger: Ledger) -> None:
+    """A refusal about the second takes back the first."""
+    with pytest.raises(ChoiceRefusedError):
+        ledger.record_choices(said({"a": "toestemming"}), said({"x": "toestemming"}, subject="foto_parro"))
+    assert ledger.choice_history(SCHOOL) == []
+
+
+def test_choices_follow_a_pupil_to_a_new_key(ledger: Ledger, deliveries: Deliveries) -> None:
+    """Who is known by the same id elsewhere keeps what was chosen; what was said of the new key itself is not overruled."""
+    numbers = deliveries.pupils("a", "b", "c")
+    plan_id = ledger.open_plan(deliveries.plan(), deliveries.changes(numbers))
+    ledger.settle_batch(plan_id, 0, deliveries.accepted(numbers, wire_ids=["eck-a", "eck-b", None]), {})
+    ledger.record_choices(
+        said({"a": "bezwaar", "b": "bezwaar", "c": "bezwaar"}), said({"a": "toestemming"}, subject="x")
+    )
+    deliveries.pupils("a2", "b2")
+    ledger.record_choices(said({"b2": "bezwaar_ingetrokken"}))
+    for handed_on in (2, 0):
+        assert ledger.hand_on_choices(SCHOOL, ["a2", "b2"], {"eck-a": "a2", "eck-b": "b2"}) == handed_on
+    assert newest(ledger) == dict.fromkeys("abc", "bezwaar") | {"a2": "bezwaar", "b2": "bezwaar_ingetrokken"}
+    assert newest(ledger, subject="x") == {"a": "toestemming", "a2": "toestemming"}
+
+
+def test_choices_of_who_is_still_there_are_not_handed_on(ledger: Ledger, deliveries: Deliveries) -> None:
+    """A key that stands in the export is a pupil, whoever else bears the same id."""
+    numbers = deliveries.pupils("a", "a2")
+    plan_id = ledger.open_plan(deliveries.plan(), deliveries.changes(numbers[:1]))
+    ledger.settle_batch(plan_id, 0, deliveries.accepted(numbers[:1], wire_ids=["eck-a"]), {})
+    ledger.record_choices(said({"a": "bezwaar"}))
+    assert ledger.hand_on_choices(SCHOOL, ["a", "a2"], {"eck-a": "a2"}) == 0
+    assert newest(ledger) == {"a": "bezwaar"}
 
 
 def test_an_unknown_pupil_is_refused(ledger: Ledger) -> None:

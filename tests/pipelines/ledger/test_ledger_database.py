@@ -58,6 +58,31 @@ def test_a_new_sqlite_ledger_is_for_its_owner_alone_and_survives_a_power_cut(tmp
     assert modes == {"grootboek.db": 0o600, "grootboek.db-wal": 0o600, "grootboek.db-shm": 0o600}
 
 
+def test_choices_of_before_are_about_the_same_supplier_afterwards(engine: Engine, clock: Any) -> None:
+    """The step that made a supplier a subject keeps every row, from a ledger as it was before."""
+    with engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+        for undo in (
+            "DROP INDEX ix_choice_record_id_subject",
+            "ALTER TABLE choice RENAME COLUMN subject TO supplier",
+            "CREATE INDEX ix_choice_record_id_supplier ON choice (record_id, supplier)",
+            "UPDATE alembic_version SET version_num = '0004'",
+            "INSERT INTO record (id, school, kind, ref) VALUES (1, '99XX-00', 'leerling', '0123456789abcdef')",
+        ):
+            connection.exec_driver_sql(undo)
+        old = sa.table("choice", *map(sa.column, ("record_id", "supplier", "choice", "since", "how", "recorded_by")))
+        row = (1, "parro", "bezwaar", clock.now.date(), "formulier", "de directeur")
+        moment = sa.column("recorded_at", Moment)
+        values = dict(zip([column.name for column in old.columns], row, strict=True))
+        old.append_column(moment)
+        connection.execute(sa.insert(old).values(**values, recorded_at=clock.now))
+    upgrade(engine)
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(metadata.tables["choice"])).mappings().one()
+    assert (found["subject"], found["choice"], found["recorded_at"]) == ("parro", "bezwaar", clock.now)
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "mysql://host/naam", "postgresql+psycopg2://host/naam"])
 def test_another_kind_of_database_is_refused(url: str) -> None:
     """Only what is tested is taken."""

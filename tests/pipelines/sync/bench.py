@@ -34,7 +34,7 @@ from pipelines.vault import Vault
 SCHOOL = "99XX-00"
 DAY = date(2026, 11, 24)
 TOKEN = "teken-van-de-proef"
-SMALL, LVS, BASISPOORT = "uwlr_smalle_set", "uwlr_lvs_set", "basispoort"
+SMALL, LVS, BASISPOORT, PARRO = "uwlr_smalle_set", "uwlr_lvs_set", "basispoort", "parro"
 WIDE: dict[str, Any] = {
     "first_delivery": "allow",
     "unexplained_deletes": {},
@@ -49,7 +49,7 @@ COLUMNS = {
     "groepen": ("soort", "key", "naam", "jaargroep"),
     "leerlingen": (
         *("key", "eckid", "achternaam", "voorvoegsel", "roepnaam", "geboortedatum", "geslacht", "start_ondw_jgr3"),
-        *("jaargroep", "groep", "samengestelde_groepen", "uitstroomdatum"),
+        *("jaargroep", "groep", "samengestelde_groepen", "fotourl", "uitstroomdatum"),
     ),
     "leerkrachten": ("key", "eckid", "achternaam", "voorvoegsel", "roepnaam", "emailadres", "groepen"),
 }
@@ -224,7 +224,7 @@ class Bench:
             basis="basis",
             day=self.day,
             run_id="run",
-            choices=choices_digest(self.ledger.choices(SCHOOL, self.agreed.supplier)),
+            choices=choices_digest(self.ledger.choices(SCHOOL, *fields_of(self.agreed).subjects)),
             ledger=self.ledger,
             vault=self.vault,
             keys=self.keys,
@@ -232,14 +232,15 @@ class Bench:
 
     def wanted(self, data: Checked) -> DeliverySet:
         """The delivery set, as parents have chosen until now."""
-        released = release(self.ledger, self.keys, self.agreed, SCHOOL, data)
+        released = release(self.ledger, self.keys, fields_of(self.agreed), self.agreed.legal_basis, SCHOOL, data)
         return projected(data, self.agreed, self.day, released)
 
-    def choose(self, choice: Choice, *numbers: int) -> None:
-        """Write down what the parents of these pupils say today."""
+    def choose(self, choice: Choice, *numbers: int, about: str | None = None) -> None:
+        """Write down what the parents of these pupils say today, about the supplier or about a purpose."""
         keys = [str(number) for number in numbers]
         self.ledger.register_records(SCHOOL, "leerling", pd.Series(keys, dtype="str"))
-        said = NewChoices(SCHOOL, self.agreed.supplier, dict.fromkeys(keys, choice), self.day, How.FORM, "directeur")
+        subject = about or self.agreed.supplier
+        said = NewChoices(SCHOOL, subject, dict.fromkeys(keys, choice), self.day, How.FORM, "directeur")
         self.ledger.record_choices(said)
 
     def plan(self, roster: Roster) -> Planned:

@@ -14,7 +14,7 @@ from pipelines.keys import Keys
 from pipelines.ledger.engine import open_engine
 from pipelines.ledger.ledger import Ledger
 from pipelines.vault import Vault
-from tests.pipelines.sync.bench import BASISPOORT, LVS, SMALL, TOKEN, Bench, agreement
+from tests.pipelines.sync.bench import BASISPOORT, LVS, PARRO, SMALL, TOKEN, Bench, agreement
 
 MakeBench = Callable[[str], Bench]
 
@@ -27,7 +27,7 @@ Stand = tuple[str, Starlette]
 def _suppliers() -> Iterator[dict[str, Stand]]:
     delta, whole = supplier_app("json_delta", TOKEN), supplier_app("edexml_whole_set", TOKEN)
     with running(delta) as one, running(whole) as other:
-        yield {SMALL: (one.url, delta), LVS: (one.url, delta), BASISPOORT: (other.url, whole)}
+        yield {**dict.fromkeys([SMALL, LVS, PARRO], (one.url, delta)), BASISPOORT: (other.url, whole)}
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ def _allowed(legal_basis: LegalBasis, newest: Choice | None) -> bool:
         case LegalBasis.CONSENT:
             return newest is Choice.GIVEN
         case _:
-            return newest is not Choice.OBJECTION
+            return newest not in {Choice.OBJECTION, Choice.WITHDRAWN}
 
 
 def _forget(bench: Bench) -> None:
