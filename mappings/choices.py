@@ -33,7 +33,10 @@ class How(StrEnum):
 NO_CONSENT = "geen_toestemming"
 """The cause where consent is needed and nobody ever said anything."""
 
-BY_RIGHT = frozenset({str(Choice.WITHDRAWN), str(Choice.OBJECTION)})
+ERASED = "verzoek_tot_wissen"
+"""The cause where a parent asked to erase the pupil (AVG art. 17)."""
+
+BY_RIGHT = frozenset({str(Choice.WITHDRAWN), str(Choice.OBJECTION), ERASED})
 """Causes of what a parent asked for and the law grants: it waits for nobody."""
 
 MEANING: Mapping[LegalBasis, str] = {
@@ -71,20 +74,25 @@ def refusal(choice: Choice, legal_basis: LegalBasis, before: Choice | None) -> s
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Who may go out: the legal basis of an agreement, and the newest choice by pupil key."""
+    """Who may go out: the legal basis of an agreement, the newest choice by pupil key, and the keys of whom to erase."""
 
     legal_basis: LegalBasis
     newest: Mapping[str, Choice] = field(default_factory=dict, repr=False)
+    erased: frozenset[str] = field(default=frozenset(), repr=False)
 
     def withheld(self, pupils: Iterable[str]) -> pd.Series:
         """The cause, by key, for each of `pupils`, and each of whom something was chosen, who may not go out."""
-        causes = {key: self._cause(self.newest.get(key)) for key in dict.fromkeys([*pupils, *self.newest])}
+        everybody = dict.fromkeys([*pupils, *self.newest, *sorted(self.erased)])
+        causes = {key: self._cause(key) for key in everybody}
         stopped = {key: cause for key, cause in causes.items() if cause}
         return pd.Series(list(stopped.values()), index=pd.Index(list(stopped), dtype="str"), dtype="str")
 
-    def _cause(self, newest: Choice | None) -> str | None:
-        if self.legal_basis is LegalBasis.LEGAL_DUTY:
+    def _cause(self, key: str) -> str | None:
+        if self.legal_basis is LegalBasis.LEGAL_DUTY:  # also to erase: AVG art. 17 lid 3 b
             return None
+        if key in self.erased:
+            return ERASED
+        newest = self.newest.get(key)
         if newest is Choice.OBJECTION:
             return str(newest)
         if self.legal_basis is not LegalBasis.CONSENT or newest is Choice.GIVEN:

@@ -16,6 +16,7 @@ from pipelines.keys import KeyMissingError, Keys
 from pipelines.ledger import delivered, exports, forgetting, held, holds, leases, plans, records, seals
 from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
 from pipelines.ledger.engine import for_reading, open_engine
+from pipelines.ledger.erasures import Erasures, first_broken_erasure
 from pipelines.ledger.handles import Handle, handles_of
 from pipelines.ledger.holds import Closing, Decision, Hold, NewHold
 from pipelines.ledger.migrate import upgrade
@@ -38,6 +39,7 @@ class Ledger:
         self._keys = keys
         self._clock = clock
         self._numbers: dict[tuple[str, str], dict[bytes, int]] = {}
+        self.erasures = Erasures(self._reading, self._writing)
 
     @classmethod
     def open(cls, url: str | URL, keys: Keys, clock: Callable[[], datetime] = _utc_now) -> Self:
@@ -64,6 +66,7 @@ class Ledger:
 
     def register_records(self, school: str, kind: str, record_keys: pd.Series) -> pd.DataFrame:
         """A frame `key, record_id` with the index of `record_keys`; an unknown record gets a number."""
+        self._numbers.clear()  # who was erased since may have come back under a new one
         with self._writing() as transaction:
             return records.register_records(transaction, school, kind, record_keys)
 
@@ -281,7 +284,7 @@ class Ledger:
     def verify(self) -> seals.BrokenSeal | None:
         """The first place where the ledger no longer says what it said, or None."""
         with self._reading() as transaction:
-            return seals.first_broken(transaction)
+            return seals.first_broken(transaction) or first_broken_erasure(transaction)
 
     def head(self) -> str | None:
         """The newest link of the chain of seals, to be noted elsewhere; None before the first delivery."""

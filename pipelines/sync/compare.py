@@ -33,6 +33,7 @@ class Cause(StrEnum):
     NO_CONSENT = "geen_toestemming"
     CONSENT_WITHDRAWN = "toestemming_ingetrokken"
     OBJECTION = "bezwaar"
+    ERASED = "verzoek_tot_wissen"
     UNEXPLAINED = "onverklaard"
 
 
