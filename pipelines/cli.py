@@ -34,6 +34,13 @@ consent = typer.Typer(
 )
 app.add_typer(consent, name="consent")
 
+erase = typer.Typer(
+    cls=DutchGroup,
+    help="Een leerling wissen op verzoek van een ouder: beginnen en volgen.",
+    no_args_is_help=True,
+)
+app.add_typer(erase, name="erase")
+
 InstanceOption = Annotated[
     Path | None,
     typer.Option(
@@ -320,3 +327,43 @@ def consent_import(
     from pipelines.consent import Said
 
     return import_file(instance, file, key, value, Said(school, supplier, since, how, by))
+
+
+@erase.command("start", cls=DutchCommand)
+@told
+def erase_start(
+    school: SchoolArgument,
+    pupil: PupilArgument,
+    by: RecordedByOption = "",
+    how: HowOption = "bericht",
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Vraag niet om bevestiging.")] = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Wis een leerling bij elke leverancier, nu en voorgoed."""
+    from pipelines.commands.erase import start
+
+    return start(instance, school, pupil, by, how, sure=yes)
+
+
+@erase.command("list", cls=DutchCommand)
+@told
+def erase_list(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
+    """Toon elk wisverzoek, en hoe het bij elke leverancier staat."""
+    from pipelines.commands.erase import show_cases
+
+    return show_cases(instance, as_json=json)
+
+
+@erase.command("confirm", cls=DutchCommand)
+@told
+def erase_confirm(
+    number: Annotated[int, typer.Argument(metavar="NUMMER", help="Nummer uit `erase list`.")],
+    supplier: SupplierArgument,
+    by: RecordedByOption = "",
+    instance: InstanceOption = None,
+) -> int:
+    """Leg vast dat een leverancier zegt dat hij gewist heeft."""
+    from pipelines.commands.erase import confirm
+
+    return confirm(instance, number, supplier, by)

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, Engine
 from pipelines.keys import KeyMissingError, Keys
 from pipelines.ledger import delivered, exports, forgetting, held, holds, leases, plans, records, seals
 from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
-from pipelines.ledger.engine import for_reading, open_engine
+from pipelines.ledger.engine import compact, for_reading, open_engine
 from pipelines.ledger.erasures import Erasures, first_broken_erasure
 from pipelines.ledger.handles import Handle, handles_of
 from pipelines.ledger.holds import Closing, Decision, Hold, NewHold
@@ -311,6 +311,10 @@ class Ledger:
         self._numbers.clear()
         with self._writing() as transaction:
             return forgetting.shred_unused_keys(transaction)
+
+    def compact(self) -> None:
+        """Write the database anew, so that nothing of what was deleted stays in its files."""
+        compact(self._engine)
 
     def lease(
         self, supplier: str, school: str, duration: timedelta = timedelta(minutes=15)
