@@ -88,7 +88,8 @@ def _agreed(school: str) -> bool:
 def _show(instance: Instance, one: Erasure) -> None:
     title = f"Wisverzoek {one.id}, school {one.school}, van {_day(one.opened_at)} ({one.opened_by}): {_state(one)}"
     rows = [(s.supplier, s.told, _day(s.at)) for s in standings(instance, one)]
-    out.print(table(title, ("leverancier", "wat", "wanneer"), rows))
+    _line(title)
+    out.print(table("", ("leverancier", "wat", "wanneer"), rows))
     if one.closed_at and one.in_export:
         _line("De leerling staat nog in de export. Hij gaat nergens heen zolang dat zo is.")
 
