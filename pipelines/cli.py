@@ -211,6 +211,24 @@ def explain(
 
 @app.command(cls=DutchCommand)
 @told
+def rectify(
+    school: SchoolArgument,
+    pupil: PupilArgument,
+    days: Annotated[
+        int, typer.Option("--days", help="Na hoeveel dagen wachten iets te laat is.", min=1, metavar="DAGEN")
+    ] = 2,
+    *,
+    json: JsonOption = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Toon hoe een correctie van een leerling er overal voor staat."""
+    from pipelines.commands.rectify import show_corrections
+
+    return show_corrections(instance, school, pupil, days, as_json=json)
+
+
+@app.command(cls=DutchCommand)
+@told
 def publish(instance: InstanceOption = None) -> int:
     """Schrijf de pagina's voor ouders, register en bestuur. Er gaat niets naar het internet."""
     from pipelines.commands.publish import publish_pages

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
 from pipelines.keys import KeyMissingError, Keys
-from pipelines.ledger import delivered, exports, forgetting, held, holds, leases, plans, records, seals
+from pipelines.ledger import corrections, delivered, exports, forgetting, held, holds, leases, plans, records, seals
 from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
 from pipelines.ledger.engine import compact, for_reading, open_engine
 from pipelines.ledger.erasures import Erasures, first_broken_erasure
@@ -162,6 +162,11 @@ class Ledger:
         """The supplier's words by refused record: not to be logged or shown in metadata, for they may name a pupil."""
         with self._reading() as transaction:
             return plans.refusals(transaction, plan_id)
+
+    def sent_about(self, school: str, ref: bytes) -> list[corrections.Sent]:
+        """Every change about one record that was to be sent, oldest first. See `corrections.sent_about`."""
+        with self._reading() as transaction:
+            return corrections.sent_about(transaction, school, ref)
 
     def last_plan(self, supplier: str, school: str) -> plans.Plan | None:
         """The newest plan, whatever came of it."""

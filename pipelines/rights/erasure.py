@@ -27,7 +27,11 @@ NOTHING_HELD, DELETED, CONFIRMED = (
     "heeft het bevestigd",
 )
 WAITS, BROKEN_OFF = "wacht op de volgende levering", "levering afgebroken; de volgende maakt haar af"
-REFUSED, MUST_BE_ASKED, DUTY = "weigert te verwijderen: vraag het zelf", "verwijdert niet vanzelf: vraag het", "moet hem houden: wettelijke verplichting"
+REFUSED, MUST_BE_ASKED, DUTY = (
+    "weigert te verwijderen: vraag het zelf",
+    "verwijdert niet vanzelf: vraag het",
+    "moet hem houden: wettelijke verplichting",
+)
 
 
 @dataclass(frozen=True, slots=True)
