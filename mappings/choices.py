@@ -37,7 +37,10 @@ NO_CONSENT = "geen_toestemming"
 REFUSED = frozenset({Choice.WITHDRAWN, Choice.OBJECTION})
 """A parent's no. Another legal basis does not undo it (a consent that was withdrawn is not got round by another ground)."""
 
-BY_RIGHT = frozenset(map(str, REFUSED))
+ERASED = "verzoek_tot_wissen"
+"""The cause where a parent asked to erase the pupil (AVG art. 17)."""
+
+BY_RIGHT = frozenset({*map(str, REFUSED), ERASED})
 """Causes of what a parent asked for and the law grants: it waits for nobody."""
 
 MEANING: Mapping[LegalBasis, str] = {
@@ -79,16 +82,21 @@ def refusal(choice: Choice, ground: LegalBasis | None, before: Choice | None) ->
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Who may go out: the legal basis of an agreement, the newest choice about the supplier by pupil key, and that about each purpose."""
+    """Who may go out: the legal basis of an agreement, and by pupil key the newest choice about the supplier and about each purpose.
+
+    `erased` are the keys of whom a parent asked to erase.
+    """
 
     legal_basis: LegalBasis
     newest: Mapping[str, Choice] = field(default_factory=dict, repr=False)
     purposes: Mapping[str, Mapping[str, Choice]] = field(default_factory=dict, repr=False)
+    erased: frozenset[str] = field(default=frozenset(), repr=False)
 
     def withheld(self, pupils: Iterable[str]) -> pd.Series:
         """The cause, by key, for each of `pupils`, and each of whom something was chosen, who may not go out."""
-        asked = [*pupils, *self.newest] if self.legal_basis is LegalBasis.CONSENT else self.newest
-        causes = {key: self._cause(self.newest.get(key)) for key in dict.fromkeys(asked)}
+        asked = pupils if self.legal_basis is LegalBasis.CONSENT else ()
+        everybody = dict.fromkeys([*asked, *self.newest, *sorted(self.erased)])
+        causes = {key: self._cause(key) for key in everybody}
         stopped = {key: cause for key, cause in causes.items() if cause}
         return pd.Series(list(stopped.values()), index=pd.Index(list(stopped), dtype="str"), dtype="str")
 
@@ -96,9 +104,12 @@ class Release:
         """The newest choice about a purpose, by pupil key; who is not there was never asked, or never answered."""
         return self.purposes.get(purpose, {})
 
-    def _cause(self, newest: Choice | None) -> str | None:
-        if self.legal_basis is LegalBasis.LEGAL_DUTY:
+    def _cause(self, key: str) -> str | None:
+        if self.legal_basis is LegalBasis.LEGAL_DUTY:  # also to erase: AVG art. 17 lid 3 b
             return None
+        if key in self.erased:
+            return ERASED
+        newest = self.newest.get(key)
         if newest in REFUSED:
             return str(newest)
         return NO_CONSENT if self.legal_basis is LegalBasis.CONSENT and newest is not Choice.GIVEN else None

@@ -7,10 +7,10 @@ import dagster as dg
 
 from pipelines.assets.roster import school_assets
 from pipelines.assets.supplier import supplier_assets
-from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, keuze_vastleggen, opruimen, publiceren
+from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, keuze_vastleggen, opruimen, publiceren, wissen
 from pipelines.resources import InstanceResource
 from pipelines.schedules import cleaning, nightly
-from pipelines.sensors import approval_sensor, broken_off_sensor, inbox_sensor
+from pipelines.sensors import approval_sensor, broken_off_sensor, erased_sensor, erasure_sensor, inbox_sensor
 from pipelines.settings import Settings, home_folder, load_settings
 from pipelines.vault_io import VaultIOManager
 
@@ -33,9 +33,15 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
     instance = InstanceResource(home=str(settings.home))
     return dg.Definitions(
         assets=assets,
-        jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen, keuze_vastleggen, publiceren, opruimen],
+        jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen, keuze_vastleggen, wissen, publiceren, opruimen],
         schedules=[nightly(settings), cleaning],
-        sensors=[inbox_sensor(settings), approval_sensor(settings), broken_off_sensor],
+        sensors=[
+            inbox_sensor(settings),
+            approval_sensor(settings),
+            erasure_sensor(settings),
+            erased_sensor(settings),
+            broken_off_sensor,
+        ],
         resources={"instance": instance, "io_manager": VaultIOManager(instance=instance), **(resources or {})},
         executor=dg.in_process_executor,
     )

@@ -4,14 +4,25 @@ Nothing heavy is imported before a command needs it, so that help comes at once.
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipelines.cli_parents import consent, erase
 from pipelines.commands.dutch import DutchCommand, DutchGroup
 from pipelines.commands.telling import told
+from pipelines.options import (
+    ByOption,
+    InstanceOption,
+    JsonOption,
+    PortOption,
+    PupilArgument,
+    SchoolArgument,
+    SchoolOption,
+    SupplierOption,
+    WhichArgument,
+)
 
 app = typer.Typer(
     name="doorgeefluik",
@@ -27,49 +38,8 @@ hold = typer.Typer(
     cls=DutchGroup, help="Wat wacht op goedkeuring: bekijken, goedkeuren of afwijzen.", no_args_is_help=True
 )
 app.add_typer(hold, name="hold")
-consent = typer.Typer(
-    cls=DutchGroup,
-    help="Toestemming en bezwaar van ouders: vastleggen en teruglezen.",
-    no_args_is_help=True,
-)
 app.add_typer(consent, name="consent")
-
-InstanceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--instance", metavar="MAP", help="De map van deze installatie. Anders: DOORGEEFLUIK_HOME, anders ./instance."
-    ),
-]
-SchoolOption = Annotated[
-    list[str] | None,
-    typer.Option("--school", metavar="SCHOOL", help="Alleen deze school (99XX-00); mag vaker. Anders: alle scholen."),
-]
-SupplierOption = Annotated[
-    list[str] | None,
-    typer.Option("--supplier", metavar="NAAM", help="Alleen deze leverancier; mag vaker. Anders: alle leveranciers."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Geef één JSON-document op de standaarduitvoer.")]
-ByOption = Annotated[str, typer.Option("--by", metavar="NAAM", help="Wie dit besluit. Anders: je inlognaam.")]
-WhichArgument = Annotated[str, typer.Argument(metavar="NUMMER", help="Nummer of kenmerk uit `hold list`.")]
-SchoolArgument = Annotated[str, typer.Argument(metavar="SCHOOL", help="De school (99XX-00).")]
-PupilArgument = Annotated[
-    str, typer.Argument(metavar="LEERLING", help="Sleutel van de leerling in ParnasSys; geen naam.")
-]
-SubjectArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="ONDERWERP", help="Leverancier, zoals basispoort, of doel: foto_website, foto_nieuwsbrief, foto_parro."
-    ),
-]
-SinceOption = Annotated[
-    str, typer.Option("--since", metavar="DATUM", help="Wanneer de ouder het zei, als 2026-11-24. Anders: vandaag.")
-]
-RecordedByOption = Annotated[str, typer.Option("--by", metavar="NAAM", help="Wie dit vastlegt. Anders: je inlognaam.")]
-HowOption = Annotated[
-    str,
-    typer.Option("--how", metavar="HOE", help="Hoe de ouder het zei: formulier, bericht, parro of mondeling."),
-]
-PortOption = Annotated[int, typer.Option("--port", help="Poort van de webpagina.", min=1, max=65535, metavar="POORT")]
+app.add_typer(erase, name="erase")
 
 
 @app.callback()
@@ -209,6 +179,24 @@ def explain(
 
 @app.command(cls=DutchCommand)
 @told
+def rectify(
+    school: SchoolArgument,
+    pupil: PupilArgument,
+    days: Annotated[
+        int, typer.Option("--days", help="Na hoeveel dagen wachten iets te laat is.", min=1, metavar="DAGEN")
+    ] = 2,
+    *,
+    json: JsonOption = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Toon hoe een correctie van een leerling er overal voor staat."""
+    from pipelines.commands.rectify import show_corrections
+
+    return show_corrections(instance, school, pupil, days, as_json=json)
+
+
+@app.command(cls=DutchCommand)
+@told
 def publish(instance: InstanceOption = None) -> int:
     """Schrijf de pagina's voor ouders, register en bestuur. Er gaat niets naar het internet."""
     from pipelines.commands.publish import publish_pages
@@ -256,81 +244,3 @@ def hold_discard(which: WhichArgument, by: ByOption = "", instance: InstanceOpti
     from pipelines.commands.holds import discard
 
     return discard(instance, which, by)
-
-
-def _choice_command(choice: str, told_as: str) -> Callable[..., int]:
-    """One of the commands that write down a choice: they take the same, and differ in what the parent said."""
-
-    def command(
-        school: SchoolArgument,
-        pupil: PupilArgument,
-        subject: SubjectArgument,
-        since: SinceOption = "",
-        by: RecordedByOption = "",
-        how: HowOption = "formulier",
-        instance: InstanceOption = None,
-    ) -> int:
-        from pipelines.commands.consent import choose
-        from pipelines.consent import Said
-
-        return choose(instance, choice, pupil, subject, Said(school, since, how, by))
-
-    command.__doc__ = told_as
-    return command
-
-
-for _name, _choice, _told_as in (
-    ("give", "toestemming", "Leg vast dat een ouder toestemming geeft."),
-    ("withdraw", "toestemming_ingetrokken", "Leg vast dat een ouder geen toestemming (meer) geeft."),
-    ("object", "bezwaar", "Leg vast dat een ouder bezwaar maakt."),
-    ("restore", "bezwaar_ingetrokken", "Leg vast dat een ouder het bezwaar intrekt."),
-):
-    consent.command(_name, cls=DutchCommand)(told(_choice_command(_choice, _told_as)))
-
-
-@consent.command("list", cls=DutchCommand)
-@told
-def consent_list(
-    school: SchoolArgument,
-    pupil: Annotated[str | None, typer.Argument(metavar="LEERLING", help="Alleen deze leerling.")] = None,
-    subject: Annotated[
-        str | None, typer.Option("--subject", metavar="ONDERWERP", help="Alleen deze leverancier, of dit doel.")
-    ] = None,
-    *,
-    now: Annotated[bool, typer.Option("--now", help="Alleen wat nu geldt, zonder wat eraan voorafging.")] = False,
-    json: JsonOption = False,
-    instance: InstanceOption = None,
-) -> int:
-    """Toon alles wat is vastgelegd, het oudste eerst."""
-    from pipelines.commands.consent import show_choices
-
-    return show_choices(instance, school, pupil, subject, newest=now, as_json=json)
-
-
-@consent.command("import", cls=DutchCommand)
-@told
-def consent_import(
-    school: SchoolArgument,
-    file: Annotated[Path, typer.Argument(metavar="BESTAND", help="CSV met een regel per leerling.")],
-    key: Annotated[str, typer.Option("--key", metavar="KOLOM", help="De kolom met de sleutel van ParnasSys.")],
-    column: Annotated[
-        list[str],
-        typer.Option(
-            "--column",
-            metavar="ONDERWERP=KOLOM",
-            help="In welke kolom ja, nee of niets staat over een leverancier of doel; mag vaker.",
-        ),
-    ],
-    since: SinceOption = "",
-    by: RecordedByOption = "",
-    how: HowOption = "formulier",
-    instance: InstanceOption = None,
-) -> int:
-    """Leg de toestemmingen in een CSV-bestand vast.
-
-    Alle, of bij een fout geen enkele.
-    """
-    from pipelines.commands.consent import import_file
-    from pipelines.consent import Said
-
-    return import_file(instance, file, key, column, Said(school, since, how, by))

@@ -18,7 +18,7 @@ from mappings.choices import BY_RIGHT, NO_CONSENT
 from mappings.projection import DeliverySet
 from mappings.transforms import sources
 from pipelines.ledger.holds import Hold
-from pipelines.retention import Removed
+from pipelines.removal import Removed
 from pipelines.sync.case import Outcome, Planned
 from pipelines.sync.school import SchoolData
 

@@ -1,38 +1,35 @@
 """Retention: what was kept long enough is taken away, one function for each kind of thing, and it is told how much and why."""
 
+import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from pathlib import Path
+from typing import Final
 
 import dagster as dg
 
 from pipelines.instance import Instance
 from pipelines.ledger.forgetting import LedgerBrokenError
+from pipelines.removal import ENDED, Removed, delete_run, forget_keys
+from pipelines.reports import write_report
+from pipelines.rights.erasure import forget, ready
 from pipelines.sync.outbox import still_needed
-
-ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-"""A run that waits or is at work is never taken away."""
 
 OF_ONE_PUPIL = ("keuze_vastleggen",)
 """Jobs whose settings name a pupil: Dagster keeps those with the run, so the run goes at the first cleaning after it."""
 
 _AT_ONCE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """How many of a kind of thing were taken away, and why, in Dutch. Never a name."""
-
-    what: str
-    number: int
-    why: str
+_AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+PARTITION_TAG: Final = "dagster/partition"
+"""Run tag with the school, on every run of its assets."""
 
 
 def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Iterator[Removed]:
     """Take away everything that `retention` in the settings says was kept long enough at `now` (aware)."""
     keep = instance.settings.instance.retention
+    if ready(instance):
+        yield finish_erasures(instance, dagster)
     yield Removed("kluis", clean_vault(instance, now), f"ouder dan {keep.vault_days} dagen")
     findings = instance.ledger.remove_findings(now - timedelta(days=keep.findings_days))
     yield Removed("bevindingen", findings, f"ouder dan {keep.findings_days} dagen")
@@ -40,6 +37,31 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     yield Removed("sleutels in het grootboek", instance.ledger.shred_unused_keys(), "niets verwijst er nog naar")
     runs = clean_runs(dagster, instance.settings.dagster_home, now - timedelta(days=keep.runs_days))
     yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen of over één leerling")
+
+
+def finish_erasures(instance: Instance, dagster: dg.DagsterInstance) -> Removed:
+    """Forget the pupils whom every supplier has erased, each where no run of the school is at work; how many requests were closed.
+
+    One whose run is, or whose ledger or database does not let it, is done the next time.
+    """
+    number, why = 0, "elke leverancier is klaar"
+    for one in ready(instance):
+        busy = dg.RunsFilter(statuses=_AT_WORK, tags={PARTITION_TAG: one.school})
+        if dagster.get_runs(busy, limit=1):
+            why = "er is nog een run van de school bezig; de rest volgt de volgende keer"
+            continue
+        try:
+            keys = instance.ledger.record_keys(one.records).values()
+            forget_keys(dagster, instance.settings.dagster_home, keys)
+            forget(instance, one)
+            write_report(instance, one.school)
+        except LedgerBrokenError:
+            why = "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify"
+        except sqlite3.OperationalError:
+            why = "een database was in gebruik; de rest volgt de volgende keer"
+        else:
+            number += 1
+    return Removed("wisverzoeken afgerond", number, why)
 
 
 def clean_vault(instance: Instance, now: datetime) -> int:
@@ -72,8 +94,6 @@ def clean_runs(dagster: dg.DagsterInstance, home: Path, before: datetime) -> int
     for which in (dg.RunsFilter(statuses=ENDED, created_before=before), *of_one_pupil):
         while runs := dagster.get_runs(which, limit=_AT_ONCE):
             for run in runs:
-                dagster.delete_run(run.run_id)
-                for emptied in (home / "history" / "runs").glob(f"{run.run_id}.db*"):  # by Dagster, which leaves it
-                    emptied.unlink(missing_ok=True)
+                delete_run(dagster, home, run.run_id)
             number += len(runs)
     return number

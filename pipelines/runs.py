@@ -9,7 +9,7 @@ from pipelines.assets import UNFORESEEN
 from pipelines.build import build_defs
 from pipelines.jobs import CLEAN, DELIVER, PREVIEW, SCHOOL_TAG, asset_keys
 from pipelines.metadata import OUTCOME
-from pipelines.retention import Removed
+from pipelines.removal import Removed
 from pipelines.run_queue import end_broken_off
 from pipelines.settings import Settings
 from pipelines.sync.case import NO_COUNTS, Outcome

@@ -9,7 +9,8 @@ import dagster as dg
 from connectors.base import ConnectorError
 from connectors.parnassys import school_of
 from pipelines.instance import open_instance
-from pipelines.jobs import DELIVER
+from pipelines.jobs import CLEAN, DELIVER
+from pipelines.rights.erasure import ready
 from pipelines.run_queue import end_broken_off
 from pipelines.schedules import run_request
 from pipelines.settings import EdexmlSource, Settings
@@ -49,6 +50,41 @@ def approval_sensor(settings: Settings) -> dg.SensorDefinition:
     def sensor() -> Iterator[dg.RunRequest]:
         for hold in open_instance(settings.home).ledger.holds(state="approved"):
             yield run_request(settings, hold.school, f"goedgekeurd-{hold.id}", (hold.supplier,))
+
+    return sensor
+
+
+def erasure_sensor(settings: Settings) -> dg.SensorDefinition:
+    """A new request to erase a pupil starts a run for the school, so that the deletes go out now."""
+
+    @dg.sensor(
+        name="na_wisverzoek",
+        job_name=DELIVER,
+        minimum_interval_seconds=15,
+        default_status=RUNNING,
+        description="Start de verwijdering van een leerling bij alle leveranciers.",
+    )
+    def sensor() -> Iterator[dg.RunRequest]:
+        for one in open_instance(settings.home).ledger.erasures.all():
+            if one.closed_at is None and one.school in settings.school_keys:
+                yield run_request(settings, one.school, f"wissen-{one.id}")
+
+    return sensor
+
+
+def erased_sensor(settings: Settings) -> dg.SensorDefinition:
+    """A request of which every supplier is done is closed by the daily cleaning, now."""
+
+    @dg.sensor(
+        name="na_wissen",
+        job_name=CLEAN,
+        minimum_interval_seconds=60,
+        default_status=RUNNING,
+        description="Rond een wisverzoek af zodra elke leverancier klaar is.",
+    )
+    def sensor() -> Iterator[dg.RunRequest]:
+        for one in ready(open_instance(settings.home)):
+            yield dg.RunRequest(run_key=f"gewist-{one.id}")
 
     return sensor
 

@@ -63,6 +63,11 @@ class Vault:
         """Forget `name`; nothing happens if it is not there."""
         self._file(name).unlink(missing_ok=True)
 
+    def names(self) -> list[str]:
+        """Everything that is in the vault, in order."""
+        files = self._folder.rglob(f"*{_SUFFIX}")
+        return sorted(file.relative_to(self._folder).as_posix().removesuffix(_SUFFIX) for file in files)
+
     def sweep(self, older_than: timedelta, now: datetime, spared: Collection[str] = ()) -> list[str]:
         """Remove what was put more than `older_than` before `now` (aware); their names, in order.
 

@@ -22,7 +22,7 @@ class VaultIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Keep a value, for the next step and for a later run."""
-        name = _name(context)
+        name = kept_as(*context.asset_key.path, school=context.asset_partition_key)
         self._fresh[name] = obj
         self.instance.opened.vault.put(name, pickle.dumps(obj, protocol=pickle.HIGHEST_PROTOCOL))
 
@@ -30,7 +30,7 @@ class VaultIOManager(dg.ConfigurableIOManager):
         """The value that this run made, else that of the last run that did."""
         upstream = context.upstream_output
         assert upstream is not None
-        name = _name(context)
+        name = kept_as(*context.asset_key.path, school=context.asset_partition_key)
         if name in self._fresh:
             return self._fresh[name]
         try:
@@ -43,5 +43,6 @@ class VaultIOManager(dg.ConfigurableIOManager):
             ) from None
 
 
-def _name(context: dg.OutputContext | dg.InputContext) -> str:
-    return "/".join(["assets", *context.asset_key.path, context.asset_partition_key])
+def kept_as(*asset: str, school: str) -> str:
+    """The name in the vault of what an asset made for a school."""
+    return "/".join(["assets", *asset, school])

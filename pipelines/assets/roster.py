@@ -12,7 +12,9 @@ from pipelines.instance import Instance
 from pipelines.metadata import findings_table, of_export, of_fields_read, of_school
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
+from pipelines.sync.erased import sought
 from pipelines.sync.school import SchoolData, basis, changes_wanted_since, remember, school_data
+from pipelines.vault_io import kept_as
 
 GROUP = "school"
 
@@ -66,9 +68,12 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
             passed = dg.AssetCheckResult(passed=True, check_name="contract")
             return dg.MaterializeResult(value=None, metadata=of_export(export), check_results=[passed])
         wanted = opened.settings.wanted_fields(context.partition_key, day)
+        whom = sought(opened, context.partition_key)
+        if whom and whom.hidden:  # he is in it as it came
+            opened.vault.remove(kept_as("export", school=context.partition_key))
         with _told_if_failed(context, opened):
             try:
-                data = school_data(export, wanted, day)
+                data = school_data(export, wanted, day, whom)
             except ConnectorError as error:
                 raise _failure(error) from None
             except BrokenTable as error:
@@ -91,13 +96,13 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
 
 def _bases(opened: Instance, school: str, digest: str, instance: InstanceResource) -> dict[str, str]:
     """What each supplier's plan follows from, if the export says the same as the last time."""
-    settings, day = opened.settings, instance.today()
+    settings, day, erased = opened.settings, instance.today(), opened.ledger.erasures.refs(school)
     bases = {}
     for agreement in settings.agreements:
         if school in agreement.schools:
             fields = settings.field_set(agreement.supplier, school)
             chosen = opened.ledger.choices(school, *fields.subjects)
-            bases[agreement.supplier] = basis(digest, fields, agreement, chosen, day)
+            bases[agreement.supplier] = basis(digest, fields, agreement, chosen, erased, day)
     return bases
 
 

@@ -15,6 +15,7 @@ from pipelines.metadata import of_delivery_set, of_outcome, of_plan
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
 from pipelines.sync.case import Outcome, Planned, planned, preview
+from pipelines.sync.compare import Cause
 from pipelines.sync.deliver import delivered
 from pipelines.sync.prepare import Prepared, case_of, prepared
 from pipelines.sync.school import SchoolData
@@ -63,7 +64,9 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         except ConnectorError as error:
             raise dg.Failure(str(error), metadata={"Code": error.code}, allow_retries=False) from None
         plan = planned(case, gegevensset.wanted, gegevensset.quarantined)
-        gone = opened.ledger.record_keys(map(int, plan.plan.of("delete")["record_id"]))
+        deletes = plan.plan.of("delete")
+        told = deletes[deletes["cause"].ne(Cause.ERASED)]  # whom to erase is to be found in no event of Dagster
+        gone = opened.ledger.record_keys(map(int, told["record_id"]))
         return dg.MaterializeResult(value=plan, metadata=of_plan(plan, preview(case, plan), gone))
 
     @dg.asset(

@@ -13,6 +13,7 @@ from pipelines.commands.telling import err, terminal
 from pipelines.dagster_home import prepare
 from pipelines.instance import open_instance
 from pipelines.names import refuse_unknown
+from pipelines.retention import finish_erasures
 from pipelines.runs import run_school
 from pipelines.settings import Settings, home_folder, load_settings
 from pipelines.sync.case import Outcome
@@ -43,13 +44,15 @@ def run_schools(
 
 
 def deliver(settings: Settings, chosen: dict[str, list[str]], *, preview: bool = False) -> list[Outcome]:
-    """Run each school for its suppliers; a school that fails does not stop the next."""
+    """Run each school for its suppliers; a school that fails does not stop the next. Closes the requests to erase that are done."""
     prepare(settings, os.environ)
     outcomes: list[Outcome] = []
     with dg.DagsterInstance.get() as instance, _progress(len(chosen)) as progress:
         for done, (school, suppliers) in enumerate(chosen.items()):
             progress(school, done)
             outcomes += run_school(settings, school, suppliers, instance, preview=preview)
+        if not preview:
+            finish_erasures(open_instance(settings.home), instance)
     return outcomes
 
 

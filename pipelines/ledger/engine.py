@@ -4,12 +4,15 @@ Only connections and transactions. What stands in the database is in `tables`, h
 """
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
+
+from pipelines.ledger.tables import metadata
 
 _BUSY_SECONDS = 30
 
@@ -35,6 +38,17 @@ def for_reading(engine: Engine) -> Engine:
     if engine.dialect.name == "sqlite":
         return engine.execution_options(sqlite_begin="BEGIN")
     return engine.execution_options(isolation_level="REPEATABLE READ")
+
+
+def compact(engine: Engine) -> None:
+    """Write every table anew: a deleted row otherwise stays in free pages and in the WAL (SQLite), or as a dead row (PostgreSQL)."""
+    if engine.dialect.name == "postgresql":
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql(f"VACUUM FULL {', '.join(metadata.tables)}")
+        return
+    with closing(engine.raw_connection()) as raw:
+        for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            raw.cursor().execute(statement)
 
 
 def _sqlite(address: URL) -> Engine:

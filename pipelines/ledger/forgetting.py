@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from pipelines.ledger.frames import among
 from pipelines.ledger.records import shred_keys
 from pipelines.ledger.seals import first_broken, note_removals, one_at_a_time
-from pipelines.ledger.tables import change, choice, delivered, finding, lease, plan, record
+from pipelines.ledger.tables import change, choice, delivered, erased_record, finding, lease, plan, record
 from pipelines.ledger.transaction import Transaction
 
 
@@ -46,7 +46,8 @@ def shred_unused_keys(transaction: Transaction) -> int:
     Not of a school that is being delivered: its run may have looked up a record for a plan that is still to be written.
     """
     used = (delivered.c.record_id, change.c.record_id, change.c.replaces_id, finding.c.record_id, choice.c.record_id)
-    unused = [record.c.id.not_in(sa.select(column).where(column.is_not(None))) for column in used]
+    used_by = [*used, erased_record.c.record_id]
+    unused = [record.c.id.not_in(sa.select(column).where(column.is_not(None))) for column in used_by]
     idle = record.c.school.not_in(sa.select(lease.c.school).where(lease.c.expires_at > transaction.now))
     query = sa.select(record.c.id).where(record.c.key_encrypted.is_not(None), idle, *unused)
     found = list(transaction.execute(query).scalars())

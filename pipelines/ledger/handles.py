@@ -71,7 +71,7 @@ def keep_handles(transaction: Transaction, supplier: str, given: Mapping[int, Ha
 
 def forget_handles(transaction: Transaction, supplier: str, gone: AbstractSet[int], places: Places) -> None:
     """Take these records out of the places where their handles stand."""
-    for place in _bundles({number: places[number] for number in gone}):
+    for place in _bundles({number: place for number, place in places.items() if number in gone}):
         content = _bundle(transaction, supplier, place)
         left = {name: entry for name, entry in content.items() if int(name) not in gone}
         if left:

@@ -13,9 +13,22 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
 from pipelines.keys import KeyMissingError, Keys
-from pipelines.ledger import delivered, exports, forgetting, heirs, held, holds, leases, plans, records, seals
+from pipelines.ledger import (
+    corrections,
+    delivered,
+    exports,
+    forgetting,
+    heirs,
+    held,
+    holds,
+    leases,
+    plans,
+    records,
+    seals,
+)
 from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
-from pipelines.ledger.engine import for_reading, open_engine
+from pipelines.ledger.engine import compact, for_reading, open_engine
+from pipelines.ledger.erasures import Erasures, first_broken_erasure
 from pipelines.ledger.handles import Handle, handles_of
 from pipelines.ledger.holds import Closing, Decision, Hold, NewHold
 from pipelines.ledger.migrate import upgrade
@@ -38,6 +51,7 @@ class Ledger:
         self._keys = keys
         self._clock = clock
         self._numbers: dict[tuple[str, str], dict[bytes, int]] = {}
+        self.erasures = Erasures(self._reading, self._writing)
 
     @classmethod
     def open(cls, url: str | URL, keys: Keys, clock: Callable[[], datetime] = _utc_now) -> Self:
@@ -64,6 +78,7 @@ class Ledger:
 
     def register_records(self, school: str, kind: str, record_keys: pd.Series) -> pd.DataFrame:
         """A frame `key, record_id` with the index of `record_keys`; an unknown record gets a number."""
+        self._numbers.clear()  # who was erased since may have come back under a new one
         with self._writing() as transaction:
             return records.register_records(transaction, school, kind, record_keys)
 
@@ -161,6 +176,11 @@ class Ledger:
         """The supplier's words by refused record: not to be logged or shown in metadata, for they may name a pupil."""
         with self._reading() as transaction:
             return plans.refusals(transaction, plan_id)
+
+    def sent_about(self, school: str, ref: bytes) -> list[corrections.Sent]:
+        """Every change about one record that was to be sent, oldest first. See `corrections.sent_about`."""
+        with self._reading() as transaction:
+            return corrections.sent_about(transaction, school, ref)
 
     def last_plan(self, supplier: str, school: str) -> plans.Plan | None:
         """The newest plan, whatever came of it."""
@@ -288,7 +308,7 @@ class Ledger:
     def verify(self) -> seals.BrokenSeal | None:
         """The first place where the ledger no longer says what it said, or None."""
         with self._reading() as transaction:
-            return seals.first_broken(transaction)
+            return seals.first_broken(transaction) or first_broken_erasure(transaction)
 
     def head(self) -> str | None:
         """The newest link of the chain of seals, to be noted elsewhere; None before the first delivery."""
@@ -315,6 +335,10 @@ class Ledger:
         self._numbers.clear()
         with self._writing() as transaction:
             return forgetting.shred_unused_keys(transaction)
+
+    def compact(self) -> None:
+        """Write the database anew, so that nothing of what was deleted stays in its files."""
+        compact(self._engine)
 
     def lease(
         self, supplier: str, school: str, duration: timedelta = timedelta(minutes=15)

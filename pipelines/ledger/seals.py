@@ -4,7 +4,8 @@ The key is not in the database: who can write there can break the chain, but not
 all that belongs to them shows only to who noted the `head` before.
 
 Changes that were kept long enough are removed with a note by their seal: how many, when, and a keyed digest of what is left.
-The seal itself and the chain stay as they were. Without the key nobody can write such a note.
+The seal itself and the chain stay as they were. Without the key nobody can write such a note. After an erasure the changes
+about that pupil stay without what identifies him: the same note, of nothing removed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,7 +83,7 @@ def seal_changes(transaction: Transaction, plan_id: int, batch: int, changes: Se
 
 
 def note_removals(transaction: Transaction, removed: Mapping[int, int]) -> None:
-    """Note, by seal, that so many of its changes were removed just now, and what is left under it.
+    """Note, by seal, that so many of its changes were removed just now (or none, but made nameless), and what is left under it.
 
     The caller has seen in this same transaction that every seal held before.
     """
@@ -105,7 +106,8 @@ def note_removals(transaction: Transaction, removed: Mapping[int, int]) -> None:
 
 def removed(transaction: Transaction) -> tuple[int, datetime | None]:
     """How many sealed changes were removed because they had been kept long enough, and when the last time was."""
-    row = transaction.execute(sa.select(sa.func.sum(removal.c.number), sa.func.max(removal.c.removed_at))).one()
+    total = sa.select(sa.func.sum(removal.c.number), sa.func.max(removal.c.removed_at)).where(removal.c.number > 0)
+    row = transaction.execute(total).one()
     return row[0] or 0, row[1]
 
 

@@ -254,6 +254,39 @@ choice = sa.Table(
     comment="What parents chose about a supplier or a purpose, every time; the newest of a pupil and a subject counts.",
 )
 
+erasure = sa.Table(
+    "erasure",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # without gaps: one taken out shows
+    _school(),
+    _moment("opened_at"),
+    _text("opened_by", 100),
+    _text("how", 12),
+    _moment("closed_at", nullable=True),  # when the last of what identifies the pupil was forgotten
+    _bytes("proof"),
+    comment="Requests to erase a pupil (AVG art. 17), one a row.",
+)
+
+erased_record = sa.Table(
+    "erased_record",
+    metadata,
+    sa.Column("erasure_id", sa.Integer, sa.ForeignKey("erasure.id"), primary_key=True, autoincrement=False),
+    sa.Column("record_id", sa.Integer, sa.ForeignKey("record.id"), primary_key=True, autoincrement=False),
+    _bytes("ref", nullable=True),  # by which he is kept from going out; null once he left and all is done
+    sa.Column("in_export", sa.Boolean, nullable=False),
+    comment="The records of the pupil that a request is about: more than one where he had another key before.",
+)
+
+erasure_confirmation = sa.Table(
+    "erasure_confirmation",
+    metadata,
+    sa.Column("erasure_id", sa.Integer, sa.ForeignKey("erasure.id"), primary_key=True, autoincrement=False),
+    sa.Column("supplier", sa.String(41), primary_key=True),
+    _moment("confirmed_at"),
+    _text("confirmed_by", 100),
+    comment="Where a person wrote down that the supplier erased the pupil itself.",
+)
+
 export = sa.Table(
     "export",
     metadata,

@@ -35,6 +35,7 @@ class Cause(StrEnum):
     CONSENT_WITHDRAWN = "toestemming_ingetrokken"
     CONSENT_GIVEN = "toestemming_gegeven"
     OBJECTION = "bezwaar"
+    ERASED = "verzoek_tot_wissen"
     UNEXPLAINED = "onverklaard"
 
 

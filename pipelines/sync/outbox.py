@@ -53,13 +53,13 @@ def drop_parcels(vault: Vault, supplier: str, school: str, batches: Iterable[int
 
 def keep_snapshot(vault: Vault, supplier: str, school: str, snapshot: Snapshot) -> None:
     """Remember what the supplier holds now."""
-    vault.put(_snapshot(supplier, school), pickle.dumps(dict(snapshot), protocol=pickle.HIGHEST_PROTOCOL))
+    vault.put(snapshot_name(supplier, school), pickle.dumps(dict(snapshot), protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def kept_snapshot(vault: Vault, supplier: str, school: str) -> Snapshot | None:
     """What the supplier took last, None where the vault no longer has it."""
     try:
-        snapshot: dict[Record, pd.DataFrame] = pickle.loads(vault.get(_snapshot(supplier, school)))  # noqa: S301  authenticated, see above
+        snapshot: dict[Record, pd.DataFrame] = pickle.loads(vault.get(snapshot_name(supplier, school)))  # noqa: S301  authenticated, see above
     except NotInVaultError:
         return None
     return snapshot
@@ -75,7 +75,7 @@ def still_needed(ledger: Ledger, agreements: Iterable[Agreement]) -> Iterator[st
     for agreement in agreements:
         for school in agreement.schools:
             if (school, agreement.supplier) in held:
-                yield _snapshot(agreement.supplier, school)
+                yield snapshot_name(agreement.supplier, school)
             if ledger.unfinished_plan(agreement.supplier, school):
                 yield _outbox(agreement.supplier, school)
 
@@ -88,5 +88,6 @@ def _outbox(supplier: str, school: str) -> str:
     return f"uitgaand/{supplier}/{school}"
 
 
-def _snapshot(supplier: str, school: str) -> str:
+def snapshot_name(supplier: str, school: str) -> str:
+    """Where the last whole set lies in the vault."""
     return f"momentopname/{supplier}/{school}"

@@ -55,8 +55,8 @@ def prepared(
     if known is None:
         return Prepared(outcome=_ended(school, supplier, "failed", AGAIN))
     fields = instance.settings.field_set(supplier, school)
-    chosen = instance.ledger.choices(school, *fields.subjects)
-    facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, chosen, day))
+    chosen, erased = instance.ledger.choices(school, *fields.subjects), instance.ledger.erasures.refs(school)
+    facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, chosen, erased, day))
     case = case_of(instance, supplier, school, facts, day, run_id)
     facts = replace(facts, terms=case.terms)
     if done := nothing_to_do(case):
@@ -85,7 +85,9 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
         basis=facts.basis,
         day=day,
         run_id=run_id,
-        choices=choices_digest(instance.ledger.choices(school, *fields.subjects)),
+        choices=choices_digest(
+            instance.ledger.choices(school, *fields.subjects), instance.ledger.erasures.refs(school)
+        ),
         ledger=instance.ledger,
         vault=instance.vault,
         keys=instance.keys,

@@ -1,7 +1,7 @@
 """One school in one run: from export to checked roster, and what is remembered of it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -20,6 +20,7 @@ from pipelines.ledger.choices import Chosen
 from pipelines.ledger.exports import GoodExport
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import refs_of
+from pipelines.sync.erased import Sought, looked_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,32 +28,36 @@ class SchoolData:
     """What a school's export says today, checked.
 
     `digest` names everything that deliveries follow from: the content, what was kept out, and who has left by now.
+    `erased` are the refs of those in the export whom a parent asked to erase.
     """
 
     checked: Checked = field(repr=False)
     digest: str
     schooljaar: str
     pupils: int
+    erased: frozenset[bytes] = field(default=frozenset(), repr=False)
 
 
-def school_data(export: Export, wanted: frozenset[str], day: date) -> SchoolData:
-    """Read and check an export.
+def school_data(export: Export, wanted: frozenset[str], day: date, sought: Sought | None = None) -> SchoolData:
+    """Read and check an export, without whom a parent asked to erase where `sought` says so.
 
     Raises:
         PermanentError: not readable, or of another school or year.
         BrokenTable: too much of it breaks its contract.
     """
     roster = read_roster(export.content, wanted, export.school)
+    roster, erased = looked_for(roster, export.school.key, sought) if sought else (roster, frozenset())
     result = checked(roster, day, read=wanted)
-    return SchoolData(result, _digest(result, day), export.school.schooljaar, len(roster.leerlingen))
+    return SchoolData(result, _digest(result, day), export.school.schooljaar, len(roster.leerlingen), erased)
 
 
 def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id: str) -> None:
-    """Keep that this export was taken as true, what was wrong in it, and which pupils are known from now on, and as whom."""
-    pupils = _pupils(data.checked)
-    ledger.register_records(export.school.key, Record.LEERLING, pd.Series(pupils, dtype="str"))
+    """Keep that this export was taken as true: what was wrong in it, which pupils are known from now on and as whom, who of the erased left."""
+    school, pupils = export.school.key, _pupils(data.checked)
+    ledger.erasures.note_presence(school, data.erased, data.pupils, unnamed=_some_pupil_is_unnamed(data.checked))
+    ledger.register_records(school, Record.LEERLING, pd.Series(pupils, dtype="str"))
     if key_of := _keys_by_eckid(data.checked):
-        ledger.hand_on_choices(export.school.key, pupils, key_of)
+        ledger.hand_on_choices(school, pupils, key_of)
     ledger.replace_findings(export.school.key, run_id, data.checked.findings)
     good = GoodExport(
         school=export.school.key,
@@ -68,37 +73,48 @@ def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id
     ledger.remember_export(good)
 
 
-def basis(school_digest: str, field_set: FieldSet, agreement: Agreement, chosen: Sequence[Chosen], day: date) -> str:
+def basis(
+    school_digest: str,
+    field_set: FieldSet,
+    agreement: Agreement,
+    chosen: Sequence[Chosen],
+    erased: Iterable[bytes],
+    day: date,
+) -> str:
     """Names everything that a change plan follows from, besides what the supplier already has."""
     agreed = (field_set.digest, agreement.model_dump_json(), str(agreement.active_on(day)))
-    parts = (school_digest, *agreed, choices_digest(chosen))
+    parts = (school_digest, *agreed, choices_digest(chosen, erased))
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def choices_digest(chosen: Sequence[Chosen]) -> str:
-    """Names what parents chose, of one supplier: about it and about what it is given for."""
+def choices_digest(chosen: Sequence[Chosen], erased: Iterable[bytes] = ()) -> str:
+    """Names what parents chose, of one supplier: about it, about what it is given for, and whom they asked to erase, by ref."""
     lines = sorted(f"{each.record_id} {each.subject} {each.choice}" for each in chosen)
+    lines += sorted(ref.hex() for ref in erased)
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
 
 def release(
     ledger: Ledger, keys: Keys, fields: FieldSet, legal_basis: LegalBasis, school: str, data: Checked
 ) -> Release:
-    """Who of a school may go to a supplier, and with which photo, as its parents chose until now.
+    """Who of a school may go to a supplier, and with which photo, as its parents chose and asked until now.
 
     Pupils in the export are found by ref: a choice outlives the key in the ledger. Others are named by that key.
     """
-    chosen = ledger.choices(school, *fields.subjects)
-    if not chosen:
+    chosen, erased = ledger.choices(school, *fields.subjects), ledger.erasures.refs(school)
+    if not chosen and not erased:
         return Release(legal_basis)
+    numbers = {each.ref: each.record_id for each in chosen} | erased
     pupils = _pupils(data)
     keys_of = dict(zip(refs_of(school, Record.LEERLING, pupils, keys), pupils, strict=True))
-    others = ledger.record_keys(each.record_id for each in chosen if each.ref not in keys_of)
+    others = ledger.record_keys(number for ref, number in numbers.items() if ref not in keys_of)
+    found = {ref: key for ref, number in numbers.items() if (key := keys_of.get(ref) or others.get(number))}
     newest: dict[str, dict[str, Choice]] = {subject: {} for subject in fields.subjects}
     for each in chosen:
-        if key := keys_of.get(each.ref) or others.get(each.record_id):
-            newest[each.subject][key] = Choice(each.choice)
-    return Release(legal_basis, newest.pop(fields.supplier), newest)
+        if each.ref in found:
+            newest[each.subject][found[each.ref]] = Choice(each.choice)
+    gone = frozenset(key for ref, key in found.items() if ref in erased)
+    return Release(legal_basis, newest.pop(fields.supplier), newest, gone)
 
 
 def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str], day: date) -> datetime | None:
@@ -132,6 +148,12 @@ def _keys_by_eckid(data: Checked) -> dict[str, str]:
         return {}
     known = data.roster.leerlingen.dropna(subset=["eckid"])
     return dict(zip(known["eckid"], known["key"], strict=True))
+
+
+def _some_pupil_is_unnamed(data: Checked) -> bool:
+    """Whether some pupil in an export has no usable key, or shares it: it could be anybody."""
+    keys = data.quarantined.loc[data.quarantined["soort"].eq(Record.LEERLING), "key"]
+    return bool((keys.eq("") | keys.str.startswith("#") | keys.duplicated(keep=False)).any())
 
 
 def _digest(result: Checked, day: date) -> str:

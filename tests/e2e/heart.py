@@ -14,6 +14,7 @@ from mappings.projection import DeliverySet, delivery_set
 from pipelines.instance import Instance, open_instance
 from pipelines.sync.case import Case, Outcome, planned
 from pipelines.sync.deliver import delivered
+from pipelines.sync.erased import sought
 from pipelines.sync.prepare import Facts, Prepared, case_of, prepared
 from pipelines.sync.school import SchoolData, release, remember, school_data
 
@@ -85,7 +86,7 @@ def night(home: Path, school: str, day: date) -> Night:
     instance = open_instance(home)
     export = instance.source(school).pull(instance.settings.school(school).id_on(day), None)
     assert not isinstance(export, NothingChanged)
-    data = school_data(export, instance.settings.wanted_fields(school, day), day)
+    data = school_data(export, instance.settings.wanted_fields(school, day), day, sought(instance, school))
     remember(instance.ledger, export, data, day, "proef")
     return Night(instance, school, day, data)
 

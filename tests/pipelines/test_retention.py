@@ -14,8 +14,9 @@ from connectors.sandbox.school import example_school
 from pipelines.build import build_defs
 from pipelines.dagster_home import prepare
 from pipelines.metadata import OUTCOME
+from pipelines.removal import Removed
 from pipelines.resources import InstanceResource
-from pipelines.retention import Removed, clean
+from pipelines.retention import clean
 from pipelines.runs import run_cleaning
 from pipelines.settings import load_settings
 from tests.world import SCHOOL, World, a_world

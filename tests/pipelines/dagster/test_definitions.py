@@ -74,9 +74,14 @@ def test_these_are_the_assets_jobs_schedules_and_sensors(settings: Settings) -> 
         "uwlr_lvs_set/wijzigingsplan",
     ]
     jobs = {name for name in repository.job_names if not name.startswith("__")}
-    assert jobs == {"leveren", "voorbeeld", "goedkeuren", "afwijzen", "keuze_vastleggen", "publiceren", "opruimen"}
+    assert jobs == {
+        *("leveren", "voorbeeld", "goedkeuren", "afwijzen"),
+        *("keuze_vastleggen", "wissen", "publiceren", "opruimen"),
+    }
     assert {schedule.name for schedule in repository.schedule_defs} == {"nachtelijk", "dagelijks_opruimen"}
-    assert {sensor.name for sensor in repository.sensor_defs} >= {"inbox", "na_goedkeuring", "afgebroken_runs"}
+    assert {sensor.name for sensor in repository.sensor_defs} >= {
+        *("inbox", "na_goedkeuring", "na_wisverzoek", "na_wissen", "afgebroken_runs"),
+    }
 
 
 def test_every_asset_has_a_partition_a_school_a_group_and_a_description(settings: Settings) -> None:

@@ -1,0 +1,123 @@
+"""`erase`: a parent's request to erase a pupil is written down, carried out and followed to its end."""
+
+import getpass
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from pipelines.commands.outcomes import tell, write_json
+from pipelines.commands.sync import chosen_pairs, deliver
+from pipelines.commands.telling import FAILED, HELD, OK, err, out, table
+from pipelines.dutch_time import HERE
+from pipelines.instance import Instance, open_instance
+from pipelines.ledger.erasures import Erasure
+from pipelines.names import UnknownNameError
+from pipelines.rights.erasure import letters, open_case, standings
+from pipelines.settings import home_folder
+from pipelines.sync.erased import duty_bound
+
+_ASK = (
+    "Deze leerling van school {school} wordt bij elke leverancier verwijderd, en gaat nergens meer heen zolang hij in de "
+    "export staat. Dit is niet terug te draaien. Typ ja om door te gaan: "
+)
+_DUTY = (
+    "Let op: {suppliers} krijgt de leerling omdat de wet dat verplicht, en houdt hem (AVG artikel 17 lid 3 onder b). Het verzoek "
+    "wordt afgerond als hij de school heeft verlaten."
+)
+_ASK_THEM = "Deze leveranciers moet je zelf vragen; in elk van deze brieven staat aan wie:"
+
+
+def start(option: Path | None, school: str, pupil: str, by: str, how: str, *, sure: bool) -> int:
+    """Write a request down, let the deletes go out now, and tell how it stands; 2 while something is left to be done."""
+    instance = open_instance(home_folder(option))
+    if not (sure or _agreed(school)):
+        err.print("Er is niets gewist.")
+        return FAILED
+    number = open_case(instance, school, pupil.strip(), by.strip() or getpass.getuser(), how)
+    if duties := duty_bound(instance, school):
+        _line(_DUTY.format(suppliers=", ".join(duties)))
+    tell(deliver(instance.settings, chosen_pairs(instance.settings, [school], None)), "Uitkomst", as_json=False)
+    return _told(instance, number)
+
+
+def show_cases(option: Path | None, *, as_json: bool) -> int:
+    """Every request with the state of every supplier; 2 while one is open."""
+    instance = open_instance(home_folder(option))
+    cases = instance.ledger.erasures.all()
+    if as_json:
+        write_json([_document(instance, one) for one in cases])
+    elif not cases:
+        out.print("Er zijn geen verzoeken om een leerling te wissen.")
+    for one in () if as_json else cases:
+        _show(instance, one)
+    return HELD if any(one.closed_at is None for one in cases) else OK
+
+
+def confirm(option: Path | None, number: int, supplier: str, by: str) -> int:
+    """Write down that a supplier erased the pupil itself, and close the request if that was the last."""
+    instance = open_instance(home_folder(option))
+    instance.ledger.erasures.confirm(number, supplier, by.strip() or getpass.getuser())
+    deliver(instance.settings, {})
+    return _told(instance, number)
+
+
+def _told(instance: Instance, number: int) -> int:
+    one = next(one for one in instance.ledger.erasures.all() if one.id == number)
+    _show(instance, one)
+    if one.closed_at:
+        return OK
+    if files := letters(instance, one):
+        _line(_ASK_THEM)
+        for file in files:
+            _line(f"  {file}")
+        _line(f"Heeft een leverancier het bevestigd: doorgeefluik erase confirm {number} LEVERANCIER")
+    return HELD
+
+
+def _agreed(school: str) -> bool:
+    """Whether a person at a terminal says so.
+
+    Raises:
+        UnknownNameError: nobody can be asked.
+    """
+    if not sys.stdin.isatty():
+        raise UnknownNameError(["Wissen is niet terug te draaien. Geef --yes als je het zeker weet."])
+    return input(_ASK.format(school=school)).strip().lower() == "ja"
+
+
+def _show(instance: Instance, one: Erasure) -> None:
+    title = f"Wisverzoek {one.id}, school {one.school}, van {_day(one.opened_at)} ({one.opened_by}): {_state(one)}"
+    rows = [(s.supplier, s.told, _day(s.at)) for s in standings(instance, one)]
+    _line(title)
+    out.print(table("", ("leverancier", "wat", "wanneer"), rows))
+    if one.closed_at and one.in_export:
+        _line("De leerling staat nog in de export. Hij gaat nergens heen zolang dat zo is.")
+
+
+def _document(instance: Instance, one: Erasure) -> dict[str, object]:
+    return {
+        "number": one.id,
+        "school": one.school,
+        "opened_at": one.opened_at.isoformat(),
+        "opened_by": one.opened_by,
+        "how": one.how,
+        "state": _state(one),
+        "closed_at": one.closed_at.isoformat() if one.closed_at else None,
+        "in_export": one.in_export,
+        "suppliers": [
+            {"supplier": s.supplier, "told": s.told, "done": s.done, "at": s.at.isoformat() if s.at else None}
+            for s in standings(instance, one)
+        ],
+    }
+
+
+def _state(one: Erasure) -> str:
+    return f"afgerond op {_day(one.closed_at)}" if one.closed_at else "open"
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment.astimezone(HERE):%d-%m-%Y}" if moment else ""
+
+
+def _line(text: str) -> None:
+    out.print(text, markup=False, soft_wrap=True)

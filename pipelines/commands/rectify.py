@@ -1,0 +1,33 @@
+"""`rectify`: how a correction of one pupil stands at each supplier."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipelines.commands.outcomes import write_json
+from pipelines.commands.telling import OK, out, table
+from pipelines.dutch_time import HERE, today_in_the_netherlands
+from pipelines.instance import open_instance
+from pipelines.rights.rectification import corrections
+from pipelines.settings import home_folder
+
+
+def show_corrections(option: Path | None, school: str, pupil: str, days: int, *, as_json: bool) -> int:
+    """Tell it as a table or as JSON."""
+    instance = open_instance(home_folder(option))
+    found = corrections(instance, school, pupil.strip(), today_in_the_netherlands(), datetime.now(UTC), days)
+    rows = [
+        {
+            "leverancier": one.supplier,
+            "wat": f"TE LAAT: {one.told}" if one.late else one.told,
+            "velden": one.fields,
+            "sinds": f"{one.at.astimezone(HERE):%d-%m-%Y}" if one.at else "",
+            "teruggelezen": one.read_back,
+        }
+        for one in found
+    ]
+    if as_json:
+        write_json([{**row, "te_laat": one.late} for row, one in zip(rows, found, strict=True)])
+    else:
+        columns = ("leverancier", "wat", "velden", "sinds", "teruggelezen")
+        out.print(table("", columns, [tuple(row.values()) for row in rows]))
+    return OK

@@ -1,0 +1,369 @@
+"""Requests to erase a pupil (AVG art. 17): who may not go out any more, what each supplier did, and what is then forgotten.
+
+A request stands under a keyed proof, as a note of removal does: who can write in the database cannot mend it. Numbers have no
+gaps, so that a request that is taken out shows too; of the newest ones it shows only where something of them is left.
+"""
+
+import secrets
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from pipelines.ledger.forgetting import LedgerBrokenError
+from pipelines.ledger.handles import forget_handles, places_of
+from pipelines.ledger.plans import GOOD
+from pipelines.ledger.records import refs_of
+from pipelines.ledger.seals import BrokenSeal, first_broken, note_removals, one_at_a_time
+from pipelines.ledger.tables import (
+    CHAIN_SIZE,
+    REF_SIZE,
+    change,
+    choice,
+    delivered,
+    erased_record,
+    erasure,
+    erasure_confirmation,
+    finding,
+    plan,
+    record,
+)
+from pipelines.ledger.transaction import Transaction
+
+PUPIL = "leerling"
+_USUAL_PERCENT = 95
+"""How large an export must be, in percent of what was last delivered, to believe from it that somebody has left."""
+
+
+class ErasureRefusedError(Exception):
+    """What was asked cannot be written down, with the reason in Dutch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A supplier of which a person wrote down that it erased the pupil itself."""
+
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A request as it stands. `in_export`: the pupil was in the last good export, or that is not known yet."""
+
+    id: int
+    school: str
+    opened_at: datetime
+    opened_by: str
+    how: str
+    closed_at: datetime | None
+    records: tuple[int, ...]
+    in_export: bool
+    confirmed: Mapping[str, Confirmed] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What the ledger knows of the pupil at one supplier.
+
+    `held`: the supplier has him, or may have him. `under_way`: a delivery to it for this school was broken off.
+    `operation` and `state` are of the newest change about him, `answered_at` the moment of its answer.
+    """
+
+    supplier: str
+    held: bool
+    under_way: bool
+    operation: str | None = None
+    state: str | None = None
+    answered_at: datetime | None = None
+
+
+class Erasures:
+    """The part of the ledger that is about erasing; each method is one transaction."""
+
+    def __init__(
+        self,
+        reading: Callable[[], AbstractContextManager[Transaction]],
+        writing: Callable[[], AbstractContextManager[Transaction]],
+    ) -> None:
+        self._reading, self._writing = reading, writing
+
+    def open(self, school: str, pupil: str, by: str, how: str) -> int:
+        """Write down that the pupil with this key must be erased; the number of the request.
+
+        Raises:
+            ErasureRefusedError: the pupil is unknown, was erased already, or a request is open.
+        """
+        with self._writing() as transaction:
+            return _open(transaction, school, pupil, by, how)
+
+    def all(self) -> list[Erasure]:
+        """Every request, oldest first."""
+        with self._reading() as transaction:
+            return _erasures(transaction)
+
+    def refs(self, school: str) -> dict[bytes, int]:
+        """Who of a school may not go out any more: record numbers by ref."""
+        with self._reading() as transaction:
+            known = sa.select(erased_record.c.ref, erased_record.c.record_id).join_from(erased_record, erasure)
+            query = known.where(erasure.c.school == school, erased_record.c.ref.is_not(None))
+            return dict(transaction.execute(query.order_by(erased_record.c.record_id)).all())
+
+    def note_presence(self, school: str, seen: Collection[bytes], pupils: int, *, unnamed: bool) -> None:
+        """Take over from a good export of `pupils` pupils who of the erased is in it (`seen`, by ref).
+
+        Who is not has left, unless some pupil in it has no usable key (`unnamed`) or the export is smaller than usual.
+        One who left after everything was done is known by nothing any more: if he comes back, he is a new pupil.
+        """
+        with self._writing() as transaction:
+            _note_presence(transaction, school, seen, pupils, unnamed=unnamed)
+
+    def followed(self, number: int) -> list[Followed]:
+        """Every supplier that has, had or was to get something of the pupil, by name."""
+        with self._reading() as transaction:
+            return _followed(transaction, number)
+
+    def confirm(self, number: int, supplier: str, by: str) -> None:
+        """Write down that the supplier says it erased the pupil: it counts as not having him any more.
+
+        Raises:
+            ErasureRefusedError: no such open request, or the supplier has nothing of the pupil.
+        """
+        with self._writing() as transaction:
+            _confirm(transaction, number, supplier, by)
+
+    def close(self, number: int) -> None:
+        """Forget everything that identifies the pupil, and note by the seals that what is under them is nameless now.
+
+        What was delivered when, and what was deleted, stays under the seals.
+
+        Raises:
+            ErasureRefusedError: some supplier has him still.
+            LedgerBrokenError: the ledger does not say what it always said.
+        """
+        with self._writing() as transaction:
+            _close(transaction, number)
+
+
+def first_broken_erasure(transaction: Transaction) -> BrokenSeal | None:
+    """The first request that no longer says what it said, or None."""
+    for place, one in enumerate(_erasures(transaction), 1):
+        if one.id != place:
+            return BrokenSeal(None, None, f"Wisverzoek {place} is weggehaald.")
+        if not _holds(transaction, one.id):
+            return BrokenSeal(None, None, f"Wisverzoek {one.id} is later veranderd.", one.opened_at)
+    return None
+
+
+def _open(transaction: Transaction, school: str, pupil: str, by: str, how: str) -> int:
+    one_at_a_time(transaction)
+    (ref,) = refs_of(school, PUPIL, [pupil], transaction.keys)
+    if transaction.execute(sa.select(erased_record.c.record_id).where(erased_record.c.ref == ref)).first():
+        raise ErasureRefusedError(_ALREADY)
+    same = (record.c.school == school) & (record.c.kind == PUPIL) & (record.c.ref == ref)
+    known = transaction.execute(sa.select(record.c.id).where(same, record.c.key_encrypted.is_not(None))).scalar()
+    if known is None:
+        raise ErasureRefusedError(_UNKNOWN)
+    number = 1 + transaction.number(sa.select(sa.func.coalesce(sa.func.max(erasure.c.id), 0)))
+    row = {
+        "id": number,
+        "school": school,
+        "opened_at": transaction.now,
+        "opened_by": by[:100],
+        "how": how,
+        "proof": b"",
+    }
+    transaction.execute(sa.insert(erasure).values(**row))
+    known_as = sa.select(sa.literal(number), record.c.id, record.c.ref, sa.true())
+    known_as = known_as.where(record.c.id.in_(_identities(transaction, known)))
+    transaction.execute(sa.insert(erased_record).from_select(("erasure_id", "record_id", "ref", "in_export"), known_as))
+    _prove(transaction, number)
+    return number
+
+
+_UNKNOWN = (
+    "Deze leerling is bij deze school niet bekend. Gebruik de sleutel uit ParnasSys; staat hij pas sinds kort in de export, "
+    "haal die dan eerst op met `doorgeefluik preview`."
+)
+_ALREADY = (
+    "Voor deze leerling is er al een verzoek om te wissen: hij gaat nergens meer heen. Zie `doorgeefluik erase list`."
+)
+
+
+def _identities(transaction: Transaction, number: int) -> set[int]:
+    """The record with this number, and those of the same pupil under other keys."""
+    ties = sa.select(change.c.record_id, change.c.replaces_id).where(change.c.replaces_id.is_not(None)).distinct()
+    pairs = [set(pair) for pair in transaction.execute(ties)]
+    same = {number}
+    while more := {other for pair in pairs if pair & same for other in pair} - same:
+        same |= more
+    return same
+
+
+def _erasures(transaction: Transaction) -> list[Erasure]:
+    records: dict[int, list[Any]] = {}
+    for row in transaction.execute(sa.select(erased_record).order_by(erased_record.c.record_id)):
+        records.setdefault(row.erasure_id, []).append(row)
+    confirmed: dict[int, dict[str, Confirmed]] = {}
+    for row in transaction.execute(sa.select(erasure_confirmation).order_by(erasure_confirmation.c.supplier)):
+        confirmed.setdefault(row.erasure_id, {})[row.supplier] = Confirmed(row.confirmed_at, row.confirmed_by)
+    return [
+        Erasure(
+            row.id,
+            row.school,
+            row.opened_at,
+            row.opened_by,
+            row.how,
+            row.closed_at,
+            records=tuple(one.record_id for one in records.get(row.id, [])),
+            in_export=any(one.in_export for one in records.get(row.id, [])),
+            confirmed=confirmed.get(row.id, {}),
+        )
+        for row in transaction.execute(sa.select(erasure).order_by(erasure.c.id))
+    ]
+
+
+def _note_presence(
+    transaction: Transaction, school: str, seen: Collection[bytes], pupils: int, *, unnamed: bool
+) -> None:
+    query = sa.select(erased_record).join_from(erased_record, erasure)
+    rows = transaction.execute(query.where(erasure.c.school == school, erased_record.c.ref.is_not(None))).all()
+    if not rows:
+        return
+    here = {row.record_id: row.ref in seen for row in rows}
+    if unnamed or not _is_usual(transaction, school, pupils):
+        here = {number: present for number, present in here.items() if present}
+    changed = [row for row in rows if here.get(row.record_id, row.in_export) != row.in_export]
+    for number in sorted({row.erasure_id for row in changed}):
+        if not _holds(transaction, number):
+            continue  # what was tampered with must stay to be found
+        for row in (row for row in changed if row.erasure_id == number):
+            mine = (erased_record.c.erasure_id == number) & (erased_record.c.record_id == row.record_id)
+            transaction.execute(sa.update(erased_record).where(mine).values(in_export=here[row.record_id]))
+        _forget_who_left(transaction, number)
+        _prove(transaction, number)
+
+
+def _is_usual(transaction: Transaction, school: str, pupils: int) -> bool:
+    """Whether an export is about as large as the largest that a supplier was last delivered from."""
+    newest = sa.select(sa.func.max(plan.c.id)).where(plan.c.school == school, plan.c.state.in_(GOOD))
+    largest = sa.select(sa.func.max(plan.c.export_size)).where(plan.c.id.in_(newest.group_by(plan.c.supplier)))
+    return 100 * pupils >= _USUAL_PERCENT * (transaction.execute(largest).scalar() or 0)
+
+
+def _forget_who_left(transaction: Transaction, number: int) -> None:
+    """Of a closed request: nothing names any more who is not in the export."""
+    closed = sa.select(erasure.c.id).where(erasure.c.id == number, erasure.c.closed_at.is_not(None))
+    left = erased_record.c.erasure_id.in_(closed) & ~erased_record.c.in_export
+    transaction.execute(sa.update(erased_record).where(left).values(ref=None))
+
+
+def _followed(transaction: Transaction, number: int) -> list[Followed]:
+    one = _erasure(transaction, number)
+    of_him = change.c.record_id.in_(one.records) | change.c.replaces_id.in_(one.records)
+    newest = sa.select(sa.func.max(change.c.id)).join_from(change, plan).where(of_him).group_by(plan.c.supplier)
+    columns = (plan.c.supplier, change.c.operation, change.c.state, change.c.answered_at)
+    found = transaction.execute(sa.select(*columns).join_from(change, plan).where(change.c.id.in_(newest)))
+    last = {supplier: rest for supplier, *rest in found}
+    held = _holders(transaction, one.records)
+    open_plans = sa.select(plan.c.supplier).where(plan.c.school == one.school, plan.c.state == "delivering")
+    busy = set(transaction.execute(open_plans).scalars())
+    return [
+        Followed(supplier, supplier in held, supplier in busy, *last.get(supplier, ()))
+        for supplier in sorted({*last, *held, *busy})
+    ]
+
+
+def _holders(transaction: Transaction, records: Iterable[int]) -> set[str]:
+    query = sa.select(delivered.c.supplier).where(delivered.c.record_id.in_(list(records))).distinct()
+    return set(transaction.execute(query).scalars())
+
+
+def _confirm(transaction: Transaction, number: int, supplier: str, by: str) -> None:
+    one_at_a_time(transaction)
+    one = _unclosed(transaction, number)
+    if supplier not in _holders(transaction, one.records):
+        raise ErasureRefusedError(f"{supplier} heeft niets (meer) van deze leerling; er is niets te bevestigen.")
+    forget_handles(transaction, supplier, set(one.records), places_of(transaction, supplier, one.records))
+    here = (delivered.c.supplier == supplier) & delivered.c.record_id.in_(one.records)
+    transaction.execute(sa.delete(delivered).where(here))
+    row = {"erasure_id": number, "supplier": supplier, "confirmed_at": transaction.now, "confirmed_by": by[:100]}
+    upsert = transaction.insert(erasure_confirmation).values(**row)
+    transaction.execute(upsert.on_conflict_do_update(index_elements=["erasure_id", "supplier"], set_=row))
+    _prove(transaction, number)
+
+
+def _close(transaction: Transaction, number: int) -> None:
+    one_at_a_time(transaction, "plan, seal")  # nor may a delivery begin meanwhile
+    one = _unclosed(transaction, number)
+    if _holders(transaction, one.records) or any(each.under_way for each in _followed(transaction, number)):
+        raise ErasureRefusedError("Nog niet elke leverancier is klaar.")
+    if broken := first_broken(transaction):
+        raise LedgerBrokenError(broken.reason)
+    _make_nameless(transaction, one.records)
+    transaction.execute(sa.update(erasure).where(erasure.c.id == number).values(closed_at=transaction.now))
+    _forget_who_left(transaction, number)
+    _prove(transaction, number)
+
+
+def _make_nameless(transaction: Transaction, records: Collection[int]) -> None:
+    """Take out of the records, and of all that refers to them, what tells who it was; the caller has seen that every seal holds."""
+    of_him = change.c.record_id.in_(records)
+    touched = of_him | change.c.replaces_id.in_(records)
+    under = sa.select(change.c.seal_id).where(touched, change.c.seal_id.is_not(None)).distinct()
+    seals = list(transaction.execute(under).scalars())
+    transaction.execute(sa.update(change).where(of_him).values(fingerprint=None, answer_encrypted=None))
+    for table in (choice, finding):
+        transaction.execute(sa.delete(table).where(table.c.record_id.in_(records)))
+    forget = sa.update(record).where(record.c.id == sa.bindparam("number"))
+    forget = forget.values(key_encrypted=None, ref=sa.bindparam("nobody"))
+    nobody = [{"number": number, "nobody": secrets.token_bytes(REF_SIZE)} for number in records]
+    transaction.execute_many(forget, nobody)
+    note_removals(transaction, dict.fromkeys(seals, 0))
+
+
+def _erasure(transaction: Transaction, number: int) -> Erasure:
+    found = next((one for one in _erasures(transaction) if one.id == number), None)
+    if found is None:
+        raise ErasureRefusedError(f"Er is geen wisverzoek {number}. Zie `doorgeefluik erase list`.")
+    return found
+
+
+def _unclosed(transaction: Transaction, number: int) -> Erasure:
+    """The open request with this number, which says what it always said."""
+    found = _erasure(transaction, number)
+    if found.closed_at:
+        raise ErasureRefusedError(f"Wisverzoek {number} is al afgerond.")
+    if not _holds(transaction, number):
+        raise LedgerBrokenError(f"Wisverzoek {number} is later veranderd.")
+    return found
+
+
+def _prove(transaction: Transaction, number: int) -> None:
+    here = erasure.c.id == number
+    transaction.execute(sa.update(erasure).where(here).values(proof=_proof(transaction, number)))
+
+
+def _holds(transaction: Transaction, number: int) -> bool:
+    here = erasure.c.id == number
+    return bool(transaction.execute(sa.select(erasure.c.proof).where(here)).scalar() == _proof(transaction, number))
+
+
+def _proof(transaction: Transaction, number: int) -> bytes:
+    """Keyed digest of a request and all that belongs to it."""
+    content = orjson.dumps(list(_content(transaction, number)))
+    return transaction.keys.mac(content, CHAIN_SIZE, purpose=b"wisverzoek")
+
+
+def _content(transaction: Transaction, number: int) -> Iterator[list[Any]]:
+    orders = {erasure: erasure.c.id, erased_record: erased_record.c.record_id}
+    orders[erasure_confirmation] = erasure_confirmation.c.supplier
+    for table, order in orders.items():
+        mine = table.c.id if table is erasure else table.c.erasure_id
+        columns = [column for column in table.c if column.name != "proof"]
+        for row in transaction.execute(sa.select(*columns).where(mine == number).order_by(order)):
+            yield [value.hex() if isinstance(value, bytes) else value for value in row]

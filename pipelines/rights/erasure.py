@@ -1,0 +1,174 @@
+"""Erasing a pupil (AVG art. 17 and 19): how each supplier stands, the letter to one that must be asked, and what is forgotten at the end.
+
+What Dagster keeps of him is taken away in `pipelines.retention`; the deletes themselves go out with an ordinary delivery.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from data_contracts.fields import Record
+from mappings.agreement import Stage
+from mappings.choices import How
+from pipelines.consent import named
+from pipelines.dutch_time import HERE
+from pipelines.instance import Instance
+from pipelines.ledger.erasures import Erasure, Followed
+from pipelines.ledger.handles import NO_HANDLE
+from pipelines.names import refuse_unknown
+from pipelines.rendering import write_page
+from pipelines.sync.erased import duty_bound
+from pipelines.sync.outbox import keep_snapshot, kept_snapshot, snapshot_name
+
+NOTHING_HELD, DELETED, CONFIRMED = (
+    "heeft niets van deze leerling",
+    "heeft de leerling verwijderd",
+    "heeft het bevestigd",
+)
+WAITS, BROKEN_OFF = "wacht op de volgende levering", "levering afgebroken; de volgende maakt haar af"
+REFUSED, MUST_BE_ASKED, DUTY = (
+    "weigert te verwijderen: vraag het zelf",
+    "verwijdert niet vanzelf: vraag het",
+    "moet hem houden: wettelijke verplichting",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How it stands with one supplier: in Dutch, since when, and whether anything is left to be done.
+
+    `ask`: only a person can get it done; there is a letter for it.
+    """
+
+    supplier: str
+    told: str
+    done: bool
+    at: datetime | None = None
+    ask: bool = False
+
+
+def open_case(instance: Instance, school: str, pupil: str, by: str, how: str) -> int:
+    """Write down that a pupil must be erased; from now on he goes nowhere. The number of the request.
+
+    Raises:
+        UnknownNameError: no such school or manner.
+        ErasureRefusedError: no such pupil, or he was erased already.
+    """
+    refuse_unknown(instance.settings, [school], [])
+    return instance.ledger.erasures.open(school, pupil, by, named(How, how, "De manier"))
+
+
+def standings(instance: Instance, one: Erasure) -> list[Standing]:
+    """How an open or closed request stands with every supplier of the school, and every other that had something of him."""
+    known = {each.supplier: each for each in instance.ledger.erasures.followed(one.id)}
+    here = {a.supplier for a in instance.settings.agreements if one.school in a.schools}
+    return [
+        _standing(instance, one, known.get(supplier) or Followed(supplier, held=False, under_way=False))
+        for supplier in sorted({*here, *known})
+    ]
+
+
+def ready(instance: Instance) -> list[Erasure]:
+    """The open requests of which every supplier is done."""
+    unclosed = [one for one in instance.ledger.erasures.all() if one.closed_at is None]
+    return [one for one in unclosed if all(each.done for each in standings(instance, one))]
+
+
+def letters(instance: Instance, one: Erasure) -> list[Path]:
+    """Write a letter to every supplier that must be asked; it names the school, and the pupil by his ids at the supplier only."""
+    return [_letter(instance, one, each) for each in standings(instance, one) if each.ask]
+
+
+def forget(instance: Instance, one: Erasure) -> None:
+    """Take what identifies the pupil out of the vault, the letters and the ledger, in that order: the ledger's part closes the request.
+
+    Raises:
+        ErasureRefusedError: some supplier has him still.
+        LedgerBrokenError: the ledger is not whole, so nothing in it is forgotten.
+    """
+    keys = list(instance.ledger.record_keys(one.records).values())
+    _forget_in_vault(instance, one.school, keys)
+    for file in _about(instance, one):
+        file.unlink(missing_ok=True)
+    instance.ledger.erasures.close(one.id)
+    instance.ledger.compact()
+
+
+def _standing(instance: Instance, one: Erasure, known: Followed) -> Standing:
+    if one.closed_at is None:
+        if known.supplier in duty_bound(instance, one.school) and (known.held or one.in_export):
+            return Standing(known.supplier, DUTY, done=False)
+        if known.under_way:
+            return Standing(known.supplier, BROKEN_OFF, done=False)
+    return _holding(instance, one, known) if known.held else _without(one, known)
+
+
+def _without(one: Erasure, known: Followed) -> Standing:
+    """Of a supplier that has nothing of the pupil, or no longer."""
+    if said := one.confirmed.get(known.supplier):
+        return Standing(known.supplier, f"{CONFIRMED} ({said.by})", done=True, at=said.at)
+    if known.operation == "delete" and known.state == "accepted":
+        return Standing(known.supplier, DELETED, done=True, at=known.answered_at)
+    return Standing(known.supplier, NOTHING_HELD, done=True)
+
+
+def _holding(instance: Instance, one: Erasure, known: Followed) -> Standing:
+    """Of a supplier that has something of the pupil still."""
+    agreement = instance.settings.agreement(known.supplier, one.school)
+    if agreement is None or agreement.stage is not Stage.FULL:
+        return Standing(known.supplier, MUST_BE_ASKED, done=False, ask=True)
+    after = known.answered_at is not None and known.answered_at >= one.opened_at
+    if known.operation == "delete" and known.state == "refused" and after:
+        return Standing(known.supplier, REFUSED, done=False, at=known.answered_at, ask=True)
+    plan = instance.ledger.last_plan(known.supplier, one.school)
+    missed = plan and plan.created_at >= one.opened_at and plan.state in {"failed", "held"} and plan.reason
+    return Standing(known.supplier, f"{WAITS}. De vorige keer: {missed}" if missed else WAITS, done=False)
+
+
+def _letter(instance: Instance, one: Erasure, standing: Standing) -> Path:
+    keys = instance.ledger.record_keys(one.records)
+    handles = instance.ledger.handles(standing.supplier, one.records)
+    known = [(handles.get(number, NO_HANDLE), keys.get(number)) for number in one.records]
+    ids = [text for handle, key in known for text in (handle.wire_id or key, handle.own_id)]
+    profile = instance.settings.profiles.get(standing.supplier)
+    return write_page(
+        instance.settings.reports / "wissen" / one.school / f"{one.id}-{standing.supplier}.html",
+        "erasure_letter.html.j2",
+        school=instance.settings.school(one.school),
+        supplier=profile.name if profile else standing.supplier,
+        ids=list(dict.fromkeys(filter(None, ids))),
+        today=datetime.now(HERE).date(),
+        number=one.id,
+    )
+
+
+def _forget_in_vault(instance: Instance, school: str, keys: Sequence[str]) -> None:
+    """Keep nothing of the school but the last whole set of each supplier, without this pupil."""
+    suppliers = {snapshot_name(supplier, school): supplier for supplier in _suppliers(instance, school)}
+    for name in instance.vault.names():
+        if name in suppliers:
+            _keep_without(instance, suppliers[name], school, keys)
+        elif school in name.split("/"):
+            instance.vault.remove(name)
+
+
+def _suppliers(instance: Instance, school: str) -> set[str]:
+    """Of whom a whole set may be in the vault: also where the agreement is gone."""
+    return {*instance.settings.profiles, *(supplier for _, supplier in instance.ledger.delivered_counts(school))}
+
+
+def _keep_without(instance: Instance, supplier: str, school: str, keys: Sequence[str]) -> None:
+    snapshot = kept_snapshot(instance.vault, supplier, school) or {}
+    left = {
+        kind: frame[~frame.index.isin(keys)] if kind is Record.LEERLING else frame for kind, frame in snapshot.items()
+    }
+    keep_snapshot(instance.vault, supplier, school, left)
+
+
+def _about(instance: Instance, one: Erasure) -> Iterator[Path]:
+    """The letters about the pupil: those to suppliers, and those that tell his parents what is known of him."""
+    reports = instance.settings.reports
+    yield from (reports / "wissen" / one.school).glob(f"{one.id}-*")
+    for number in one.records:
+        yield from (reports / "inzage" / one.school).glob(f"{number}[-.]*")

@@ -1,0 +1,125 @@
+"""Rectification (AVG art. 16 and 19): how a correction in ParnasSys stands at each supplier. Looks, and changes nothing.
+
+What a supplier says that it has is not read back here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from connectors.base import Export
+from data_contracts.fields import Record
+from pipelines.instance import Instance
+from pipelines.ledger.corrections import Sent
+from pipelines.ledger.records import refs_of
+from pipelines.names import UnknownNameError, refuse_unknown
+from pipelines.sync.case import Planned, planned
+from pipelines.sync.erased import sought
+from pipelines.sync.prepare import case_of, prepared
+from pipelines.sync.school import SchoolData, school_data
+
+NOT_READ_BACK = "niet teruggelezen"
+_UNKNOWN = "Deze leerling staat niet in de export van school {school}. Gebruik de sleutel uit ParnasSys."
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """How it stands with one supplier: in Dutch, which fields, since when, and whether it has waited too long."""
+
+    supplier: str
+    told: str
+    fields: str
+    at: datetime | None
+    late: bool = False
+    read_back: str = NOT_READ_BACK
+
+
+def corrections(instance: Instance, school: str, pupil: str, day: date, now: datetime, days: int) -> list[Correction]:
+    """How the newest correction of a pupil stands at each supplier of the school; late after more than `days`.
+
+    Raises:
+        UnknownNameError: no such school, or no such pupil in the export.
+        ConnectorError: the export cannot be had or read.
+    """
+    refuse_unknown(instance.settings, [school], [])
+    (ref,) = refs_of(school, Record.LEERLING, [pupil], instance.keys)
+    export = instance.source(school).pull(instance.settings.school(school).id_on(day), None)
+    assert isinstance(export, Export)  # everything was asked for
+    wanted = instance.settings.wanted_fields(school, day)
+    data = school_data(export, wanted, day, sought(instance, school))
+    quarantined = data.checked.quarantined["key"].tolist()
+    if pupil not in {*data.checked.roster.leerlingen["key"], *quarantined}:
+        raise UnknownNameError([_UNKNOWN.format(school=school)])
+    sent = instance.ledger.sent_about(school, ref)
+    suppliers = [s for s in instance.settings.suppliers if instance.settings.agreement(s, school)]
+    told = _Told(ref, now - timedelta(days=days), kept_out=pupil in quarantined)
+    return [
+        told.of(
+            supplier,
+            [one for one in sent if one.supplier == supplier],
+            {hold.operation: hold.opened_at for hold in instance.ledger.holds(school, supplier)},
+            plan,
+        )
+        for supplier, plan in _plans(instance, suppliers, school, data, day)
+    ]
+
+
+def _plans(
+    instance: Instance, suppliers: Sequence[str], school: str, data: SchoolData, day: date
+) -> Iterator[tuple[str, Planned | None]]:
+    """What a delivery would do now, by supplier; None where there is nothing to do."""
+    for supplier in suppliers:
+        ready = prepared(instance, supplier, school, data, day, "")
+        if ready.facts is None or ready.wanted is None or ready.quarantined is None:
+            yield supplier, None
+        else:
+            case = case_of(instance, supplier, school, ready.facts, day, "")
+            yield supplier, planned(case, ready.wanted, ready.quarantined)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One pupil, and the moment before which what waits is late."""
+
+    ref: bytes
+    limit: datetime
+    kept_out: bool
+
+    def of(
+        self, supplier: str, sent: Sequence[Sent], held_since: Mapping[str, datetime], plan: Planned | None
+    ) -> Correction:
+        """How it stands at one supplier; `held_since` tells since when an operation waits for a person."""
+        rows = plan.plan.changes if plan else None
+        mine = rows[[ref == self.ref for ref in rows["ref"]]] if rows is not None else None
+        if plan is None or mine is None or mine.empty:
+            return self._settled(supplier, sent)
+        operation, fields = str(mine["operation"].iloc[0]), str(mine["changed_fields"].iloc[0])
+        since = _waiting_since(sent) or held_since.get(operation)
+        late = since is not None and since < self.limit
+        going = any(ref == self.ref for ref in plan.going["ref"])
+        if going and sent and sent[-1].state == "refused":
+            return Correction(supplier, "geweigerd; wordt opnieuw geprobeerd", fields, sent[-1].answered_at, late)
+        if going:
+            return Correction(supplier, "staat in de export; gaat mee met de volgende levering", fields, since, late)
+        return Correction(supplier, f"wacht. {plan.why([operation])}", fields, since, late)
+
+    def _settled(self, supplier: str, sent: Sequence[Sent]) -> Correction:
+        """Where there is nothing to send about the pupil."""
+        if self.kept_out:
+            return Correction(supplier, "in quarantaine: verbeter eerst de bevinding in ParnasSys", "", None)
+        if not sent or sent[-1].operation == "delete":
+            return Correction(supplier, "krijgt deze leerling niet", "", None)
+        last = sent[-1]
+        if last.operation == "update" and last.state == "accepted":
+            return Correction(supplier, "aangenomen; gelijk aan de export", last.fields, last.answered_at)
+        return Correction(supplier, "gelijk aan de export; er is niets gecorrigeerd", "", None)
+
+
+def _waiting_since(sent: Sequence[Sent]) -> datetime | None:
+    """When what is now to be sent was first to be sent: the beginning of the last row of changes that were not accepted."""
+    since = None
+    for one in reversed(sent):
+        if one.state == "accepted":
+            break
+        since = one.planned_at
+    return since

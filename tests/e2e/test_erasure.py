@@ -1,0 +1,196 @@
+"""A pupil is erased with everything real: at every supplier, from the vault, the ledger and Dagster, and byte for byte."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import requests
+import sqlalchemy as sa
+
+from connectors.sandbox.edexml_writer import edexml
+from connectors.sandbox.school import example_school
+from data_contracts.roster import Roster
+from pipelines.build import build_defs
+from pipelines.dagster_home import prepare
+from pipelines.ledger.engine import open_engine
+from pipelines.ledger.tables import change, handles, record
+from pipelines.retention import finish_erasures
+from pipelines.rights.erasure import open_case, standings
+from pipelines.runs import QUIET
+from pipelines.settings import load_settings
+from tests.e2e.marked import MarkedSchool, Marks, found, word
+from tests.e2e.nights import causes, states
+from tests.world import SCHOOL, World, a_world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Three suppliers, and Dagster with its databases in the instance."""
+    with a_world(tmp_path / "instance") as world, ExitStack() as stack:
+        home = str(prepare(load_settings(world.home), {}))
+        world.dagster = stack.enter_context(dg.DagsterInstance.from_config(home))
+        yield world
+
+
+def without(roster: Roster, key: str) -> Roster:
+    """The school after this pupil left."""
+    pupils = roster.leerlingen
+    return dataclasses.replace(roster, leerlingen=pupils[pupils["key"] != key].reset_index(drop=True))
+
+
+def holders(world: World, roster: Roster, key: str) -> list[str]:
+    """The suppliers that have the pupil with this key, under it or under his ECK iD."""
+    pupil = roster.leerlingen.set_index("key").loc[key]
+    return [s for s in world.urls if {key, str(pupil["eckid"])} & world.held_by(s).keys()]
+
+
+def _erase(world: World, key: str) -> int:
+    return open_case(world.instance, SCHOOL, key, "directeur", "bericht")
+
+
+def _finished(world: World) -> int:
+    return finish_erasures(world.instance, world.dagster).number
+
+
+def _told(world: World, number: int) -> dict[str, str]:
+    one = world.instance.ledger.erasures.all()[number - 1]
+    return {each.supplier: each.told for each in standings(world.instance, one)}
+
+
+def test_who_is_erased_goes_everywhere_and_comes_back_as_a_new_pupil(world: World) -> None:
+    """Deleted at each supplier without asking anybody, not sent while he is in the export, new when he left and came back."""
+    roster = example_school(60)
+    key = str(roster.leerlingen["key"].iloc[7])
+    world.export(roster)
+    world.sync()
+    before = world.instance.ledger.erasures.open(SCHOOL, key, "directeur", "bericht")
+    (record_id,) = world.instance.ledger.erasures.all()[0].records
+    assert len(holders(world, roster, key)) == 3
+    assert states(world.sync()) == {"delivered"}
+    assert {cause for supplier in world.urls for cause in causes(world, supplier)} == {"verzoek_tot_wissen"}
+    assert holders(world, roster, key) == []
+    assert set(_told(world, before).values()) == {"heeft de leerling verwijderd"}
+    assert (_finished(world), _finished(world)) == (1, 0)
+
+    assert states(world.sync()) == {"unchanged"}
+    assert states(world.sync()) == {"unchanged"}
+    world.export(without(roster, key))
+    assert states(world.sync()) == {"unchanged"}
+    assert world.instance.ledger.verify() is None
+    world.export(roster)
+    assert states(world.sync()) == {"delivered"}
+    assert len(holders(world, roster, key)) == 3
+    again = world.instance.ledger.delivered_state("basispoort", SCHOOL)
+    keys = world.instance.ledger.record_keys(again["record_id"])
+    assert [number for number, text in keys.items() if text == key] != [record_id]
+    assert record_id not in keys
+    assert world.instance.ledger.verify() is None
+
+
+def test_a_supplier_that_does_not_answer_keeps_the_request_open(world: World) -> None:
+    """The next night asks it again, and then the request is closed."""
+    roster = example_school(40)
+    key = str(roster.leerlingen["key"].iloc[3])
+    world.export(roster)
+    world.sync()
+    number = _erase(world, key)
+    trouble = f"{world.urls['uwlr_lvs_set']}/_sandbox/misbehave"
+    requests.post(trouble, json={"kind": "fail", "status": 500, "times": 20}, timeout=5).raise_for_status()
+    world.sync()
+    assert _finished(world) == 0
+    assert holders(world, roster, key) == ["uwlr_lvs_set"]
+    assert _told(world, number)["uwlr_lvs_set"].startswith("levering afgebroken")
+    requests.delete(trouble, timeout=5)
+    world.sync()
+    assert (_finished(world), holders(world, roster, key)) == (1, [])
+
+
+def test_a_legal_duty_keeps_the_pupil_there_until_he_left(world: World) -> None:
+    """AVG art. 17 lid 3 b: the others erase him; the request is closed when the law no longer asks for him."""
+    file = world.home / "agreements" / "uwlr_lvs_set.yaml"
+    text = file.read_text(encoding="utf-8").replace("publieke_taak", "wettelijke_verplichting")
+    file.write_text(text, encoding="utf-8")
+    roster = example_school(60)
+    key = str(roster.leerlingen["key"].iloc[3])
+    world.export(roster)
+    world.sync()
+    number = _erase(world, key)
+    world.sync()
+    assert holders(world, roster, key) == ["uwlr_lvs_set"]
+    assert _told(world, number)["uwlr_lvs_set"] == "moet hem houden: wettelijke verplichting"
+    assert _finished(world) == 0
+    world.export(without(roster, key))
+    world.sync()
+    assert (_finished(world), holders(world, roster, key)) == (1, [])
+
+
+def _of_the_pupil(school: MarkedSchool, roster: Roster, row: int) -> Marks:
+    """Every mark in the row of one pupil, and his key."""
+    values = "\n".join(map(str, roster.leerlingen.iloc[row].dropna()))
+    others = "\n".join(map(str, roster.leerlingen.drop(index=row).to_numpy().ravel()))
+    mine = {mark: name for mark, name in school.marks.items() if mark in values and mark not in others}
+    return mine | {str(roster.leerlingen["key"].iloc[row]): "key"}
+
+
+def _opened(world: World, folder: Path) -> list[Path]:
+    """Everything that can be decrypted with the keys of the instance, each in a file: the vault, and three columns of the ledger."""
+    instance, readable = world.instance, []
+    contents = [instance.vault.get(name) for name in instance.vault.names()]
+    engine = open_engine(instance.settings.ledger_url)
+    with engine.connect() as connection:
+        for row in connection.execute(sa.select(record.c.ref, record.c.key_encrypted)):
+            contents += [instance.keys.decrypt(row.key_encrypted, row.ref)] if row.key_encrypted else []
+        contents += [bytes(number) for number in connection.execute(sa.select(handles.c.content_encrypted)).scalars()]
+        assert not connection.execute(
+            sa.select(change.c.answer_encrypted).where(change.c.answer_encrypted.is_not(None))
+        ).all()
+    state = [instance.ledger.delivered_state(supplier, SCHOOL)["record_id"] for supplier in world.urls]
+    held = [instance.ledger.handles(s, ids) for s, ids in zip(world.urls, state, strict=True)]
+    contents += ["\n".join(str(text) for h in bundle.values() for text in h).encode() for bundle in held]
+    folder.mkdir()
+    for number, content in enumerate(contents):
+        (folder / str(number)).write_bytes(content)
+        readable.append(folder / str(number))
+    return readable
+
+
+def _files(world: World) -> list[Path]:
+    return [file for file in world.home.rglob("*") if file.is_file()]
+
+
+def test_nothing_of_the_pupil_is_left_byte_for_byte(world: World, tmp_path: Path) -> None:
+    """Name, birth date, key and everything else of him: in no file of the instance, nor in what can be decrypted there."""
+    school = MarkedSchool(0)
+    roster = school.roster()
+    roster.leerlingen.loc[5, "voorvoegsel"] = word("long prefix", 30)
+    mine = _of_the_pupil(school, roster, 5)
+    key = str(roster.leerlingen["key"].iloc[5])
+    assert {"key", "leerling.achternaam", "leerling.roepnaam", "leerling.geboortedatum"} <= set(mine.values())
+    world.export_bytes(edexml(roster))
+    world.sync()
+    config = dict.fromkeys(("school", "leerling", "leverancier", "keuze", "door"), "x")
+    config |= {"school": SCHOOL, "leerling": key, "onderwerp": "basispoort", "keuze": "bezwaar"}
+    job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
+    job.execute_in_process(run_config=QUIET | {"ops": {"leg_vast": {"config": config}}}, instance=world.dagster)
+    world.sync()
+    assert {file for _, file in found(_files(world), {key: "key"})} >= {f"{SCHOOL}.html", "runs.db"}
+    assert len({name for name, _ in found(_opened(world, tmp_path / "before"), mine)}) > 5
+
+    _erase(world, key)
+    assert "failed" not in states(world.sync())
+    assert _finished(world) == 1
+    assert found([f for f in _files(world) if not f.is_relative_to(world.home / "inbox")], mine) == set()
+    assert found(_opened(world, tmp_path / "after"), mine) == set()
+    for night in range(2):
+        world.sync()
+        assert found([f for f in _files(world) if not f.is_relative_to(world.home / "inbox")], mine) == set()
+        assert found(_opened(world, tmp_path / f"night {night}"), mine) == set()
+    world.export(without(roster, key))
+    world.sync()
+    assert found(_files(world), mine) == set()
+    assert found(_opened(world, tmp_path / "later"), mine) == set()
+    assert len(found(_opened(world, tmp_path / "others"), school.marks)) > 20
+    assert world.instance.ledger.verify() is None
