@@ -36,7 +36,7 @@ app.add_typer(consent, name="consent")
 
 erase = typer.Typer(
     cls=DutchGroup,
-    help="Een leerling wissen op verzoek van een ouder: beginnen en volgen.",
+    help="Een leerling wissen op verzoek: beginnen, volgen, bevestigen.",
     no_args_is_help=True,
 )
 app.add_typer(erase, name="erase")
