@@ -30,7 +30,7 @@ consent = typer.Typer(
 )
 erase = typer.Typer(
     cls=DutchGroup,
-    help="Wissen op verzoek van een ouder: beginnen en volgen.",
+    help="Een leerling wissen op verzoek: beginnen, volgen, bevestigen.",
     no_args_is_help=True,
 )
 

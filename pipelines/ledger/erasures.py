@@ -316,6 +316,8 @@ def _make_nameless(transaction: Transaction, records: Collection[int]) -> None:
     touched = of_him | change.c.replaces_id.in_(records)
     under = sa.select(change.c.seal_id).where(touched, change.c.seal_id.is_not(None)).distinct()
     seals = list(transaction.execute(under).scalars())
+    if transaction.dialect == "sqlite":  # what is overwritten is then gone from the pages too, not only from the rows
+        transaction.connection.exec_driver_sql("PRAGMA secure_delete = ON")
     transaction.execute(sa.update(change).where(of_him).values(fingerprint=None, answer_encrypted=None))
     for table in (choice, finding):
         transaction.execute(sa.delete(table).where(table.c.record_id.in_(records)))

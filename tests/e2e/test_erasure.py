@@ -171,7 +171,7 @@ def test_nothing_of_the_pupil_is_left_byte_for_byte(world: World, tmp_path: Path
     assert {"key", "leerling.achternaam", "leerling.roepnaam", "leerling.geboortedatum"} <= set(mine.values())
     world.export_bytes(edexml(roster))
     world.sync()
-    config = dict.fromkeys(("school", "leerling", "leverancier", "keuze", "door"), "x")
+    config = dict.fromkeys(("school", "leerling", "onderwerp", "keuze", "door"), "x")
     config |= {"school": SCHOOL, "leerling": key, "onderwerp": "basispoort", "keuze": "bezwaar"}
     job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
     job.execute_in_process(run_config=QUIET | {"ops": {"leg_vast": {"config": config}}}, instance=world.dagster)
