@@ -100,6 +100,11 @@ def has_left(pupils: pd.DataFrame, day: date) -> pd.Series:
     return pupils["jaargroep"].eq("H") | pupils["uitstroomdatum"].lt(day.isoformat()).fillna(value=False)
 
 
+def consented(values: pd.Series, newest: Mapping[str, Choice]) -> pd.Series:
+    """The values, by record key, of whose parents consented; the others are absent."""
+    return values.where(values.index.isin([key for key, choice in newest.items() if choice is Choice.GIVEN]))
+
+
 def _pupils(roster: Roster, scope: Scope, day: date) -> tuple[pd.DataFrame, pd.Series, pd.Index]:
     """The pupils that go out, the reasons why others do not, and the keys of whom it cannot be told."""
     pupils = roster.leerlingen.set_index("key", drop=False)
@@ -171,15 +176,8 @@ def _records(
     columns = {"id": rows["eckid"].where(rows["eckid"].notna(), rows["key"]) if by_eckid else rows["key"]}
     for agreed in field_set.of(kind):
         values = transformed(agreed.transform, agreed.name, rows, groups)
-        columns[agreed.name] = (
-            values.where(rows.index.isin(_given(consents[agreed.name]))) if agreed.consent else values
-        )
+        columns[agreed.name] = consented(values, consents[agreed.name]) if agreed.consent else values
     return pd.DataFrame(columns, index=rows.index)
-
-
-def _given(newest: Mapping[str, Choice]) -> list[str]:
-    """The keys of whose parents consented."""
-    return [key for key, choice in newest.items() if choice is Choice.GIVEN]
 
 
 STEERS_PRESENCE = ("jaargroep", "groep", "uitstroomdatum", "groepen", "samengestelde_groepen")

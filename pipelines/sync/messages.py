@@ -12,7 +12,7 @@ import pandas as pd
 
 from connectors.base import Capabilities, Delta, Operation, Receipts, WholeSet
 from data_contracts.fields import Record
-from mappings.projection import DeliverySet
+from mappings.projection import DeliverySet, consented
 from pipelines.ledger.ledger import Ledger
 
 Snapshot = Mapping[Record, pd.DataFrame]
@@ -81,7 +81,7 @@ def whole_set(
     for kind, frame in wanted.records.items():
         new = frame[~frame.index.isin(waiting.loc[waiting["kind"] == kind, "key"])]
         stay = staying.loc[staying["kind"] == kind, "key"].tolist()
-        records[kind] = pd.concat([new, _last_good(kind, stay, frame, snapshot)]) if stay else new
+        records[kind] = pd.concat([new, _last_good(kind, stay, wanted, snapshot)]) if stay else new
     return Message(WholeSet(records), chosen)
 
 
@@ -96,12 +96,14 @@ def merged(sent: Snapshot, receipts: Receipts, before: Snapshot | None) -> Snaps
     return after
 
 
-def _last_good(kind: Record, stay: list[str], like: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFrame:
-    """The rows that must stay as they are, cut down to the columns of today's field set."""
+def _last_good(kind: Record, stay: list[str], wanted: DeliverySet, snapshot: Snapshot | None) -> pd.DataFrame:
+    """The rows that must stay as they are, cut down to the columns of today's field set, and to the photos of today's consents."""
     before = None if snapshot is None else snapshot.get(kind)
     if before is None or not pd.Index(stay).isin(before.index).all():
         raise SnapshotMissing
-    return before.loc[stay].reindex(columns=like.columns)
+    rows = before.loc[stay].reindex(columns=wanted.records[kind].columns)
+    asked = wanted.consents.items() if kind is Record.LEERLING else ()
+    return rows.assign(**{name: consented(rows[name], newest) for name, newest in asked})
 
 
 def _content(rows: pd.DataFrame, frame: pd.DataFrame, operation: Operation) -> pd.DataFrame:

@@ -1,13 +1,17 @@
 """A photo that goes by a consent of its own, carried out at a real supplier: given, withdrawn, and what may come in between."""
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from connectors.base import WholeSet
+from data_contracts.fields import Record
 from mappings.choices import Choice
 from mappings.purposes import Purpose
 from pipelines.sync.deliver import resume
 from pipelines.sync.guard import Rule
+from pipelines.sync.messages import whole_set
 from tests.pipelines.sync.bench import GROUPS, PARRO, SCHOOL, WIDE, Bench, Row, changed, judged, pupil, school, told
 from tests.pipelines.sync.conftest import MakeBench
 from tests.pipelines.sync.test_choices import _forget
@@ -180,6 +184,19 @@ def test_a_photo_that_is_switched_on_is_a_field_that_was_added(bench: Bench) -> 
     bench.night(SIX)
     _agree(bench)
     assert told(bench.plan(SIX)) == {("leerling", "1", "update", "veld_toegevoegd", "fotourl")}
+
+
+def test_in_a_whole_set_what_stays_as_it_was_stays_without_a_photo_of_before(bench: Bench) -> None:
+    """A record that waits is sent again as the supplier had it, but for a photo to which nobody consents any more."""
+    bench.choose(Choice.GIVEN, 1, 2, about=PHOTO)
+    before = bench.wanted(judged(SIX)).records
+    bench.choose(Choice.WITHDRAWN, 2, about=PHOTO)
+    wanted = bench.wanted(judged(SIX))
+    staying = pd.DataFrame({"kind": "leerling", "key": ["1", "2", "3"]})
+    message = whole_set(staying.iloc[:0], staying, staying, wanted, before)
+    assert isinstance(message.content, WholeSet)
+    photos = message.content.records[Record.LEERLING].loc[["1", "2", "3"], "fotourl"].dropna()
+    assert photos.to_dict() == {"1": "https://foto.example/1"}
 
 
 NIGHTS = st.lists(
