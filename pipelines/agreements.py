@@ -7,6 +7,7 @@ from typing import Literal
 
 from data_contracts.fields import CATALOGUE, Record
 from mappings.agreement import Agreement, FieldSet, LegalBasis, Profile
+from mappings.written import numbered
 from pipelines.instance import Instance
 from pipelines.settings import Settings
 from pipelines.sync.filled import empty_fields
@@ -47,6 +48,23 @@ class Agreed:
             f"loopt af op {self.agreement.valid_until:%d-%m-%Y}, binnen {self.within} dagen; daarna gaat er niets nieuws meer "
             "uit. Spreek een nieuwe af, of zie in de handleiding ‘Stoppen met een leverancier’"
         )
+
+    @property
+    def leaflet(self) -> str | None:
+        """What there is to know of the version of the leaflet, where the profile has more than one."""
+        first, newest = self.profile.versions[0], self.profile.versions[-1]
+        signed, name = self.agreement.leaflet_version, self.profile.leaflet
+        if signed is None and first != newest:
+            return (
+                f"noemt geen leaflet_version, dus geldt de eerste versie van de {name}, {first}. Zet erbij welke versie is "
+                f"getekend; er zijn: {', '.join(self.profile.versions)}"
+            )
+        if signed is not None and numbered(signed) < numbered(newest):
+            return (
+                f"is getekend bij versie {signed} van de {name}; er is een nieuwere, {newest}. Wat daarin erbij kwam gaat "
+                "niet mee tot je die tekent en bij leaflet_version zet"
+            )
+        return None
 
 
 _TOLD = {"upcoming": "gaat nog in", "active": "actief", "ended": "afgelopen"}

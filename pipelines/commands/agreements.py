@@ -36,6 +36,7 @@ def _row(instance: Instance, one: Agreed, held: dict[tuple[str, str], int]) -> d
         "state": one.state,
         "ends_within": one.within,
         "model": agreement.model,
+        "leaflet_version": one.fields.profile_version,
         "signed": agreement.signed,
         "valid_until": agreement.valid_until,
         "legal_basis": agreement.legal_basis.value,
@@ -63,8 +64,8 @@ def _show(found: list[Agreed], rows: list[dict[str, Any]]) -> None:
     ]
     out.print(table("De overeenkomsten", columns, shown, NUMBERS))
     for one, row in zip(found, rows, strict=True):
-        if one.warning:
-            out.print(f"let op: {one.agreement.supplier} {one.warning}.", markup=False, soft_wrap=True)
+        for told in filter(None, (one.warning, one.leaflet)):
+            out.print(f"let op: {one.agreement.supplier} {told}.", markup=False, soft_wrap=True)
         for school, fields in row["empty_fields"].items():
             names = ", ".join(f"{CATALOGUE[f].label} ({f})" for f in fields)
             out.print(

@@ -11,7 +11,8 @@ from typing import Literal
 
 from connectors.base import Operation
 from data_contracts.fields import Record
-from mappings.agreement import Agreement, Limit, Stage
+from mappings.agreement import Agreement, Stage
+from mappings.limits import Limit
 from mappings.projection import PERSONS
 from pipelines.sync.compare import Cause
 from pipelines.sync.plan import ChangePlan
