@@ -4,11 +4,11 @@ Pure: text in, models out. Who reads the files is `pipelines.settings`.
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -298,6 +298,12 @@ class FieldSet:
     def ids(self) -> frozenset[str]:
         """The ids of all fields that go out."""
         return frozenset(self.in_order)
+
+    def without(self, fields: Iterable[AgreedField], reason: str) -> Self:
+        """The set as it is while these fields are left out, for this reason."""
+        out = {f.id: LeftOut(f.item, f.id, reason) for f in fields}
+        kept = tuple(f for f in self.fields if f.id not in out)
+        return replace(self, fields=kept, left_out=(*self.left_out, *out.values()))
 
     def of(self, record: Record) -> tuple[AgreedField, ...]:
         """The fields of one kind of record, in catalogue order."""

@@ -12,6 +12,7 @@ from pipelines.instance import Instance
 from pipelines.metadata import findings_table, of_export, of_fields_read, of_school
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
+from pipelines.sync.prepare import fields_in_force
 from pipelines.sync.school import SchoolData, basis, changes_wanted_since, remember, school_data
 
 GROUP = "school"
@@ -94,7 +95,11 @@ def _bases(opened: Instance, school: str, digest: str, instance: InstanceResourc
     settings, day = opened.settings, instance.today()
     return {
         supplier: basis(
-            digest, settings.field_set(supplier, school), agreement, opened.ledger.choices(school, supplier), day
+            digest,
+            fields_in_force(opened, supplier, school, day).fields,
+            agreement,
+            opened.ledger.choices(school, supplier),
+            day,
         )
         for supplier, agreement in ((agreement.supplier, agreement) for agreement in settings.agreements)
         if school in agreement.schools

@@ -33,6 +33,7 @@ class Cause(StrEnum):
     NO_CONSENT = "geen_toestemming"
     CONSENT_WITHDRAWN = "toestemming_ingetrokken"
     OBJECTION = "bezwaar"
+    AGREEMENT_ENDED = "overeenkomst_afgelopen"
     UNEXPLAINED = "onverklaard"
 
 
@@ -137,11 +138,10 @@ def _aligned(digests: Prints, names: list[str], columns: list[str], keys: Keys) 
 def _cause(changed: set[str], old: set[str], new: set[str], *, new_year: bool) -> Cause:
     if "id" in changed:
         return Cause.REKEYED
-    if changed <= old - new:
-        return Cause.FIELD_WITHDRAWN
-    if changed <= new - old:
-        return Cause.FIELD_ADDED
-    if changed <= GROUPING:
+    explained = changed - (old ^ new)
+    if not explained:
+        return Cause.FIELD_ADDED if changed & new else Cause.FIELD_WITHDRAWN
+    if explained <= GROUPING:
         return Cause.YEAR_CHANGE if new_year else Cause.REGROUPED
     return Cause.CORRECTED
 
