@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.sandbox.school import example_school
-from pipelines.agreements import agreed
+from pipelines.agreements import agreed, read_for_nobody
 from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.settings import load_settings
 from tests.pipelines.test_cli import asked
@@ -101,6 +101,23 @@ def test_a_field_that_nobody_has_is_told_and_one_that_somebody_has_is_not(world:
     world.export(dataclasses.replace(roster, leerlingen=pupils.assign(start_ondw_jgr3=started.astype("str"))))
     world.sync()
     assert "leerling.start_ondw_jgr3" not in empty()[LVS]
+
+
+def test_fields_that_are_read_for_an_agreement_that_is_over_are_told(world: World) -> None:
+    """Not while the supplier still holds something by it, for then corrections go on."""
+    world.export(example_school(30))
+    world.sync()
+    today = today_in_the_netherlands()
+    dated(world, LVS, date(2026, 8, 1), today - timedelta(days=1))
+    assert read_for_nobody(world.instance, today) == {}
+    world.day = today
+    world.sync(LVS)
+    for hold in world.instance.ledger.holds(SCHOOL):
+        world.instance.ledger.decide_hold(str(hold.id), "approved", "directeur")
+    world.sync(LVS)
+    assert "leerling.geslacht" in read_for_nobody(world.instance, today)[SCHOOL]
+    assert "leerling.roepnaam" not in read_for_nobody(world.instance, today)[SCHOOL]
+    assert f"{SCHOOL}: gelezen, maar voor niemand: " in asked("agreements", instance=world.home).stdout
 
 
 OWN = """\
