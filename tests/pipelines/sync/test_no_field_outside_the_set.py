@@ -186,7 +186,7 @@ class Course:
 def test_no_field_leaves_outside_the_set_of_that_moment(make_bench: MakeBench, supplier: str) -> None:
     """Nor a pupil whom agreement, parents or export keep in; every message is read by the test itself before it counts."""
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(_steps(supplier))
     def holds(steps: list[tuple[str, Any]]) -> None:
         bench = make_bench(supplier)
