@@ -4,29 +4,24 @@ Pure: text in, models out. Who reads the files is `pipelines.settings`.
 """
 
 import hashlib
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from data_contracts.fields import CATALOGUE, JAARGROEPEN, Privacy, Record
+from mappings.limits import Limits
 from mappings.purposes import ConsentOf, Purpose
 from mappings.transforms import TRANSFORMS
+from mappings.written import HttpsAddress, SecretReference, Strict, Version, numbered
 
 SCHOOL_KEY = r"^\d{2}[A-Z]{2}-\d{2}$"
 SchoolKey = Annotated[str, StringConstraints(pattern=SCHOOL_KEY)]
 SUPPLIER_NAME = r"^[a-z][a-z0-9_]{0,40}$"
 SupplierName = Annotated[str, StringConstraints(pattern=SUPPLIER_NAME)]
-
-
-class Strict(BaseModel):
-    """A model that a person writes in YAML: unknown keys are errors, nothing changes afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
 def _known_field(field_id: str) -> str:
@@ -38,24 +33,6 @@ def _known_field(field_id: str) -> str:
     return field_id
 
 
-def _secret_reference(text: str) -> str:
-    if not re.match(r"^(env|file|keyring):.+", text):
-        raise ValueError(
-            "hier hoort een verwijzing: env:NAAM, file:PAD of keyring:DIENST/NAAM; een wachtwoord zelf mag hier niet staan"
-        )
-    return text
-
-
-def _https(url: str) -> str:
-    if re.match(r"^\w+://[^/]*@", url):
-        raise ValueError("zet geen naam of wachtwoord in het adres")
-    if not re.match(r"^(https://[^/]|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$))", url):
-        raise ValueError("gebruik een adres dat met https:// begint")
-    return url
-
-
-SecretReference = Annotated[str, AfterValidator(_secret_reference)]
-HttpsAddress = Annotated[str, AfterValidator(_https)]
 FieldId = Annotated[str, AfterValidator(_known_field)]
 
 
@@ -68,6 +45,7 @@ class ProfileField(Strict):
     wire: str | None = None  # name on the wire, where it is not the EDEXML name
     transform: str | None = None  # a function of mappings.transforms
     consent: ConsentOf = Field(default=None, validate_default=True)  # it goes only for whom this was given
+    since: Version | None = None  # the version of the leaflet that it came with; None: it was in the first
 
     @field_validator("transform")
     @classmethod
@@ -89,7 +67,8 @@ class Profile(Strict):
 
     supplier: SupplierName
     name: str
-    version: str  # of the leaflet
+    version: Version  # of the leaflet, the newest
+    earlier_versions: tuple[Version, ...] = ()  # that a school may have signed
     leaflet: str
     purpose: str
     wire_format: Literal["edexml_whole_set", "json_delta"]
@@ -117,9 +96,15 @@ class Profile(Strict):
                     f"{record}.key ontbreekt; zonder sleutel is een {record} niet bij te werken of te verwijderen"
                 )
         _refuse_equal_names(fields)
+        _refuse_unknown_versions(fields, info)
         if info.data.get("wire_format") == "edexml_whole_set":
             _refuse_other_than_edexml(fields)
         return fields
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Every version of the leaflet that a school may have signed, the first one first."""
+        return tuple(sorted((*self.earlier_versions, self.version), key=numbered))
 
     @field_validator("envelope")
     @classmethod
@@ -139,6 +124,19 @@ def _refuse_equal_names(fields: tuple[ProfileField, ...]) -> None:
             raise ValueError(f"de naam {name} is bij {record} al bezet; kies een andere naam bij wire")
 
 
+def _refuse_unknown_versions(fields: tuple[ProfileField, ...], info: ValidationInfo) -> None:
+    """A field comes with a version that the profile names, and never before the key of its kind of record."""
+    known = {numbered(version) for version in (*info.data.get("earlier_versions", ()), info.data.get("version", "0"))}
+    came = {line.field: numbered(line.since) if line.since else min(known) for line in fields}
+    for line in fields:
+        if came[line.field] not in known:
+            raise ValueError(
+                f"{line.field} kwam in versie {line.since}, maar die staat niet bij earlier_versions of version"
+            )
+        if came[line.field] < came.get(f"{CATALOGUE[line.field].record}.key", min(known)):
+            raise ValueError(f"{line.field} kwam eerder dan de sleutel van zijn record; verbeter since")
+
+
 def _refuse_other_than_edexml(fields: tuple[ProfileField, ...]) -> None:
     """EDEXML's own key is what the supplier answers by: a record without it would never count as delivered."""
     for line in fields:
@@ -146,39 +144,6 @@ def _refuse_other_than_edexml(fields: tuple[ProfileField, ...]) -> None:
             raise ValueError(f"edexml_whole_set noemt {line.field} zoals EDEXML; haal wire weg")
         if line.transform is not None and CATALOGUE[line.field].name == "key":
             raise ValueError(f"bij edexml_whole_set gaat {line.field} mee zoals hij is; haal transform daar weg")
-
-
-class Limit(Strict):
-    """Reached when `count` OR `percent` is reached (>=); a part that is absent does not count."""
-
-    count: int | None = Field(default=None, ge=1)
-    percent: float | None = Field(default=None, gt=0, le=100)
-
-    def reached(self, number: int, total: int) -> bool:
-        """Whether `number` out of `total` reaches this limit; nothing never does."""
-        if number == 0:
-            return False
-        by_count = self.count is not None and number >= self.count
-        by_percent = self.percent is not None and 100 * number >= self.percent * total
-        return by_count or by_percent
-
-
-class ExportSize(Strict):
-    """How large an export may be, in percent of the last good one."""
-
-    minimum_percent: float = Field(default=95, ge=0, le=100)
-    maximum_percent: float = Field(default=115, ge=100)
-
-
-class Limits(Strict):
-    """When a change plan waits for a person; every number can be set in an agreement."""
-
-    first_delivery: Literal["hold", "allow"] = "hold"
-    unexplained_deletes: Limit = Limit(count=3, percent=2)
-    all_deletes: Limit = Limit(percent=10)  # not between 15 July and 15 September, the change of school year
-    field_changes: Limit = Limit(percent=30)
-    creates: Limit = Limit(percent=25)
-    export_size: ExportSize = ExportSize()
 
 
 class Scope(Strict):
@@ -235,6 +200,7 @@ class Agreement(Strict):
     model: str
     signed: date
     valid_until: date
+    leaflet_version: Version | None = None  # which version of the leaflet was signed; None: the first
     legal_basis: LegalBasis
     optional: tuple[str, ...] = ()  # leaflet items switched on
     withhold: tuple[str, ...] = ()  # leaflet items withheld
@@ -253,6 +219,11 @@ class Agreement(Strict):
     def active_on(self, day: date) -> bool:
         """Whether the agreement is in force on `day`, its first and last day included."""
         return self.signed <= day <= self.valid_until
+
+
+def signed_version(profile: Profile, agreement: Agreement) -> str:
+    """The version of the leaflet that counts: what a newer one brings is asked for by nobody until the school signs it."""
+    return agreement.leaflet_version or profile.versions[0]
 
 
 class NarrowingError(ValueError):
@@ -306,8 +277,8 @@ class FieldSet:
 
     @property
     def digest(self) -> str:
-        """Names what is sent and how; equal digests mean equal sets."""
-        lines = [self.supplier, self.record_key]
+        """Names what is sent, how, and by which version of the leaflet; equal digests mean equal sets."""
+        lines = [self.supplier, self.profile_version, self.record_key]
         lines += [f"{f.id} {f.wire} {f.transform or '-'}" + (f" {f.consent}" if f.consent else "") for f in self.fields]
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
@@ -326,6 +297,12 @@ class FieldSet:
         """What parents can choose about that matters here: the supplier, and each purpose that a field goes by."""
         return (self.supplier, *sorted({str(f.consent) for f in self.fields if f.consent}))
 
+    def without(self, fields: Iterable[AgreedField], reason: str) -> Self:
+        """The set as it is while these fields are left out, for this reason."""
+        out = {f.id: LeftOut(f.item, f.id, reason) for f in fields}
+        kept = tuple(f for f in self.fields if f.id not in out)
+        return replace(self, fields=kept, left_out=(*self.left_out, *out.values()))
+
     def of(self, record: Record) -> tuple[AgreedField, ...]:
         """The fields of one kind of record, in catalogue order."""
         return tuple(f for f in self.fields if f.record is record)
@@ -340,7 +317,7 @@ def field_set(profile: Profile, agreement: Agreement) -> FieldSet:
     """Cut the profile down to what this agreement gives.
 
     Raises:
-        NarrowingError: the agreement names an item that the profile does not have, or withholds a key.
+        NarrowingError: the agreement names an item or a version that the profile does not have, or withholds a key.
     """
     for error in narrowing_errors(profile, agreement):
         raise error
@@ -348,18 +325,19 @@ def field_set(profile: Profile, agreement: Agreement) -> FieldSet:
     left_out = [
         LeftOut(i.item, None, f"komt van {profile.name} zelf, wordt niet gestuurd") for i in profile.from_supplier
     ]
+    version = signed_version(profile, agreement)
     for line in profile.fields:
-        reason = _why_left_out(line, agreement)
+        reason = _why_left_out(line, agreement, version)
         if reason:
             left_out.append(LeftOut(line.item, line.field, reason))
         else:
-            agreed.append(_agreed(line, _why_given(line, profile)))
+            agreed.append(_agreed(line, _why_given(line, profile, version)))
     agreed += [
         AgreedField(f, "bericht", CATALOGUE[f].name, None, "nodig om het bericht te plaatsen") for f in profile.envelope
     ]
     order = list(CATALOGUE)
     agreed.sort(key=lambda f: order.index(f.id))
-    return FieldSet(profile.supplier, profile.version, profile.record_key, tuple(agreed), tuple(left_out))
+    return FieldSet(profile.supplier, version, profile.record_key, tuple(agreed), tuple(left_out))
 
 
 def _agreed(line: ProfileField, reason: str) -> AgreedField:
@@ -367,13 +345,20 @@ def _agreed(line: ProfileField, reason: str) -> AgreedField:
     return AgreedField(line.field, line.item, wire, line.transform, reason, line.consent)
 
 
-def _why_given(line: ProfileField, profile: Profile) -> str:
+def _why_given(line: ProfileField, profile: Profile, version: str) -> str:
     how = "keuzeveld, door de school aangezet" if line.optional else "vast onderdeel"
     how += f"; alleen met toestemming voor: {line.consent.words}" if line.consent else ""
-    return f"{how} ({profile.leaflet}, versie {profile.version})"
+    return f"{how} ({profile.leaflet}, versie {version})"
 
 
-def _why_left_out(line: ProfileField, agreement: Agreement) -> str | None:
+def came_later(line: ProfileField, version: str) -> bool:
+    """Whether this line is not in this version of the leaflet yet."""
+    return line.since is not None and numbered(line.since) > numbered(version)
+
+
+def _why_left_out(line: ProfileField, agreement: Agreement, version: str) -> str | None:
+    if came_later(line, version):
+        return f"kwam erbij in versie {line.since} van de bijsluiter; getekend is versie {version}"
     if line.item in agreement.withhold:
         return "door de school ingehouden (withhold)"
     if line.optional and line.item not in agreement.optional:
@@ -382,13 +367,25 @@ def _why_left_out(line: ProfileField, agreement: Agreement) -> str | None:
 
 
 def narrowing_errors(profile: Profile, agreement: Agreement) -> Iterator[NarrowingError]:
-    """Everything that the agreement switches on or withholds without the profile allowing it."""
-    switchable = {line.item for line in profile.fields if line.optional}
+    """Everything that the agreement names without the profile allowing it."""
+    version = signed_version(profile, agreement)
+    if numbered(version) not in map(numbered, profile.versions):
+        known = ", ".join(profile.versions)
+        message = f"van de bijsluiter van {profile.name} is versie {version} niet bekend; kies uit: {known}"
+        yield NarrowingError("leaflet_version", version, message)
+    switchable = {line.item for line in profile.fields if line.optional and not came_later(line, version)}
+    later = {line.item: line.since for line in profile.fields if line.optional and came_later(line, version)}
     items = {line.item for line in profile.fields}
     keys = {line.item for line in profile.fields if CATALOGUE[line.field].name == "key"}
     choice = ", ".join(sorted(switchable)) or "geen"
     for item in agreement.optional:
-        if item not in switchable:
+        if item not in switchable and item in later:
+            message = (
+                f"`{item}` kwam erbij in versie {later[item]} van de bijsluiter van {profile.name}; getekend is versie "
+                f"{version}. Is de nieuwe getekend, zet die dan bij leaflet_version"
+            )
+            yield NarrowingError("optional", item, message)
+        elif item not in switchable:
             message = f"`{item}` is geen keuzeveld van {profile.name}; keuzevelden zijn: {choice}"
             yield NarrowingError("optional", item, message)
     for item in agreement.withhold:

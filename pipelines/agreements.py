@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from data_contracts.fields import Record
+from data_contracts.fields import CATALOGUE, STEERING, Record
 from mappings.agreement import Agreement, FieldSet, LegalBasis, Profile
+from mappings.transforms import sources
+from mappings.written import numbered
 from pipelines.instance import Instance
 from pipelines.settings import Settings
 from pipelines.sync.filled import empty_fields
@@ -45,8 +47,25 @@ class Agreed:
             return None
         return (
             f"loopt af op {self.agreement.valid_until:%d-%m-%Y}, binnen {self.within} dagen; daarna gaat er niets nieuws meer "
-            "uit. Spreek een nieuwe af, of zie in de handleiding ‘Stoppen met een leverancier’"
+            "uit, en wordt gevraagd of alles weg mag. Spreek een nieuwe af, of zie in de handleiding ‘Stoppen met een leverancier’"
         )
+
+    @property
+    def leaflet(self) -> str | None:
+        """What there is to know of the version of the leaflet, where the profile has more than one."""
+        first, newest = self.profile.versions[0], self.profile.versions[-1]
+        signed, name = self.agreement.leaflet_version, self.profile.leaflet
+        if signed is None and first != newest:
+            return (
+                f"noemt geen leaflet_version, dus geldt de eerste versie van de {name}, {first}. Zet erbij welke versie is "
+                f"getekend; er zijn: {', '.join(self.profile.versions)}"
+            )
+        if signed is not None and numbered(signed) < numbered(newest):
+            return (
+                f"is getekend bij versie {signed} van de {name}; er is een nieuwere, {newest}. Wat daarin erbij kwam gaat "
+                "niet mee tot je die tekent en bij leaflet_version zet"
+            )
+        return None
 
 
 _TOLD = {"upcoming": "gaat nog in", "active": "actief", "ended": "afgelopen"}
@@ -81,6 +100,19 @@ def never_filled(instance: Instance, one: Agreed) -> dict[str, tuple[str, ...]]:
         )
         for school in one.agreement.schools
     }
+    return {school: fields for school, fields in found.items() if fields}
+
+
+def read_for_nobody(instance: Instance, today: date) -> dict[str, tuple[str, ...]]:
+    """By school the fields that are read for an agreement that has ended alone, whose supplier holds nothing any more."""
+    settings, held = instance.settings, instance.ledger.delivered_counts()
+    found = {}
+    for school in settings.school_keys:
+        concerned = [a for a in settings.agreements if school in a.schools and a.signed <= today]
+        needed = [a for a in concerned if today <= a.valid_until or (school, a.supplier) in held]
+        agreed_fields = [f for a in needed for f in settings.field_set(a.supplier, school).fields]
+        used = STEERING.union(*(sources(f.id, f.transform) for f in agreed_fields))
+        found[school] = tuple(f for f in CATALOGUE if f in settings.wanted_fields(school, today) - used)
     return {school: fields for school, fields in found.items() if fields}
 
 

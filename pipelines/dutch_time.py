@@ -6,6 +6,11 @@ from zoneinfo import ZoneInfo
 HERE = ZoneInfo("Europe/Amsterdam")
 
 
+def day_in_the_netherlands(moment: datetime) -> date:
+    """The day that the calendar shows there at an aware moment."""
+    return moment.astimezone(HERE).date()
+
+
 def today_in_the_netherlands() -> date:
     """The day that the calendar shows there now."""
-    return datetime.now(HERE).date()
+    return day_in_the_netherlands(datetime.now(HERE))

@@ -191,7 +191,14 @@ _KINDS = {
     Record.LEERLING: "leerlingen",
     Record.LEERKRACHT: "leerkrachten",
 }
-DUTCH = {"create": "toevoegen", "update": "wijzigen", "delete": "verwijderen"}
+DUTCH = {
+    "create": "toevoegen",
+    "update": "wijzigen",
+    "delete": "verwijderen",
+    "clear_out": "leegruimen",
+    "add_fields": "velden toevoegen",
+}
+"""What a plan does, and what can wait besides."""
 STATES = {
     "delivered": "afgeleverd",
     "unchanged": "ongewijzigd",
@@ -215,7 +222,7 @@ def _counts(counts: Mapping[str, int]) -> Metadata:
 
 def _work(counts: Mapping[str, int]) -> str:
     """`204 toevoegen en 1 wijzigen`; what is nought is left out."""
-    parts = [f"{counts[operation]} {dutch}" for operation, dutch in DUTCH.items() if counts[operation]]
+    parts = [f"{number} {dutch}" for operation, dutch in DUTCH.items() if (number := counts.get(operation))]
     return ", ".join(parts) or "niets te doen"
 
 

@@ -21,17 +21,15 @@ from data_contracts.fields import STEERING
 from mappings.agreement import (
     Agreement,
     FieldSet,
-    HttpsAddress,
     Profile,
     SchoolKey,
-    SecretReference,
-    Strict,
     field_set,
     narrowing_errors,
 )
 from mappings.profiles import profile_texts
 from mappings.purposes import Purpose
 from mappings.transforms import sources
+from mappings.written import HttpsAddress, SecretReference, Strict
 from mappings.yaml_source import Document, Problem, SettingsError, document, validated
 
 M = TypeVar("M", bound=BaseModel)
@@ -328,8 +326,9 @@ def _supplier_problems(source: Document, agreement: Agreement, profiles: Mapping
         yield source.problem(("supplier",), message, f"`{agreement.supplier}`")
         return
     for error in narrowing_errors(profile, agreement):
-        items: tuple[str, ...] = getattr(agreement, error.key)
-        yield source.problem((error.key, items.index(error.value)), str(error))
+        items = getattr(agreement, error.key)
+        place = (error.key, items.index(error.value)) if isinstance(items, tuple) else (error.key,)
+        yield source.problem(place, str(error))
 
 
 def _unknown_schools(source: Document, agreement: Agreement, schools: Schools | None) -> Iterator[Problem]:

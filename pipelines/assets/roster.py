@@ -13,6 +13,7 @@ from pipelines.metadata import findings_table, of_export, of_fields_read, of_sch
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
 from pipelines.sync.erased import sought
+from pipelines.sync.prepare import fields_in_force
 from pipelines.sync.school import SchoolData, basis, changes_wanted_since, remember, school_data
 from pipelines.vault_io import kept_as
 
@@ -100,7 +101,7 @@ def _bases(opened: Instance, school: str, digest: str, instance: InstanceResourc
     bases = {}
     for agreement in settings.agreements:
         if school in agreement.schools:
-            fields = settings.field_set(agreement.supplier, school)
+            fields = fields_in_force(opened, agreement.supplier, school, day).fields
             chosen = opened.ledger.choices(school, *fields.subjects)
             bases[agreement.supplier] = basis(digest, fields, agreement, chosen, erased, day)
     return bases

@@ -17,7 +17,7 @@ from pipelines.resources import InstanceResource
 from pipelines.sync.case import Outcome, Planned, planned, preview
 from pipelines.sync.compare import Cause
 from pipelines.sync.deliver import delivered
-from pipelines.sync.prepare import Prepared, case_of, prepared
+from pipelines.sync.prepare import Prepared, case_of, fields_in_force, prepared
 from pipelines.sync.school import SchoolData
 
 
@@ -45,7 +45,7 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
             return dg.MaterializeResult(value=ready, metadata=of_outcome(_ended(ready)))
         agreement = opened.settings.agreement(supplier, school)
         assert agreement is not None
-        fields = opened.settings.field_set(supplier, school)
+        fields = fields_in_force(opened, supplier, school, instance.today()).fields
         return dg.MaterializeResult(value=ready, metadata=of_delivery_set(ready.wanted, fields, agreement))
 
     @dg.asset(

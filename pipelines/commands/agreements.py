@@ -1,10 +1,11 @@
 """`agreements`: every agreement with its state, its dates and what it gives, and a warning for one that ends soon."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from data_contracts.fields import CATALOGUE
-from pipelines.agreements import BASES, Agreed, agreed, never_filled, pupils_held
+from pipelines.agreements import BASES, Agreed, agreed, never_filled, pupils_held, read_for_nobody
 from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import OK, out, table
 from pipelines.dutch_time import today_in_the_netherlands
@@ -17,13 +18,16 @@ NUMBERS = ("leerlingen", "velden")
 def show_agreements(option: Path | None, *, as_json: bool) -> int:
     """Tell how it stands with every agreement; one that ends is a warning and no failure."""
     instance = open_instance(home_folder(option))
-    found = list(agreed(instance.settings, today_in_the_netherlands()))
+    today = today_in_the_netherlands()
+    found = list(agreed(instance.settings, today))
     held = pupils_held(instance)
     rows = [_row(instance, one, held) for one in found]
     if as_json:
         write_json(rows)
         return OK
     _show(found, rows)
+    for school, fields in read_for_nobody(instance, today).items():
+        _tell(f"{school}: gelezen, maar voor niemand: {_named(fields)}.")
     return OK
 
 
@@ -36,6 +40,7 @@ def _row(instance: Instance, one: Agreed, held: dict[tuple[str, str], int]) -> d
         "state": one.state,
         "ends_within": one.within,
         "model": agreement.model,
+        "leaflet_version": one.fields.profile_version,
         "signed": agreement.signed,
         "valid_until": agreement.valid_until,
         "legal_basis": agreement.legal_basis.value,
@@ -63,12 +68,17 @@ def _show(found: list[Agreed], rows: list[dict[str, Any]]) -> None:
     ]
     out.print(table("De overeenkomsten", columns, shown, NUMBERS))
     for one, row in zip(found, rows, strict=True):
-        if one.warning:
-            out.print(f"let op: {one.agreement.supplier} {one.warning}.", markup=False, soft_wrap=True)
+        for told in filter(None, (one.warning, one.leaflet)):
+            _tell(f"let op: {one.agreement.supplier} {told}.")
         for school, fields in row["empty_fields"].items():
-            names = ", ".join(f"{CATALOGUE[f].label} ({f})" for f in fields)
-            out.print(
-                f"{school} {one.agreement.supplier}: afgesproken, maar bij geen enkel record gevuld: {names}.",
-                markup=False,
-                soft_wrap=True,
+            _tell(
+                f"{school} {one.agreement.supplier}: afgesproken, maar bij geen enkel record gevuld: {_named(fields)}."
             )
+
+
+def _named(fields: Iterable[str]) -> str:
+    return ", ".join(f"{CATALOGUE[f].label} ({f})" for f in fields)
+
+
+def _tell(text: str) -> None:
+    out.print(text, markup=False, soft_wrap=True)

@@ -61,7 +61,7 @@ def examine(option: Path | None) -> int:
 
 def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _settings_files(settings)
-    yield from _ending(settings)
+    yield from _agreements(settings)
     yield from _secrets(settings)
     yield from _storage(settings)
     yield from _exports(settings)
@@ -72,11 +72,12 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield Finding("schijf", enough, f"{free / SPACE:.1f} GiB vrij")
 
 
-def _ending(settings: Settings) -> Iterator[Finding]:
+def _agreements(settings: Settings) -> Iterator[Finding]:
+    """What an agreement asks of a person: it ends soon, or another version of its leaflet is there."""
     for one in agreed(settings, today_in_the_netherlands()):
-        if one.warning:
-            schools = ", ".join(one.agreement.schools)
-            yield Finding(f"overeenkomst {one.agreement.supplier} voor {schools}", "let op", one.warning)
+        schools = ", ".join(one.agreement.schools)
+        for told in filter(None, (one.warning, one.leaflet)):
+            yield Finding(f"overeenkomst {one.agreement.supplier} voor {schools}", "let op", told)
 
 
 def _settings_files(settings: Settings) -> Iterator[Finding]:

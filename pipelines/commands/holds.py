@@ -14,6 +14,7 @@ from pipelines.metadata import DUTCH
 from pipelines.reports import renew_report
 from pipelines.settings import home_folder
 from pipelines.sync.case import NO_COUNTS, Outcome
+from pipelines.sync.guard import CLEAR_OUT
 
 
 def show_holds(option: Path | None, *, as_json: bool) -> int:
@@ -61,9 +62,10 @@ def _decided(option: Path | None, which: str, decision: Decision, by: str) -> tu
 
 
 def _named(hold: Hold) -> str:
-    return f"{hold.number} keer {DUTCH[hold.operation]} bij {hold.supplier}, school {hold.school}"
+    return f"{DUTCH[hold.operation]} ({hold.number}) bij {hold.supplier}, school {hold.school}"
 
 
 def _outcome(hold: Hold) -> Outcome:
-    counts = {**NO_COUNTS, hold.operation: hold.number}
+    operation = "delete" if hold.operation == CLEAR_OUT else hold.operation
+    counts = {**NO_COUNTS, operation: hold.number} if operation in NO_COUNTS else dict(NO_COUNTS)
     return Outcome(hold.school, hold.supplier, "held", counts, hold.plan_digest, hold.reason)

@@ -37,6 +37,14 @@ def held_by_kind(transaction: Transaction, school: str | None) -> dict[tuple[str
     return found
 
 
+def held_fields(transaction: Transaction, supplier: str, school: str) -> frozenset[str]:
+    """The ids of all fields under which this supplier holds anything of this school; none where it holds nothing."""
+    used = sa.select(delivered.c.field_set_id).join_from(delivered, record)
+    used = used.where(delivered.c.supplier == supplier, record.c.school == school).distinct()
+    found = transaction.execute(sa.select(field_set.c.fields).where(field_set.c.id.in_(used))).scalars()
+    return frozenset(field_id for fields in found for field_id in fields)
+
+
 def sent(transaction: Transaction) -> list[Sent]:
     """What went out of every school to every supplier, by kind of record; deletes are left out: they carry a key and no data."""
     place = (plan.c.school, plan.c.supplier, record.c.kind)

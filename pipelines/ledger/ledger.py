@@ -120,6 +120,11 @@ class Ledger:
         with self._reading() as transaction:
             return held.held_by_kind(transaction, school)
 
+    def held_fields(self, supplier: str, school: str) -> frozenset[str]:
+        """The ids of all fields of what this supplier holds of this school."""
+        with self._reading() as transaction:
+            return held.held_fields(transaction, supplier, school)
+
     def sent(self) -> list[held.Sent]:
         """What really went to every supplier, by school and kind of record. See `held.sent`."""
         with self._reading() as transaction:

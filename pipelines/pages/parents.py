@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts.fields import CATALOGUE, Privacy, Record
-from mappings.agreement import AgreedField, LegalBasis, Stage
+from mappings.agreement import AgreedField, LegalBasis, Stage, came_later
 from pipelines.agreements import Agreed, agreed
 from pipelines.instance import Instance
 from pipelines.rendering import write_page
@@ -69,12 +69,13 @@ def _shown(one: Agreed, held: set[str]) -> bool:
 def _supplier(one: Agreed) -> dict[str, Any]:
     agreement, profile = one.agreement, one.profile
     ground, objection = GROUNDS[agreement.legal_basis]
-    chosen = [left for left in one.fields.left_out if left.id]
+    signed = [line for line in profile.fields if not came_later(line, one.fields.profile_version)]
+    chosen = [left for left in one.fields.left_out if left.id in {line.field for line in signed}]
     return {
         "name": profile.name,
         "purpose": profile.purpose,
-        "leaflet": f"{profile.leaflet}, versie {profile.version}",
-        "items": list(dict.fromkeys([f.item for f in profile.fields] + [i.item for i in profile.from_supplier])),
+        "leaflet": f"{profile.leaflet}, versie {one.fields.profile_version}",
+        "items": list(dict.fromkeys([f.item for f in signed] + [i.item for i in profile.from_supplier])),
         "model": agreement.model,
         "ground": ground,
         "objection": objection,

@@ -4,7 +4,7 @@ Reads the ledger and writes nothing: preview and delivery both start here.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -17,8 +17,9 @@ from mappings.projection import DeliverySet
 from pipelines.keys import Keys
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import Plan
-from pipelines.sync.guard import OPERATIONS, History, Rule, Stop, stops
-from pipelines.sync.plan import ChangePlan, Known, change_plan
+from pipelines.sync.guard import ADD_FIELDS, CLEAR_OUT, OPERATIONS, PARTS, History, Part, Rule, Stop, stops
+from pipelines.sync.plan import ChangePlan, Known, change_plan, clearing, emptied
+from pipelines.sync.widening import Widening
 from pipelines.vault import Vault
 
 State = Literal["delivered", "unchanged", "held", "preview", "blocked", "failed"]
@@ -48,6 +49,12 @@ class Case:
     ledger: Ledger = field(repr=False)
     vault: Vault = field(repr=False)
     keys: Keys = field(repr=False)
+    widening: Widening | None = None  # the fields that the agreement gives besides `field_set`, or gives from now on
+
+    @property
+    def ended(self) -> bool:
+        """Whether the agreement is over."""
+        return self.day > self.agreement.valid_until
 
     @property
     def supplier(self) -> str:
@@ -76,13 +83,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, what stops parts of it, and what people said of that: both by operation, `discarded` with the sentence to tell."""
+    """A plan, what stops parts of it, and what people said of that: both by part, `discarded` with the sentence to tell."""
 
     plan: ChangePlan
     stops: tuple[Stop, ...]
     approved: frozenset[str]
-    discarded: Mapping[Operation, str]
+    discarded: Mapping[Part, str]
     after: int | None  # the last plan of this case when this one was made; another one since makes it stale
+    clears: bool = False  # this is the plan that leaves the supplier with nothing
 
     def stopped_by(self, operation: str) -> tuple[Stop, ...]:
         """What still stops this operation."""
@@ -109,12 +117,10 @@ class Planned:
         return changes[changes["operation"].isin(self.allowed) | by_right]
 
     @property
-    def held(self) -> tuple[Operation, ...]:
-        """The operations that wait for a person."""
+    def held(self) -> tuple[Part, ...]:
+        """The parts that wait for a person."""
         return tuple(
-            o
-            for o in OPERATIONS
-            if o not in self.discarded and any(stop.effect == "hold" for stop in self.stopped_by(o))
+            o for o in PARTS if o not in self.discarded and any(stop.effect == "hold" for stop in self.stopped_by(o))
         )
 
     @property
@@ -122,15 +128,19 @@ class Planned:
         """Names the whole plan."""
         return self.plan.digest(OPERATIONS)
 
-    def why(self, operations: Iterable[str] = OPERATIONS) -> str:
+    def why(self, parts: Iterable[str] = PARTS) -> str:
         """The reasons for what does not go ahead, in one text."""
-        stops = [stop for operation in operations for stop in self.stopped_by(operation)]
+        stops = [stop for operation in parts for stop in self.stopped_by(operation)]
         told = (self.discarded.get(s.operation, s.reason) if s.effect == "hold" else s.reason for s in stops)
         return " ".join(dict.fromkeys(told))
 
 
 def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Planned:
-    """The change plan of this case, with what the guard says of it."""
+    """The change plan of this case, with what the guard says of it.
+
+    After the end of the agreement that is a plan that clears the supplier out, once a person has approved that, and the plan
+    of any other night until then. Where nothing is left, nothing is to be done any more.
+    """
     last_good = case.ledger.last_good_plan(case.supplier, case.school)
     state = case.ledger.delivered_state(case.supplier, case.school)
     known = Known(
@@ -139,26 +149,63 @@ def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Plann
         wire_ids=lambda ids: {i: handle.wire_id for i, handle in case.ledger.handles(case.supplier, ids).items()},
         schooljaar=last_good.schooljaar if last_good else None,
     )
-    return judged(case, change_plan(wanted, known, quarantined, case.schooljaar, case.keys))
+    clears = case.ended and (state.empty or case.ledger.approved(case.supplier, case.school, CLEAR_OUT, _ending(case)))
+    if clears:
+        plan = clearing(change_plan(emptied(wanted), known, quarantined, case.schooljaar, case.keys))
+    else:
+        plan = change_plan(wanted, known, quarantined, case.schooljaar, case.keys)
+    return judged(case, plan, clears=clears)
 
 
-def judged(case: Case, plan: ChangePlan) -> Planned:
+def judged(case: Case, plan: ChangePlan, *, clears: bool = False) -> Planned:
     """What the guard, and the people who approved or discarded something, say of a plan now."""
     last = case.ledger.last_plan(case.supplier, case.school)
     last_good = case.ledger.last_good_plan(case.supplier, case.school)
     history = History(last_good.export_size if last_good else None, delivered_before=any(plan.known.values()))
-    found = stops(plan, case.agreement, history, case.export_size, case.day)
-    held = {stop.operation for stop in found if stop.effect == "hold"}
+    found = (*stops(plan, case.agreement, history, case.export_size, case.day), *_more_fields(case))
+    digests = {stop.operation: part_of(case, plan, stop.operation).digest for stop in found if stop.effect == "hold"}
+    decided = {CLEAR_OUT: clears, ADD_FIELDS: case.widening is not None and case.widening.approved}
     approved = {
-        o
-        for o in held
-        if case.ledger.approved(case.supplier, case.school, o, plan.may_wait.digest([o]))
-        or _rest_of(case, last, plan.may_wait.of(o))
+        part
+        for part, digest in digests.items()
+        if decided.get(part, False)
+        or (part in OPERATIONS and case.ledger.approved(case.supplier, case.school, part, digest))
+        or (part in OPERATIONS and _rest_of(case, last, plan.may_wait.of(part)))
     }
     no = {hold.digest: hold for hold in case.ledger.holds(case.school, case.supplier, "discarded")}
-    digests = {o: plan.may_wait.digest([o]) for o in sorted(held - approved)}
-    discarded = {o: no[digest].answer for o, digest in digests.items() if digest in no}
-    return Planned(plan, found, frozenset(approved), discarded, last.id if last else None)
+    discarded = {part: no[digest].answer for part, digest in digests.items() if part not in approved and digest in no}
+    return Planned(plan, found, frozenset(approved), discarded, last.id if last else None, clears)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPart:
+    """What an approval of one part is for, and how many records, or fields, it is about."""
+
+    digest: str
+    number: int
+
+
+def part_of(case: Case, plan: ChangePlan, part: Part) -> WaitingPart:
+    """One part of a plan as a hold names it.
+
+    To clear out is approved once for the whole: after the end nothing comes, so what is there can only become less.
+    """
+    if part == CLEAR_OUT:
+        return WaitingPart(_ending(case), sum(plan.known.values()))
+    if part == ADD_FIELDS:
+        return WaitingPart(case.widening.digest, len(case.widening.added)) if case.widening else WaitingPart("", 0)
+    return WaitingPart(plan.may_wait.digest([part]), len(plan.may_wait.of(part)))
+
+
+def _ending(case: Case) -> str:
+    """Names the end of this agreement; another last day is another end."""
+    parts = (CLEAR_OUT, case.supplier, case.school, str(case.agreement.signed), str(case.agreement.valid_until))
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _more_fields(case: Case) -> Iterator[Stop]:
+    if case.widening:
+        yield Stop(ADD_FIELDS, "hold", Rule.FIELDS_ADDED, case.widening.reason)
 
 
 def _rest_of(case: Case, last: Plan | None, changes: pd.DataFrame) -> bool:
@@ -176,9 +223,13 @@ def _rest_of(case: Case, last: Plan | None, changes: pd.DataFrame) -> bool:
 
 
 def discarded_since(case: Case, plan: Plan) -> set[str]:
-    """The operations of which a person has discarded a hold after this plan was made."""
+    """The operations of which a person has discarded a hold after this plan was made; clearing out is made of deletes."""
     holds = case.ledger.holds(case.school, case.supplier, "discarded")
-    return {hold.operation for hold in holds if hold.decided_at and hold.decided_at > plan.created_at}
+    return {
+        "delete" if hold.operation == CLEAR_OUT else hold.operation
+        for hold in holds
+        if hold.decided_at and hold.decided_at > plan.created_at
+    }
 
 
 def nothing_to_do(case: Case) -> Outcome | None:

@@ -36,6 +36,7 @@ class Cause(StrEnum):
     CONSENT_GIVEN = "toestemming_gegeven"
     OBJECTION = "bezwaar"
     ERASED = "verzoek_tot_wissen"
+    AGREEMENT_ENDED = "overeenkomst_afgelopen"
     UNEXPLAINED = "onverklaard"
 
 
@@ -176,11 +177,10 @@ def _by_ref(school: str, kind: Record, newest: Mapping[str, Choice], keys: Keys)
 def _cause(changed: set[str], old: set[str], new: set[str], *, new_year: bool) -> Cause:
     if "id" in changed:
         return Cause.REKEYED
-    if changed <= old - new:
-        return Cause.FIELD_WITHDRAWN
-    if changed <= new - old:
-        return Cause.FIELD_ADDED
-    if changed <= GROUPING:
+    explained = changed - (old ^ new)
+    if not explained:
+        return Cause.FIELD_ADDED if changed & new else Cause.FIELD_WITHDRAWN
+    if explained <= GROUPING:
         return Cause.YEAR_CHANGE if new_year else Cause.REGROUPED
     return Cause.CORRECTED
 

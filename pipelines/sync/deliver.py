@@ -13,8 +13,8 @@ from mappings.projection import DeliverySet
 from pipelines.ledger.handles import Handle
 from pipelines.ledger.holds import NewHold
 from pipelines.ledger.plans import NewPlan, Plan
-from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, planned
-from pipelines.sync.guard import ALLOWED_BY_STAGE, OPERATIONS
+from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, part_of, planned
+from pipelines.sync.guard import ADD_FIELDS, ALLOWED_BY_STAGE, CLEAR_OUT, PARTS
 from pipelines.sync.messages import Message, SnapshotMissing, addressed, deltas, merged, whole_set
 from pipelines.sync.outbox import (
     Parcel,
@@ -24,7 +24,7 @@ from pipelines.sync.outbox import (
     kept_parcel,
     kept_snapshot,
 )
-from pipelines.sync.plan import ChangePlan
+from pipelines.sync.plan import ChangePlan, emptied
 
 NO_SNAPSHOT = "Een deel van de gegevens moet bij deze leverancier blijven zoals het was, maar wat hij het laatst kreeg is niet meer in de kluis."
 
@@ -42,12 +42,12 @@ def delivered(case: Case, supplier: Supplier, wanted: DeliverySet, quarantined: 
         try:
             resumed = resume(case, supplier)
             last = case.ledger.last_plan(case.supplier, case.school)
-            if resumed or (last.id if last else None) != plan.after:
+            if resumed or case.ended or (last.id if last else None) != plan.after:
                 plan = planned(case, wanted, quarantined)
             else:
                 plan = judged(case, plan.plan)  # the plan may lie in the vault since yesterday; its verdict may not
             _open_holds(case, plan)
-            return _carry_out(case, supplier, wanted, plan, lease.renew)
+            return _carry_out(case, supplier, emptied(wanted) if plan.clears else wanted, plan, lease.renew)
         except ConnectorError as error:
             return _outcome(case, plan, "failed", str(error))
 
@@ -105,16 +105,13 @@ def _ids_other_than_keys(parcel: Parcel) -> dict[int, str]:
 
 
 def _open_holds(case: Case, plan: Planned) -> None:
-    """One hold for each operation that waits; the hold of an operation that no longer waits is closed."""
-    for operation in OPERATIONS:
-        waiting = plan.plan.may_wait
-        digest = waiting.digest([operation])
-        if operation in plan.held:
-            number = len(waiting.of(operation))
-            reason = plan.why([operation])
-            case.ledger.open_hold(NewHold(case.supplier, case.school, operation, digest, number, reason, plan.digest))
-        elif operation not in plan.approved:
-            case.ledger.close_hold(case.supplier, case.school, operation, "superseded")
+    """One hold for each part that waits; the hold of a part that no longer waits is closed."""
+    for part in PARTS:
+        if part in plan.held:
+            of, reason = part_of(case, plan.plan, part), plan.why([part])
+            case.ledger.open_hold(NewHold(case.supplier, case.school, part, of.digest, of.number, reason, plan.digest))
+        elif part not in plan.approved:
+            case.ledger.close_hold(case.supplier, case.school, part, "superseded")
 
 
 def _carry_out(
@@ -145,7 +142,7 @@ def _carry_out(
 
 def _nothing_sent(case: Case, plan: Planned) -> Outcome:
     """Nothing may go or nothing need go: remember that it was looked at."""
-    state: State = "held" if plan.held else "blocked" if plan.stops else "unchanged"
+    state: State = "held" if plan.held else "blocked" if any(map(plan.stopped_by, PARTS)) else "unchanged"
     row = _opened(case, plan, plan.plan.changes.iloc[:0].assign(batch=0))
     case.ledger.finish_plan(row.id, "unchanged" if state == "unchanged" else "held", plan.why())
     return _outcome(case, plan, state, plan.why())
@@ -156,10 +153,10 @@ def _finished(case: Case, plan: Planned, row: Plan, sent: int, refused: int) -> 
     if refused == sent:
         case.ledger.finish_plan(row.id, "failed", reason)
         return _outcome(case, plan, "failed", reason)
-    whole = not refused and plan.allowed == OPERATIONS
+    whole = not refused and not any(map(plan.stopped_by, PARTS))
     case.ledger.finish_plan(row.id, "delivered" if whole else "partial", reason)
-    for operation in plan.approved:
-        case.ledger.close_hold(case.supplier, case.school, operation, "done")
+    for part in plan.approved - ({CLEAR_OUT} if refused else set()):  # not done until nothing is left
+        case.ledger.close_hold(case.supplier, case.school, part, "done")
     return _outcome(case, plan, "held" if plan.held else "delivered", reason)
 
 
@@ -258,6 +255,8 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
     case.ledger.open_plan(new, changes)
     written = case.ledger.unfinished_plan(case.supplier, case.school)
     assert written is not None
+    if ADD_FIELDS in plan.approved:  # from here on these fields are given: see `widening`
+        case.ledger.close_hold(case.supplier, case.school, ADD_FIELDS, "done")
     return written
 
 

@@ -7,16 +7,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from connectors.base import Operation
 from data_contracts.fields import Record
-from mappings.agreement import Agreement, Limit, Stage
+from mappings.agreement import Agreement, Stage
+from mappings.limits import Limit
 from mappings.projection import PERSONS
 from pipelines.sync.compare import Cause
 from pipelines.sync.plan import ChangePlan
 
+Part = Literal["create", "update", "delete", "clear_out", "add_fields"]
+"""What can wait for a person on its own: an operation, clearing a supplier out, or giving it more fields."""
+
 OPERATIONS: tuple[Operation, ...] = ("create", "update", "delete")
+CLEAR_OUT: Final = "clear_out"
+ADD_FIELDS: Final = "add_fields"
+PARTS: tuple[Part, ...] = (*OPERATIONS, CLEAR_OUT, ADD_FIELDS)
 
 ALLOWED_BY_STAGE: dict[Stage, frozenset[str]] = {
     Stage.REPORT_ONLY: frozenset(),
@@ -44,13 +51,15 @@ class Rule(StrEnum):
     STAGE = "fase"
     AGREEMENT = "overeenkomst"
     NOTHING_NEW = "niets_nieuws"
+    CLEAR_OUT = "leegruimen"
+    FIELDS_ADDED = "velden_toegevoegd"
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One reason why one operation does not go ahead: `hold` until a person approves, `block` until the agreement changes."""
+    """One reason why one part does not go ahead: `hold` until a person approves, `block` until the agreement changes."""
 
-    operation: Operation
+    operation: Part
     effect: Literal["hold", "block"]
     rule: Rule
     reason: str  # Dutch, with numbers, never with a value
@@ -73,6 +82,7 @@ def stops(plan: ChangePlan, agreement: Agreement, history: History, export_size:
     found = [
         *(stop for stop in _not_agreed(plan, agreement, day) if len(plan.of(stop.operation))),
         *(stop for stop in _limits(waiting, agreement, history, export_size, day) if len(waiting.of(stop.operation))),
+        *_clear_out(plan, agreement, day),
     ]
     return tuple(found)
 
@@ -84,18 +94,36 @@ def _not_agreed(plan: ChangePlan, agreement: Agreement, day: date) -> Iterator[S
                 operation, "block", Rule.AGREEMENT, f"De overeenkomst gaat pas in op {agreement.signed:%d-%m-%Y}."
             )
     elif day > agreement.valid_until:
-        # Design rule 7: corrections and deletes go on, nothing new does.
+        # Design rule 7: corrections and deletes go on, nothing new does; no field comes either, see `widening`.
         yield Stop(
             "create", "block", Rule.AGREEMENT, f"De overeenkomst is afgelopen op {agreement.valid_until:%d-%m-%Y}."
         )
-        if plan.changes["cause"].isin([Cause.FIELD_ADDED, Cause.CONSENT_GIVEN]).any():
+        if plan.changes["cause"].eq(Cause.CONSENT_GIVEN).any():
             yield Stop(
                 "update", "block", Rule.NOTHING_NEW, "Na het einde van de overeenkomst komt er geen gegeven meer bij."
             )
-    stage = f"De overeenkomst staat op stage: {agreement.stage.value}."
     for operation in OPERATIONS:
         if operation not in ALLOWED_BY_STAGE[agreement.stage]:
-            yield Stop(operation, "block", Rule.STAGE, f"{stage} {_LATER_STAGES[agreement.stage]}")
+            yield _not_yet(operation, agreement.stage)
+
+
+def _not_yet(part: Part, stage: Stage) -> Stop:
+    reason = f"De overeenkomst staat op stage: {stage.value}. {_LATER_STAGES[stage]}"
+    return Stop(part, "block", Rule.STAGE, reason)
+
+
+def _clear_out(plan: ChangePlan, agreement: Agreement, day: date) -> Iterator[Stop]:
+    """After the end everything must go, and that always waits for a person, whatever the limits."""
+    if day <= agreement.valid_until or not any(plan.known.values()):
+        return
+    if "delete" not in ALLOWED_BY_STAGE[agreement.stage]:
+        yield _not_yet(CLEAR_OUT, agreement.stage)
+    groups = sum(plan.known.values()) - plan.known_persons
+    reason = (
+        f"De overeenkomst is afgelopen op {agreement.valid_until:%d-%m-%Y}. Alles wat deze leverancier nog heeft verwijderen: "
+        f"{plan.known_persons} personen en {groups} groepen."
+    )
+    yield Stop(CLEAR_OUT, "hold", Rule.CLEAR_OUT, reason)
 
 
 def _limits(plan: ChangePlan, agreement: Agreement, history: History, export_size: int, day: date) -> Iterator[Stop]:

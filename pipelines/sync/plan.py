@@ -14,7 +14,7 @@ import pandas as pd
 from connectors.base import Operation
 from data_contracts.fields import Record
 from mappings.choices import BY_RIGHT, NO_CONSENT
-from mappings.projection import PERSONS, DeliverySet
+from mappings.projection import PERSONS, DeliverySet, Uncertain
 from pipelines.keys import Keys
 from pipelines.sync.compare import Cause, compared
 
@@ -73,12 +73,13 @@ class ChangePlan:
 
     @cached_property
     def by_right(self) -> pd.Series:
-        """Which changes a parent asked for and the law grants: no limit counts them, and they wait for nobody.
+        """Which changes wait for nobody, and are counted by no limit: what a parent asked for and the law grants, and the
+        clearing out that a person approved as a whole.
 
         Clearing a photo that nobody consented to is one; removing pupils that nobody consented to waits for a person.
         """
         cleared = self.changes["cause"].eq(NO_CONSENT) & self.changes["operation"].eq("update")
-        return self.changes["cause"].isin(BY_RIGHT) | cleared
+        return self.changes["cause"].isin([*BY_RIGHT, Cause.AGREEMENT_ENDED]) | cleared
 
     @cached_property
     def may_wait(self) -> Self:
@@ -114,8 +115,22 @@ def change_plan(
         unchanged=sum(map(len, wanted.records.values())) - sum(map(len, upserts)),
         quarantined=int(quarantined["soort"].isin(list(wanted.records)).sum()),
         known={kind: int((known.state["kind"] == kind).sum()) for kind in wanted.records},
-        field_changes=_field_changes(changes),
+        field_changes=_field_changes(changes, wanted),
         lingering=pd.concat([part.lingering for part in parts], ignore_index=True),
+    )
+
+
+def clearing(plan: ChangePlan) -> ChangePlan:
+    """A plan that leaves the supplier with nothing, because the agreement has ended; what goes by right keeps its cause."""
+    ended = plan.changes["cause"].where(plan.by_right, str(Cause.AGREEMENT_ENDED))
+    return replace(plan, changes=plan.changes.assign(cause=ended))
+
+
+def emptied(wanted: DeliverySet) -> DeliverySet:
+    """A delivery set of which nothing is left, and that leaves nothing open."""
+    records = {kind: frame.iloc[:0] for kind, frame in wanted.records.items()}
+    return replace(
+        wanted, records=records, uncertain=Uncertain({kind: pd.Index([], dtype="str") for kind in Record}, frozenset())
     )
 
 
@@ -166,8 +181,12 @@ def _numbers(record_ids: pd.Series) -> list[int]:
     return [int(number) for number in record_ids]
 
 
-def _field_changes(changes: pd.DataFrame) -> dict[str, int]:
-    """How many pupils had each field changed, where only a correction in ParnasSys, or a consent, can explain it."""
+def _field_changes(changes: pd.DataFrame, wanted: DeliverySet) -> dict[str, int]:
+    """How many pupils had each field changed, where only a correction in ParnasSys, or a consent, can explain it: not a
+    field that the agreement gives no more.
+    """
     mine = changes[changes["operation"].eq("update") & changes["kind"].eq(Record.LEERLING)]
     mine = mine[mine["cause"].isin([Cause.CORRECTED, Cause.REGROUPED, Cause.CONSENT_GIVEN])]
-    return {str(name): int(n) for name, n in mine["changed_fields"].str.split(",").explode().value_counts().items()}
+    given = wanted.records.get(Record.LEERLING, pd.DataFrame()).columns
+    counts = mine["changed_fields"].str.split(",").explode().value_counts()
+    return {str(name): int(n) for name, n in counts.items() if name in given}

@@ -14,6 +14,7 @@ from mappings.projection import DeliverySet, delivery_set
 from pipelines.instance import Instance
 from pipelines.sync.case import NO_COUNTS, Case, Outcome, State, nothing_to_do
 from pipelines.sync.school import SchoolData, basis, choices_digest, release
+from pipelines.sync.widening import InForce, in_force
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def prepared(
         )
     if known is None:
         return Prepared(outcome=_ended(school, supplier, "failed", AGAIN))
-    fields = instance.settings.field_set(supplier, school)
+    fields = fields_in_force(instance, supplier, school, day).fields
     chosen, erased = instance.ledger.choices(school, *fields.subjects), instance.ledger.erasures.refs(school)
     facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, chosen, erased, day))
     case = case_of(instance, supplier, school, facts, day, run_id)
@@ -63,7 +64,7 @@ def prepared(
         return Prepared(facts, outcome=done)
     if data is None:
         return Prepared(facts, outcome=_ended(school, supplier, "failed", AGAIN))
-    wanted = _projected(instance, data.checked, fields, agreement, school, day)
+    wanted = _projected(instance, data.checked, case.field_set, agreement, school, day)
     return Prepared(facts, wanted, data.checked.quarantined)
 
 
@@ -75,7 +76,8 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
     """
     agreement = instance.settings.agreement(supplier, school)
     assert agreement is not None
-    fields = instance.settings.field_set(supplier, school)
+    today = fields_in_force(instance, supplier, school, day)
+    fields = today.fields
     case = Case(
         school=school,
         agreement=agreement,
@@ -91,6 +93,7 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
         ledger=instance.ledger,
         vault=instance.vault,
         keys=instance.keys,
+        widening=today.widening,
     )
     if facts.terms and facts.terms != case.terms:
         raise PermanentError(
@@ -99,6 +102,18 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
             "Maak die eerst opnieuw.",
         )
     return case
+
+
+def fields_in_force(instance: Instance, supplier: str, school: str, day: date) -> InForce:
+    """The fields that go to a supplier of a school on this day. See `widening.in_force`.
+
+    Raises:
+        LookupError: they have no agreement.
+    """
+    agreed = instance.settings.field_set(supplier, school)
+    agreement = instance.settings.agreement(supplier, school)
+    assert agreement is not None
+    return in_force(instance.ledger, agreement, agreed, school, day)
 
 
 AGAIN = "De gegevens van de school zijn er niet. Haal eerst de export opnieuw op."

@@ -26,7 +26,6 @@ from connectors.sandbox.school import (
 )
 from data_contracts.roster import Roster
 from pipelines.cli import app
-from pipelines.standing import left_behind
 from tests.e2e.nights import causes, effects, long_unchanged, numbers, seen, served_by_parnassys, states
 from tests.world import DAY, SCHOOL, World, a_world
 
@@ -288,24 +287,6 @@ def test_an_ended_agreement_still_clears_up(world: World, supplier: str) -> None
     assert "afgelopen op 23-11-2026" in outcome.reason
     assert effects(world, supplier) == {**effect, "delete": 1}
     assert world.held_by(supplier).keys() < before.keys()
-
-
-@pytest.mark.parametrize("supplier", ["basispoort", "uwlr_smalle_set"])
-def test_a_school_can_stop_with_a_supplier_and_leave_nothing_there(world: World, supplier: str) -> None:
-    """As the handbook says: ended, and nobody in scope; once a person approved, the supplier has nothing any more."""
-    world.export(example_school(60))
-    world.sync(supplier)
-    agreement = world.home / "agreements" / f"{supplier}.yaml"
-    ended = agreement.read_text(encoding="utf-8").replace("valid_until: 2027-07-31", "valid_until: 2026-11-23")
-    agreement.write_text(ended + "scope: {jaargroepen: [H]}\n", encoding="utf-8")
-    assert world.sync(supplier)[supplier].state == "held"
-    assert world.held_by(supplier)
-    approve_all(world)
-    assert world.sync(supplier)[supplier].state == "delivered"
-    kinds = ("groep", "samengestelde_groep", "leerling", "leerkracht")
-    assert [len(world.held_by(supplier, kind)) for kind in kinds] == [0, 0, 0, 0]
-    agreement.unlink()
-    assert list(left_behind(world.instance)) == []
 
 
 def test_the_ledger_may_be_postgresql(world: World, postgresql_server: URL) -> None:

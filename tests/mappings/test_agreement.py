@@ -234,3 +234,59 @@ def test_a_profile_cannot_overwrite_invent_or_smuggle(
     found = problem("profiles/voorbeeld.yaml", old, new)
     assert told in found.message
     assert found.line is not None
+
+
+GROWN = PROFILE.replace('version: "1.0"', 'version: "1.10"\nearlier_versions: ["1.0", "1.9"]').replace(
+    "leerling.roepnaam, wire: first_name}",
+    "leerling.roepnaam, wire: first_name}\n  - {item: achternaam, field: leerling.achternaam, since: '1.9'}\n"
+    "  - {item: foto, field: leerling.fotourl, optional: true, since: '1.10'}",
+)
+
+
+@pytest.mark.parametrize(
+    ("signed", "later"), [(None, {"achternaam", "foto"}), ("1.0", {"achternaam", "foto"}), ("1.9", {"foto"})]
+)
+def test_a_new_version_of_the_leaflet_asks_for_nothing_by_itself(signed: str | None, later: set[str]) -> None:
+    """What came with a version that was not signed stays home, and says so; without a version the first one counts."""
+    agreed = agreement("optional: []", f"leaflet_version: {signed}" if signed else "")
+    result = field_set(profile(GROWN), agreed)
+    told = {line.item for line in result.left_out if f"getekend is versie {signed or '1.0'}" in line.reason}
+    assert (told, result.profile_version) == (later, signed or "1.0")
+    assert ("leerling.achternaam" in result.ids) is ("achternaam" not in later)
+    newest = field_set(profile(GROWN), agreement("optional: []", "leaflet_version: 1.10\noptional: [foto]"))
+    assert {"leerling.achternaam", "leerling.fotourl"} <= newest.ids
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "words"),
+    [
+        ("optional: []", "leaflet_version: 2.0", "leaflet_version", "kies uit: 1.0"),
+        ("optional: []", "leaflet_version: nieuw", "leaflet_version", "getallen met punten"),
+    ],
+)
+def test_an_agreement_cannot_sign_a_version_that_is_not_there(
+    problem: Callable[[str, str, str], Problem], old: str, new: str, key: str, words: str
+) -> None:
+    """Loading refuses it, at its line, and says what there is."""
+    found = problem("agreements/voorbeeld.yaml", old, new)
+    assert (found.key, found.line) == (key, 7)
+    assert words in found.message
+
+
+def test_an_item_of_a_later_version_cannot_be_switched_on() -> None:
+    """The school must have signed the version that it came with."""
+    with pytest.raises(NarrowingError, match=r"kwam erbij in versie 1\.10"):
+        field_set(profile(GROWN), agreement("optional: []", "leaflet_version: 1.9\noptional: [foto]"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("since: '1.9'", "since: '1.5'", "earlier_versions"),
+        ("key}", "key, since: '1.9'}", "sleutel"),
+    ],
+)
+def test_a_profile_names_the_versions_of_its_fields(old: str, new: str, words: str) -> None:
+    """A field comes with a version that is known, and not before the key by which its record is removed."""
+    with pytest.raises(SettingsError, match=words):
+        profile(GROWN.replace(old, new, 1))

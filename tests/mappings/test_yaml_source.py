@@ -7,7 +7,8 @@ from enum import StrEnum
 import pytest
 from pydantic import Field
 
-from mappings.agreement import SchoolKey, SecretReference, Strict
+from mappings.agreement import SchoolKey
+from mappings.written import SecretReference, Strict
 from mappings.yaml_source import Problem, SettingsError, document, parsed
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from connectors.sandbox.school import example_school
-from pipelines.agreements import agreed
+from pipelines.agreements import agreed, read_for_nobody
 from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.settings import load_settings
 from tests.pipelines.test_cli import asked
-from tests.world import SCHOOL, World, a_world
+from tests.world import DAY, SCHOOL, World, a_world
 
 SMALL, LVS = "uwlr_smalle_set", "uwlr_lvs_set"
 
@@ -101,3 +101,60 @@ def test_a_field_that_nobody_has_is_told_and_one_that_somebody_has_is_not(world:
     world.export(dataclasses.replace(roster, leerlingen=pupils.assign(start_ondw_jgr3=started.astype("str"))))
     world.sync()
     assert "leerling.start_ondw_jgr3" not in empty()[LVS]
+
+
+def test_fields_that_are_read_for_an_agreement_that_is_over_are_told(world: World) -> None:
+    """Not while the supplier still holds something by it, for then corrections go on."""
+    world.export(example_school(30))
+    world.sync()
+    today = today_in_the_netherlands()
+    dated(world, LVS, date(2026, 8, 1), today - timedelta(days=1))
+    assert read_for_nobody(world.instance, today) == {}
+    world.day = today
+    world.sync(LVS)
+    for hold in world.instance.ledger.holds(SCHOOL):
+        world.instance.ledger.decide_hold(str(hold.id), "approved", "directeur")
+    world.sync(LVS)
+    assert "leerling.geslacht" in read_for_nobody(world.instance, today)[SCHOOL]
+    assert "leerling.roepnaam" not in read_for_nobody(world.instance, today)[SCHOOL]
+    assert f"{SCHOOL}: gelezen, maar voor niemand: " in asked("agreements", instance=world.home).stdout
+
+
+OWN = """\
+supplier: oefen
+name: Oefenplatform
+version: "2.0"
+earlier_versions: ["1.0"]
+leaflet: Privacybijsluiter Oefenplatform
+purpose: oefenen
+wire_format: json_delta
+record_key: key
+fields:
+- {item: leerlingkey, field: leerling.key}
+- {item: geslacht, field: leerling.geslacht, since: "2.0"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("signed", "told"),
+    [
+        ("", "noemt geen leaflet_version, dus geldt de eerste versie van de Privacybijsluiter Oefenplatform, 1.0"),
+        (
+            "leaflet_version: 1.0",
+            "is getekend bij versie 1.0 van de Privacybijsluiter Oefenplatform; er is een nieuwere, 2.0",
+        ),
+        ("leaflet_version: 2.0", None),
+    ],
+)
+def test_another_version_of_the_leaflet_is_told(world: World, signed: str, told: str | None) -> None:
+    """By the doctor and in the list, with what counts until the school decides; nothing is refused."""
+    (world.home / "profiles").mkdir()
+    (world.home / "profiles" / "oefen.yaml").write_text(OWN, encoding="utf-8")
+    text = (world.home / "agreements" / f"{SMALL}.yaml").read_text(encoding="utf-8").replace(SMALL, "oefen")
+    (world.home / "agreements" / "oefen.yaml").write_text(f"{text}{signed}\n", encoding="utf-8")
+    (one,) = (one for one in agreed(load_settings(world.home), DAY) if one.agreement.supplier == "oefen")
+    assert (one.leaflet or "").startswith(told or "")
+    assert (one.leaflet is None) is (told is None)
+    assert ("leerling.geslacht" in one.fields.ids) is (signed == "leaflet_version: 2.0")
+    doctor = asked("doctor", instance=world.home).stdout
+    assert (f"overeenkomst oefen voor {SCHOOL}: {told}" in doctor) is (told is not None)

@@ -44,3 +44,18 @@ def test_what_really_went_out_is_told_by_kind(deliveries: Any, clock: Clock) -> 
         2,
     )  # a and b, then a again and b and d perhaps, then d
     assert (found.first, found.last) == (first, clock.now)
+
+
+def test_the_fields_that_a_supplier_holds_are_those_of_every_record_that_is_left(deliveries: Any) -> None:
+    """Of a field set under which nothing is held any more, nothing counts."""
+    ids, place = deliveries.pupils("a", "b"), ("basispoort", "99XX-00")
+    assert deliveries.ledger.held_fields(*place) == frozenset()
+    deliveries.deliver(ids[:1])
+    narrow = {"leerling.roepnaam", "leerling.key"}
+    sex = AgreedField("leerling.geslacht", "geslacht", "geslacht", None, "keuze")
+    replace(deliveries, fields=replace(deliveries.fields, fields=(*deliveries.fields.fields, sex))).deliver(
+        ids[1:], digest="d2"
+    )
+    assert deliveries.ledger.held_fields(*place) == narrow | {"leerling.geslacht"}
+    deliveries.deliver(ids[1:], "delete", digest="d3")
+    assert deliveries.ledger.held_fields(*place) == narrow

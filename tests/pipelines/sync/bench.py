@@ -25,10 +25,12 @@ from mappings.projection import DeliverySet, delivery_set
 from mappings.yaml_source import document, validated
 from pipelines.keys import Keys
 from pipelines.ledger.choices import NewChoices
+from pipelines.ledger.holds import Decision
 from pipelines.ledger.ledger import Ledger
 from pipelines.sync.case import Case, Outcome, Planned, planned
 from pipelines.sync.deliver import delivered
 from pipelines.sync.school import choices_digest, release
+from pipelines.sync.widening import InForce, in_force
 from pipelines.vault import Vault
 
 SCHOOL = "99XX-00"
@@ -145,10 +147,16 @@ def fields_of(agreed: Agreement) -> FieldSet:
     return field_set(profile(agreed.supplier), agreed)
 
 
-def projected(data: Checked, agreed: Agreement, day: date = DAY, released: Release | None = None) -> DeliverySet:
-    """The delivery set of a checked roster; no parent has chosen anything unless told otherwise."""
+def projected(
+    data: Checked,
+    agreed: Agreement,
+    day: date = DAY,
+    released: Release | None = None,
+    fields: FieldSet | None = None,
+) -> DeliverySet:
+    """The delivery set of a checked roster; no parent has chosen anything, and no field waits, unless told otherwise."""
     released = released or Release(agreed.legal_basis)
-    return delivery_set(data, fields_of(agreed), agreed.scope, released, SCHOOL, day)
+    return delivery_set(data, fields or fields_of(agreed), agreed.scope, released, SCHOOL, day)
 
 
 class Killed(BaseException):
@@ -215,10 +223,12 @@ class Bench:
 
     def case(self, data: Checked) -> Case:
         """What is known before planning."""
+        today = self.in_force
         return Case(
             school=SCHOOL,
             agreement=self.agreed,
-            field_set=fields_of(self.agreed),
+            field_set=today.fields,
+            widening=today.widening,
             schooljaar=self.schooljaar,
             export_size=len(data.roster.leerlingen),
             basis="basis",
@@ -232,8 +242,14 @@ class Bench:
 
     def wanted(self, data: Checked) -> DeliverySet:
         """The delivery set, as parents have chosen until now."""
-        released = release(self.ledger, self.keys, fields_of(self.agreed), self.agreed.legal_basis, SCHOOL, data)
-        return projected(data, self.agreed, self.day, released)
+        fields = self.in_force.fields
+        released = release(self.ledger, self.keys, fields, self.agreed.legal_basis, SCHOOL, data)
+        return projected(data, self.agreed, self.day, released, fields)
+
+    @property
+    def in_force(self) -> InForce:
+        """The fields of today."""
+        return in_force(self.ledger, self.agreed, fields_of(self.agreed), SCHOOL, self.day)
 
     def choose(self, choice: Choice, *numbers: int, about: str | None = None) -> None:
         """Write down what the parents of these pupils say today, about the supplier or about a purpose."""
@@ -256,6 +272,13 @@ class Bench:
         """Deliver what was planned, now or earlier."""
         data = judged(roster, self.day)
         return delivered(self.case(data), supplier or self.supplier(), self.wanted(data), data.quarantined, plan)
+
+    def decide(self, decision: Decision) -> list[str]:
+        """Approve or discard everything that waits; which parts that were."""
+        waiting = self.ledger.holds(SCHOOL)
+        for hold in waiting:
+            self.ledger.decide_hold(str(hold.id), decision, "directeur")
+        return [hold.operation for hold in waiting]
 
     def killed(self, roster: Roster, *, at: int, after: bool, batch_size: int = 2) -> None:
         """A night that ends in the middle of message `at`."""

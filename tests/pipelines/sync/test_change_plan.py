@@ -129,6 +129,8 @@ def test_an_added_field_is_told_as_such(make_bench: MakeBench) -> None:
     bench.agree(withhold=["geslacht"])
     bench.night(school(ROWS))
     bench.agree()
+    bench.night(school(ROWS))
+    bench.decide("approved")
     assert told(bench.plan(school(ROWS))) == {
         ("leerling", str(n), "update", "veld_toegevoegd", "geslacht") for n in range(1, 7)
     }

@@ -156,8 +156,20 @@ def test_before_an_agreement_nothing_goes_and_after_it_nothing_new(day: date, bl
     """After its end deletes and corrections go on (design rule 7)."""
     plan = _plan((1, "create", "nieuw"), (1, "update", "gegevens_gewijzigd"), (1, "delete", "van_school"))
     found = stops(plan, agreement(SMALL, limits=WIDE), BEFORE, 100, day)
-    assert {stop.operation for stop in found} == blocked
-    assert {stop.effect for stop in found} <= {"block"}
+    assert {stop.operation for stop in found if stop.effect == "block"} == blocked
+    assert {stop.rule for stop in found if stop.effect == "hold"} == (
+        {Rule.CLEAR_OUT} if day.month == 8 and blocked else set()
+    )
+
+
+@pytest.mark.parametrize(("stage", "effects"), [("full", ["hold"]), ("create_update", ["block", "hold"])])
+def test_clearing_out_waits_whatever_the_limits(stage: str, effects: list[str]) -> None:
+    """From the day after the last one, for all that the supplier has, and not before the stage lets anything be deleted."""
+    agreed, after = agreement(SMALL, limits=WIDE, stage=stage), date(2027, 8, 1)
+    found = [stop for stop in stops(_plan(), agreed, BEFORE, 100, after) if stop.operation == "clear_out"]
+    assert [stop.effect for stop in found] == effects
+    assert "100 personen en 5 groepen" in found[-1].reason
+    assert stops(_plan(known=0), agreed, BEFORE, 100, date(2027, 7, 31)) == ()
 
 
 def test_an_operation_that_has_no_changes_has_no_stops() -> None:

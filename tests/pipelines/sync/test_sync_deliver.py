@@ -2,7 +2,7 @@
 
 import pytest
 
-from mappings.agreement import Limits
+from mappings.limits import Limits
 from pipelines.sync.deliver import NO_SNAPSHOT
 from tests.pipelines.sync.bench import (
     BASISPOORT,
