@@ -5,7 +5,7 @@ Reads the ledger and writes nothing: preview and delivery both start here.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
@@ -18,6 +18,7 @@ from pipelines.keys import Keys
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import Plan
 from pipelines.sync.guard import OPERATIONS, History, Stop, stops
+from pipelines.sync.one_pupil import OnePupil, one_pupil
 from pipelines.sync.plan import ChangePlan, Known, change_plan
 from pipelines.vault import Vault
 
@@ -48,6 +49,7 @@ class Case:
     ledger: Ledger = field(repr=False)
     vault: Vault = field(repr=False)
     keys: Keys = field(repr=False)
+    pupil: str | None = None  # the key of the one pupil that this run is for; everybody else waits for the next night
 
     @property
     def supplier(self) -> str:
@@ -83,6 +85,19 @@ class Planned:
     approved: frozenset[str]
     discarded: Mapping[Operation, str]
     after: int | None  # the last plan of this case when this one was made; another one since makes it stale
+    only: OnePupil | None = None  # where the run is for one pupil: his changes, judged within the whole plan
+
+    @property
+    def concerned(self) -> pd.DataFrame:
+        """The changes that this run is for, whether or not they go ahead."""
+        return self.plan.changes if self.only is None else self.plan.changes.loc[self.only.rows]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers by operation of what this run is for."""
+        if self.only is None:
+            return self.plan.counts
+        return NO_COUNTS | {o: int(n) for o in OPERATIONS if (n := self.concerned["operation"].eq(o).sum())}
 
     def stopped_by(self, operation: str) -> tuple[Stop, ...]:
         """What still stops this operation."""
@@ -98,9 +113,9 @@ class Planned:
     @property
     def going(self) -> pd.DataFrame:
         """The changes that go ahead: all of what is allowed, and of what is held those that wait for nobody."""
-        changes = self.plan.changes
+        changes = self.concerned
         not_blocked = [o for o in OPERATIONS if all(stop.effect == "hold" for stop in self.stopped_by(o))]
-        by_right = self.plan.by_right & changes["operation"].isin(not_blocked)
+        by_right = self.plan.by_right.loc[changes.index] & changes["operation"].isin(not_blocked)
         return changes[changes["operation"].isin(self.allowed) | by_right]
 
     @property
@@ -108,20 +123,30 @@ class Planned:
         """The operations that wait for a person."""
         return tuple(
             o
-            for o in OPERATIONS
+            for o in self._operations
             if o not in self.discarded and any(stop.effect == "hold" for stop in self.stopped_by(o))
         )
 
     @property
     def digest(self) -> str:
-        """Names the whole plan."""
-        return self.plan.digest(OPERATIONS)
+        """Names the whole plan, or the part of it that is about one pupil."""
+        part = self.plan if self.only is None else replace(self.plan, changes=self.concerned)
+        return part.digest(OPERATIONS)
 
-    def why(self, operations: Iterable[str] = OPERATIONS) -> str:
+    def why(self, operations: Iterable[str] | None = None) -> str:
         """The reasons for what does not go ahead, in one text."""
-        stops = [stop for operation in operations for stop in self.stopped_by(operation)]
+        asked = self._operations if operations is None else operations
+        stops = [stop for operation in asked for stop in self.stopped_by(operation)]
         told = (self.discarded.get(s.operation, s.reason) if s.effect == "hold" else s.reason for s in stops)
         return " ".join(dict.fromkeys(told))
+
+    @property
+    def _operations(self) -> tuple[Operation, ...]:
+        """The operations of what this run is for and does not go by right."""
+        if self.only is None:
+            return OPERATIONS
+        waiting = self.concerned.loc[~self.plan.by_right.loc[self.only.rows], "operation"]
+        return tuple(o for o in OPERATIONS if waiting.eq(o).any())
 
 
 def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Planned:
@@ -134,12 +159,19 @@ def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Plann
         wire_ids=lambda ids: {i: handle.wire_id for i, handle in case.ledger.handles(case.supplier, ids).items()},
         schooljaar=last_good.schooljaar if last_good else None,
     )
-    return judged(case, change_plan(wanted, known, quarantined, case.schooljaar, case.keys))
+    plan = change_plan(wanted, known, quarantined, case.schooljaar, case.keys)
+    only = one_pupil(plan, wanted, case.pupil, case.keys) if case.pupil else None
+    return judged(case, plan, only)
 
 
-def judged(case: Case, plan: ChangePlan) -> Planned:
-    """What the guard, and the people who approved or discarded something, say of a plan now."""
-    last = case.ledger.last_plan(case.supplier, case.school)
+def judged(case: Case, plan: ChangePlan, only: OnePupil | None = None) -> Planned:
+    """What the guard, and the people who approved or discarded something, say of a plan now.
+
+    The limits are judged on the whole plan, also where the run is for one pupil. An approval is for that whole: of what
+    was held, one pupil does not go ahead of the rest.
+    """
+    newest = case.ledger.last_plan(case.supplier, case.school)
+    last = case.ledger.last_whole_plan(case.supplier, case.school)
     last_good = case.ledger.last_good_plan(case.supplier, case.school)
     history = History(last_good.export_size if last_good else None, delivered_before=any(plan.known.values()))
     found = stops(plan, case.agreement, history, case.export_size, case.day)
@@ -153,7 +185,9 @@ def judged(case: Case, plan: ChangePlan) -> Planned:
     no = {hold.digest: hold for hold in case.ledger.holds(case.school, case.supplier, "discarded")}
     digests = {o: plan.may_wait.digest([o]) for o in sorted(held - approved)}
     discarded = {o: no[digest].answer for o, digest in digests.items() if digest in no}
-    return Planned(plan, found, frozenset(approved), discarded, last.id if last else None)
+    return Planned(
+        plan, found, frozenset() if only else frozenset(approved), discarded, newest.id if newest else None, only
+    )
 
 
 def _rest_of(case: Case, last: Plan | None, changes: pd.DataFrame) -> bool:
@@ -186,7 +220,7 @@ def nothing_to_do(case: Case) -> Outcome | None:
 
 def preview(case: Case, plan: Planned) -> Outcome:
     """What would happen if this plan were delivered now."""
-    return Outcome(case.school, case.supplier, "preview", plan.plan.counts, plan.digest, plan.why())
+    return Outcome(case.school, case.supplier, "preview", plan.counts, plan.digest, plan.why())
 
 
 def _still(counts: dict[str, int]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from connectors.base import PermanentError
 from data_contracts.delivery import assert_delivery
 from data_contracts.fields import CATALOGUE
 from data_contracts.findings import Checked
-from mappings.agreement import Agreement, FieldSet
+from mappings.agreement import Agreement
 from mappings.projection import DeliverySet, delivery_set
 from pipelines.instance import Instance
 from pipelines.sync.case import NO_COUNTS, Case, Outcome, State, nothing_to_do
@@ -63,12 +63,14 @@ def prepared(
         return Prepared(facts, outcome=done)
     if data is None:
         return Prepared(facts, outcome=_ended(school, supplier, "failed", AGAIN))
-    wanted = _projected(instance, data.checked, fields, agreement, school, day)
+    wanted = projected(instance, data.checked, agreement, school, day)
     return Prepared(facts, wanted, data.checked.quarantined)
 
 
-def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: date, run_id: str) -> Case:
-    """The case of a supplier and school that have an agreement.
+def case_of(
+    instance: Instance, supplier: str, school: str, facts: Facts, day: date, run_id: str, pupil: str | None = None
+) -> Case:
+    """The case of a supplier and school that have an agreement; `pupil` is the key of the only one that the run is for.
 
     Raises:
         PermanentError: agreement or parents allow something else than when `facts` were noted.
@@ -88,6 +90,7 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
         ledger=instance.ledger,
         vault=instance.vault,
         keys=instance.keys,
+        pupil=pupil,
     )
     if facts.terms and facts.terms != case.terms:
         raise PermanentError(
@@ -101,9 +104,13 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
 AGAIN = "De gegevens van de school zijn er niet. Haal eerst de export opnieuw op."
 
 
-def _projected(
-    instance: Instance, checked: Checked, fields: FieldSet, agreement: Agreement, school: str, day: date
-) -> DeliverySet:
+def projected(instance: Instance, checked: Checked, agreement: Agreement, school: str, day: date) -> DeliverySet:
+    """What the supplier of an agreement should hold of a school.
+
+    Raises:
+        ContractBroken: that is not exactly what was agreed.
+    """
+    fields = instance.settings.field_set(agreement.supplier, school)
     # Read after the terms of the case were noted: a choice made in between makes this set too new, never too old.
     released = release(instance.ledger, instance.keys, agreement, school, checked)
     wanted = delivery_set(checked, fields, agreement.scope, released, school, day)
