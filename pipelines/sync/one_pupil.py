@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import pandas as pd
 
@@ -29,13 +31,18 @@ def one_pupil(plan: ChangePlan, wanted: DeliverySet, key: str, keys: Keys) -> On
     """
     changes = plan.changes
     ref = refs_of(plan.school, Record.LEERLING, [key], keys)[0]
-    mine = changes["kind"].eq(Record.LEERLING).to_numpy() & [other == ref for other in changes["ref"]]
+    mine = changes["kind"].eq(Record.LEERLING).to_numpy() & _is(changes["ref"], ref)
     if changes.loc[mine, "operation"].ne("delete").any():
         for kind, names in groups_of(wanted, key).items():
             mine |= (
                 changes["kind"].eq(kind) & changes["key"].isin(names) & changes["operation"].eq("create")
             ).to_numpy()
     return OnePupil(key, changes.index[mine])
+
+
+def _is(refs: pd.Series, ref: bytes) -> npt.NDArray[np.bool_]:
+    """Not `eq`, which takes bytes through numpy and there loses zeros at their end."""
+    return np.fromiter((other == ref for other in refs), dtype=np.bool_, count=len(refs))
 
 
 def groups_of(wanted: DeliverySet, key: str) -> dict[Record, list[str]]:
