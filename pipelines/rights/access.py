@@ -146,7 +146,11 @@ def write_letter(instance: Instance, told: Letter) -> Path:
     taken = {file.stem for file in folder.glob("*.html")}
     names = (f"{told.day.isoformat()}-{number}" for number in range(1, len(taken) + 2))
     name = next(name for name in names if name not in taken)
-    return write_page(folder / f"{name}.html", "access.html.j2", letter=told, here=HERE, labels=_labels)
+    return write_page(folder / f"{name}.html", "access.html.j2", letter=told, here=HERE, words=_WORDS)
+
+
+_WORDS = {"leerling.geslacht": {"0": "onbekend", "1": "jongen", "2": "meisje", "9": "niet opgegeven"}}
+"""What a code means to a parent (ISO 5218)."""
 
 
 def _receivers(

@@ -124,6 +124,8 @@ def _scope_and_choice(seen: Look | None, data: SchoolData | None, pupil: str) ->
         yield _open(
             "Binnen het bereik", "niet te bepalen: hijzelf of zijn groep is niet in orde. Blijft zoals hij was."
         )
+    elif gone in _CHOICE:
+        yield _open("Binnen het bereik", "doet er niet toe: de keuze van ouders houdt hem tegen.")
     else:
         yield _open("Binnen het bereik", "niet te zeggen.")
     if gone in _CHOICE:
