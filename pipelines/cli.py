@@ -130,7 +130,7 @@ def sync(
     if pupil:
         from pipelines.commands.rights import sync_one
 
-        return sync_one(instance, school, supplier, pupil, as_json=json)
+        return sync_one(instance, school, supplier, pupil.strip(), as_json=json)
     from pipelines.commands.sync import run_schools
 
     return run_schools(instance, school, supplier, as_json=json)
@@ -247,7 +247,7 @@ def why(
     """Leg uit waarom een leverancier een leerling heeft of niet."""
     from pipelines.commands.rights import explain_why
 
-    return explain_why(instance, pupil, supplier, school, as_json=json)
+    return explain_why(instance, pupil.strip(), supplier, school, as_json=json)
 
 
 @app.command(cls=DutchCommand)

@@ -3,7 +3,7 @@
 The values stand in the letter and in what is returned here, and nowhere else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -250,7 +250,7 @@ def _moment(one: Passed) -> datetime:
     return one.answered_at or one.planned_at
 
 
-def _labels(ids: Sequence[str] | set[str] | tuple[str, ...]) -> tuple[str, ...]:
+def _labels(ids: Collection[str]) -> tuple[str, ...]:
     """What the catalogue calls the fields of a pupil among these, in its order."""
     return tuple(f.label for f in CATALOGUE.values() if f.id in ids and f.record is Record.LEERLING)
 

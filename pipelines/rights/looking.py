@@ -50,7 +50,6 @@ class Hit:
 class Look:
     """What a supplier should hold of a school now, and the plan of one pupil that follows from it."""
 
-    agreement: Agreement
     wanted: DeliverySet = field(repr=False)
     plan: Planned = field(repr=False)
 
@@ -76,7 +75,7 @@ def look(instance: Instance, agreement: Agreement, school: str, data: SchoolData
     facts = Facts(data.schooljaar, data.pupils, basis="")
     case = case_of(instance, agreement.supplier, school, facts, day, run_id="", pupil=pupil)
     wanted = projected(instance, data.checked, agreement, school, day)
-    return Look(agreement, wanted, planned(case, wanted, data.checked.quarantined))
+    return Look(wanted, planned(case, wanted, data.checked.quarantined))
 
 
 def refuse_unknown_pupil(instance: Instance, school: str, data: SchoolData | None, pupil: str) -> None:
