@@ -8,6 +8,7 @@ import dagster as dg
 from pipelines.assets.roster import school_assets
 from pipelines.assets.supplier import supplier_assets
 from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, keuze_vastleggen, opruimen, publiceren, wissen
+from pipelines.pupil_jobs import een_leerling_nu, inzage
 from pipelines.resources import InstanceResource
 from pipelines.schedules import cleaning, nightly
 from pipelines.sensors import approval_sensor, broken_off_sensor, erased_sensor, erasure_sensor, inbox_sensor
@@ -33,7 +34,12 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
     instance = InstanceResource(home=str(settings.home))
     return dg.Definitions(
         assets=assets,
-        jobs=[*asset_jobs(settings.suppliers), goedkeuren, afwijzen, keuze_vastleggen, wissen, publiceren, opruimen],
+        jobs=[
+            *asset_jobs(settings.suppliers),
+            *(goedkeuren, afwijzen),
+            *(keuze_vastleggen, een_leerling_nu, inzage, wissen),
+            *(publiceren, opruimen),
+        ],
         schedules=[nightly(settings), cleaning],
         sensors=[
             inbox_sensor(settings),

@@ -20,6 +20,7 @@ from pipelines.options import (
     PupilArgument,
     SchoolArgument,
     SchoolOption,
+    SupplierArgument,
     SupplierOption,
     WhichArgument,
 )
@@ -94,11 +95,18 @@ def demo(
 def sync(
     school: SchoolOption = None,
     supplier: SupplierOption = None,
+    pupil: Annotated[
+        str, typer.Option("--pupil", metavar="SLEUTEL", help="Alleen deze leerling; de rest wacht op de nacht.")
+    ] = "",
     *,
     json: JsonOption = False,
     instance: InstanceOption = None,
 ) -> int:
     """Lever nu aan elke leverancier wat veranderd is. Haalt eerst de export op en kijkt haar na."""
+    if pupil:
+        from pipelines.commands.rights import sync_one
+
+        return sync_one(instance, school, supplier, pupil.strip(), as_json=json)
     from pipelines.commands.sync import run_schools
 
     return run_schools(instance, school, supplier, as_json=json)
@@ -193,6 +201,47 @@ def rectify(
     from pipelines.commands.rectify import show_corrections
 
     return show_corrections(instance, school, pupil, days, as_json=json)
+
+
+@app.command(cls=DutchCommand)
+@told
+def access(
+    school: SchoolArgument,
+    pupil: Annotated[
+        str | None, typer.Argument(metavar="LEERLING", help="Sleutel van de leerling in ParnasSys.")
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", metavar="TEKST", help="Zoek in de export van nu op (een deel van) de naam.")
+    ] = "",
+    *,
+    json: JsonOption = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Schrijf voor een ouder de brief met alles over één leerling.
+
+    AVG art. 15. Het bestand komt in `reports/inzage` en bevat persoonsgegevens. Met --json komt er geen bestand.
+    """
+    from pipelines.commands.rights import give_access
+
+    return give_access(instance, school, pupil, name, as_json=json)
+
+
+@app.command(cls=DutchCommand)
+@told
+def why(
+    pupil: PupilArgument,
+    supplier: SupplierArgument,
+    school: Annotated[
+        str | None, typer.Option("--school", metavar="SCHOOL", help="Zijn school (99XX-00), als er meer zijn.")
+    ] = None,
+    *,
+    json: JsonOption = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Leg uit waarom een leverancier een leerling heeft of niet."""
+    from pipelines.commands.rights import explain_why
+
+    return explain_why(instance, pupil.strip(), supplier, school, as_json=json)
 
 
 @app.command(cls=DutchCommand)

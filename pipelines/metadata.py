@@ -5,6 +5,7 @@ Counts, record keys, names of fields and Dutch sentences; never a value of a rec
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -160,6 +161,27 @@ def of_outcome(outcome: Outcome, waiting: Sequence[Hold] = ()) -> Metadata:
         **_counts(outcome.counts),
         "Toelichting": outcome.reason or "geen bijzonderheden",
         OUTCOME: dg.MetadataValue.json(asdict(outcome)),
+    }
+
+
+def of_one_pupil(outcomes: Sequence[Outcome]) -> Metadata:
+    """What came of one pupil at each supplier."""
+    rows: list[Mapping[str, str | int]] = [
+        {"Leverancier": o.supplier, "Stand": STATES[o.state], "Gedaan": _work(o.counts), "Toelichting": o.reason}
+        for o in outcomes
+    ]
+    return {
+        SUMMARY: "; ".join(f"{o.supplier}: {STATES[o.state]}" for o in outcomes) or "Er is geen overeenkomst.",
+        "Per leverancier": _table(rows, ["Leverancier", "Stand", "Gedaan", "Toelichting"]),
+        OUTCOME: dg.MetadataValue.json([asdict(o) for o in outcomes]),
+    }
+
+
+def of_letter(file: Path, receivers: int, missing: str) -> Metadata:
+    """Where a letter for access lies, and how many suppliers it is about; nothing that is in it."""
+    return {
+        SUMMARY: f"De brief is geschreven en gaat over {receivers} leveranciers. {missing}".strip(),
+        "Bestand": dg.MetadataValue.path(str(file)),
     }
 
 

@@ -16,7 +16,7 @@ def write_page(file: Path, template: str, **values: Any) -> Path:
 
 def write_text(file: Path, text: str) -> Path:
     """Write a text to `file`, whose folders are made where needed; gives the file."""
-    for folder in (file.parent.parent, file.parent):
+    for folder in reversed(file.parents[:3]):
         folder.mkdir(mode=0o700, exist_ok=True)
     write_whole(file, [text.encode()])
     return file

@@ -49,7 +49,7 @@ def _delivery(instance: Instance, outcome: Outcome) -> dict[str, Any]:
     """One supplier: how it stands, what was done by cause, and which fields it gets, if it may have any."""
     settings = instance.settings
     profile, agreement = settings.profiles.get(outcome.supplier), settings.agreement(outcome.supplier, outcome.school)
-    plan = instance.ledger.last_plan(outcome.supplier, outcome.school)
+    plan = instance.ledger.last_whole_plan(outcome.supplier, outcome.school)
     causes = [
         {
             **row,

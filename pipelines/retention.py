@@ -16,7 +16,7 @@ from pipelines.reports import write_report
 from pipelines.rights.erasure import forget, ready
 from pipelines.sync.outbox import still_needed
 
-OF_ONE_PUPIL = ("keuze_vastleggen",)
+OF_ONE_PUPIL = ("keuze_vastleggen", "een_leerling_nu", "inzage")
 """Jobs whose settings name a pupil: Dagster keeps those with the run, so the run goes at the first cleaning after it."""
 
 _AT_ONCE = 100
@@ -33,6 +33,8 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     yield Removed("kluis", clean_vault(instance, now), f"ouder dan {keep.vault_days} dagen")
     findings = instance.ledger.remove_findings(now - timedelta(days=keep.findings_days))
     yield Removed("bevindingen", findings, f"ouder dan {keep.findings_days} dagen")
+    letters = clean_letters(instance, now - timedelta(days=keep.letters_days))
+    yield Removed("brieven voor inzage", letters, f"ouder dan {keep.letters_days} dagen")
     yield clean_changes(instance, now)
     yield Removed("sleutels in het grootboek", instance.ledger.shred_unused_keys(), "niets verwijst er nog naar")
     runs = clean_runs(dagster, instance.settings.dagster_home, now - timedelta(days=keep.runs_days))
@@ -68,6 +70,15 @@ def clean_vault(instance: Instance, now: datetime) -> int:
     """Sweep the vault, but for what deliveries still need; how many files went."""
     spared = set(still_needed(instance.ledger, instance.settings.agreements))
     return len(instance.vault.sweep(timedelta(days=instance.settings.instance.retention.vault_days), now, spared))
+
+
+def clean_letters(instance: Instance, before: datetime) -> int:
+    """Remove the letters for access that were written before this moment (aware); how many."""
+    files = list(instance.settings.letters.glob("*/*"))
+    old = [file for file in files if file.stat().st_mtime < before.timestamp()]
+    for file in old:
+        file.unlink(missing_ok=True)
+    return len(old)
 
 
 def clean_changes(instance: Instance, now: datetime) -> Removed:

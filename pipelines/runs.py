@@ -9,6 +9,7 @@ from pipelines.assets import UNFORESEEN
 from pipelines.build import build_defs
 from pipelines.jobs import CLEAN, DELIVER, PREVIEW, SCHOOL_TAG, asset_keys
 from pipelines.metadata import OUTCOME
+from pipelines.pupil_jobs import ONE_PUPIL
 from pipelines.removal import Removed
 from pipelines.run_queue import end_broken_off
 from pipelines.settings import Settings
@@ -43,6 +44,37 @@ def run_school(
     )
     last = "wijzigingsplan" if preview else "levering"
     return [_outcome(result.all_events, school, supplier, f"{supplier}__{last}") for supplier in suppliers]
+
+
+def run_one_pupil(
+    settings: Settings,
+    school: str,
+    pupil: str,
+    suppliers: Sequence[str],
+    instance: dg.DagsterInstance,
+    *,
+    resources: Mapping[str, Any] | None = None,
+) -> list[Outcome]:
+    """Bring one pupil up to date at these suppliers, in this process; one outcome for each, also where it failed before them."""
+    end_broken_off(instance)
+    asked = {"school": school, "leerling": pupil, "leveranciers": ",".join(suppliers)}
+    result = (
+        build_defs(settings, resources=resources)
+        .resolve_job_def(ONE_PUPIL)
+        .execute_in_process(
+            run_config={**QUIET, "ops": {"lever_een_leerling": {"config": asked}}},
+            instance=instance,
+            tags={SCHOOL_TAG: school},
+            raise_on_error=False,
+        )
+    )
+    reason = UNFORESEEN
+    for event in result.all_events:
+        if OUTCOME in (metadata := _metadata(event)):
+            return [Outcome(**one) for one in metadata[OUTCOME].value]
+        if event.is_step_failure and (failure := event.step_failure_data.user_failure_data):
+            reason = failure.description or reason
+    return [Outcome(school, supplier, "failed", dict(NO_COUNTS), None, reason) for supplier in suppliers]
 
 
 def run_cleaning(settings: Settings, instance: dg.DagsterInstance) -> list[Removed]:

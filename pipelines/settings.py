@@ -105,6 +105,7 @@ class Retention(Strict):
     vault_days: int = Field(7, ge=1, le=366)
     findings_days: int = Field(30, ge=1, le=3660)
     runs_days: int = Field(30, ge=1, le=3660)
+    letters_days: int = Field(30, ge=1, le=366)  # letters with the data of one pupil
     changes_years: int = Field(2, ge=1, le=100)  # since the last change about a record that no supplier holds any more
 
 
@@ -167,6 +168,11 @@ class Settings:
     def reports(self) -> Path:
         """The folder with the reports for the school."""
         return self.home / "reports"
+
+    @property
+    def letters(self) -> Path:
+        """The folder with the letters for access, each with the data of one pupil."""
+        return self.reports / "inzage"
 
     @property
     def dagster_home(self) -> Path:

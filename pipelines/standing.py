@@ -13,6 +13,7 @@ _STATES: dict[str, State] = {
     "partial": "delivered",
     "unchanged": "unchanged",
     "held": "blocked",
+    "single": "delivered",
 }
 """What the end of a plan means where nothing waits for a person; any other end means that it failed."""
 
@@ -44,7 +45,7 @@ _LEFT_BEHIND = (
 
 
 def _standing(instance: Instance, supplier: str, school: str, failed: FailedExport | None) -> Outcome:
-    plan = instance.ledger.last_plan(supplier, school)
+    plan = instance.ledger.last_whole_plan(supplier, school) or instance.ledger.last_plan(supplier, school)
     state, reason = _last_time(plan, failed)
     discarded = instance.ledger.holds(school, supplier, "discarded")
     if plan and state == "blocked" and (said := [h.answer for h in discarded if h.plan_digest == plan.digest]):

@@ -54,7 +54,7 @@ def test_the_heart_and_the_border_load_without_dagster() -> None:
     """Every module below `pipelines`, and those of `sync` and `ledger`, is imported, and Dagster is not with them."""
     code = """
 import importlib, pkgutil, sys
-for name in ("data_contracts", "mappings", "connectors", "pipelines.sync", "pipelines.ledger"):
+for name in ("data_contracts", "mappings", "connectors", "pipelines.sync", "pipelines.ledger", "pipelines.rights"):
     package = importlib.import_module(name)
     for module in pkgutil.walk_packages(package.__path__, name + "."):
         if "migrations" not in module.name and not module.name.endswith("__main__"):

@@ -27,6 +27,7 @@ from pipelines.ledger import (
     seals,
 )
 from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
+from pipelines.ledger.dossier import Dossier, dossier
 from pipelines.ledger.engine import compact, for_reading, open_engine
 from pipelines.ledger.erasures import Erasures, first_broken_erasure
 from pipelines.ledger.handles import Handle, handles_of
@@ -130,6 +131,11 @@ class Ledger:
         with self._reading() as transaction:
             return held.sent(transaction)
 
+    def dossier(self, school: str, key: str) -> Dossier | None:
+        """What is known of one pupil, under all of his keys; None where he was never met. See `dossier.Dossier`."""
+        with self._reading() as transaction:
+            return dossier(transaction, school, key)
+
     def handles(self, supplier: str, record_ids: Iterable[int]) -> dict[int, Handle]:
         """How the supplier knows these records; one that has neither another id nor a number of its own is left out."""
         with self._reading() as transaction:
@@ -191,6 +197,11 @@ class Ledger:
         """The newest plan, whatever came of it."""
         with self._reading() as transaction:
             return plans.newest_plan(transaction, supplier, school)
+
+    def last_whole_plan(self, supplier: str, school: str) -> plans.Plan | None:
+        """The newest plan that was for everybody and not for one pupil, whatever came of it."""
+        with self._reading() as transaction:
+            return plans.newest_plan(transaction, supplier, school, plans.WHOLE)
 
     def last_good_plan(self, supplier: str, school: str) -> plans.Plan | None:
         """The newest plan that was carried out, wholly or in part, or had nothing to carry out."""

@@ -19,7 +19,12 @@ from pipelines.ledger.seals import CHANGE_ID, OPERATION, RECORD_ID, REPLACES_ID,
 from pipelines.ledger.tables import REASON_SIZE, change, changed_record, field_set, plan, record
 from pipelines.ledger.transaction import Transaction
 
-Ending = Literal["delivered", "partial", "held", "failed", "unchanged", "abandoned"]
+Ending = Literal["delivered", "partial", "held", "failed", "unchanged", "abandoned", "single"]
+"""How a plan ended; `single` was for one pupil only, whatever came of it: it says nothing of the rest, and settles nothing."""
+
+WHOLE: Final = ("delivering", "delivered", "partial", "held", "failed", "unchanged", "abandoned")
+"""The states of a plan that was for everybody."""
+
 GOOD: Final = ("delivered", "partial", "unchanged")
 """How a plan ended whose export was taken as true; not `held`, of which nothing was carried out; `partial` because a supplier refused some, or a person must approve."""
 

@@ -5,7 +5,7 @@ Reads the ledger and writes nothing: preview and delivery both start here.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
@@ -18,6 +18,7 @@ from pipelines.keys import Keys
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import Plan
 from pipelines.sync.guard import ADD_FIELDS, CLEAR_OUT, OPERATIONS, PARTS, History, Part, Rule, Stop, stops
+from pipelines.sync.one_pupil import OnePupil, one_pupil
 from pipelines.sync.plan import ChangePlan, Known, change_plan, clearing, emptied
 from pipelines.sync.widening import Widening
 from pipelines.vault import Vault
@@ -50,6 +51,7 @@ class Case:
     vault: Vault = field(repr=False)
     keys: Keys = field(repr=False)
     widening: Widening | None = None  # the fields that the agreement gives besides `field_set`, or gives from now on
+    pupil: str | None = None  # the key of the one pupil that this run is for; everybody else waits for the next night
 
     @property
     def ended(self) -> bool:
@@ -91,6 +93,19 @@ class Planned:
     discarded: Mapping[Part, str]
     after: int | None  # the last plan of this case when this one was made; another one since makes it stale
     clears: bool = False  # this is the plan that leaves the supplier with nothing
+    only: OnePupil | None = None  # where the run is for one pupil: his changes, judged within the whole plan
+
+    @property
+    def concerned(self) -> pd.DataFrame:
+        """The changes that this run is for, whether or not they go ahead."""
+        return self.plan.changes if self.only is None else self.plan.changes.loc[self.only.rows]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers by operation of what this run is for."""
+        if self.only is None:
+            return self.plan.counts
+        return NO_COUNTS | {o: int(n) for o in OPERATIONS if (n := self.concerned["operation"].eq(o).sum())}
 
     def stopped_by(self, operation: str) -> tuple[Stop, ...]:
         """What still stops this operation."""
@@ -109,30 +124,41 @@ class Planned:
 
         Those a hold does not stop, nor that something new would go out with the others; what the school agreed does.
         """
-        changes = self.plan.changes
+        changes = self.concerned
         binding = {
             stop.operation for stop in self.stops if stop.effect == "block" and stop.rule is not Rule.NOTHING_NEW
         }
-        by_right = self.plan.by_right & ~changes["operation"].isin(binding)
+        by_right = self.plan.by_right.loc[changes.index] & ~changes["operation"].isin(binding)
         return changes[changes["operation"].isin(self.allowed) | by_right]
 
     @property
     def held(self) -> tuple[Part, ...]:
         """The parts that wait for a person."""
         return tuple(
-            o for o in PARTS if o not in self.discarded and any(stop.effect == "hold" for stop in self.stopped_by(o))
+            part
+            for part in self._parts
+            if part not in self.discarded and any(stop.effect == "hold" for stop in self.stopped_by(part))
         )
 
     @property
     def digest(self) -> str:
-        """Names the whole plan."""
-        return self.plan.digest(OPERATIONS)
+        """Names the whole plan, or the part of it that is about one pupil."""
+        part = self.plan if self.only is None else replace(self.plan, changes=self.concerned)
+        return part.digest(OPERATIONS)
 
-    def why(self, parts: Iterable[str] = PARTS) -> str:
+    def why(self, parts: Iterable[str] | None = None) -> str:
         """The reasons for what does not go ahead, in one text."""
-        stops = [stop for operation in parts for stop in self.stopped_by(operation)]
+        stops = [stop for part in (self._parts if parts is None else parts) for stop in self.stopped_by(part)]
         told = (self.discarded.get(s.operation, s.reason) if s.effect == "hold" else s.reason for s in stops)
         return " ".join(dict.fromkeys(told))
+
+    @property
+    def _parts(self) -> tuple[Part, ...]:
+        """The parts of what this run is for and does not go by right."""
+        if self.only is None:
+            return PARTS
+        waiting = self.concerned.loc[~self.plan.by_right.loc[self.only.rows], "operation"]
+        return tuple(o for o in OPERATIONS if waiting.eq(o).any())
 
 
 def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Planned:
@@ -154,12 +180,18 @@ def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Plann
         plan = clearing(change_plan(emptied(wanted), known, quarantined, case.schooljaar, case.keys))
     else:
         plan = change_plan(wanted, known, quarantined, case.schooljaar, case.keys)
-    return judged(case, plan, clears=clears)
+    only = one_pupil(plan, wanted, case.pupil, case.keys) if case.pupil else None
+    return judged(case, plan, only, clears=clears)
 
 
-def judged(case: Case, plan: ChangePlan, *, clears: bool = False) -> Planned:
-    """What the guard, and the people who approved or discarded something, say of a plan now."""
-    last = case.ledger.last_plan(case.supplier, case.school)
+def judged(case: Case, plan: ChangePlan, only: OnePupil | None = None, *, clears: bool = False) -> Planned:
+    """What the guard, and the people who approved or discarded something, say of a plan now.
+
+    The limits are judged on the whole plan, also where the run is for one pupil. An approval is for that whole: of what
+    was held, one pupil does not go ahead of the rest.
+    """
+    newest = case.ledger.last_plan(case.supplier, case.school)
+    last = case.ledger.last_whole_plan(case.supplier, case.school)
     last_good = case.ledger.last_good_plan(case.supplier, case.school)
     history = History(last_good.export_size if last_good else None, delivered_before=any(plan.known.values()))
     found = (*stops(plan, case.agreement, history, case.export_size, case.day), *_more_fields(case))
@@ -174,7 +206,8 @@ def judged(case: Case, plan: ChangePlan, *, clears: bool = False) -> Planned:
     }
     no = {hold.digest: hold for hold in case.ledger.holds(case.school, case.supplier, "discarded")}
     discarded = {part: no[digest].answer for part, digest in digests.items() if part not in approved and digest in no}
-    return Planned(plan, found, frozenset(approved), discarded, last.id if last else None, clears)
+    said_yes = frozenset() if only else frozenset(approved)
+    return Planned(plan, found, said_yes, discarded, newest.id if newest else None, clears, only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +275,7 @@ def nothing_to_do(case: Case) -> Outcome | None:
 
 def preview(case: Case, plan: Planned) -> Outcome:
     """What would happen if this plan were delivered now."""
-    return Outcome(case.school, case.supplier, "preview", plan.plan.counts, plan.digest, plan.why())
+    return Outcome(case.school, case.supplier, "preview", plan.counts, plan.digest, plan.why())
 
 
 def _still(counts: dict[str, int]) -> dict[str, int]:

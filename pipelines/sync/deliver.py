@@ -42,11 +42,14 @@ def delivered(case: Case, supplier: Supplier, wanted: DeliverySet, quarantined: 
         try:
             resumed = resume(case, supplier)
             last = case.ledger.last_plan(case.supplier, case.school)
-            if resumed or case.ended or (last.id if last else None) != plan.after:
+            about = plan.only.key if plan.only else None
+            stale = (last.id if last else None) != plan.after or about != case.pupil
+            if resumed or case.ended or stale:
                 plan = planned(case, wanted, quarantined)
             else:
-                plan = judged(case, plan.plan)  # the plan may lie in the vault since yesterday; its verdict may not
-            _open_holds(case, plan)
+                plan = judged(case, plan.plan, plan.only)  # the plan may lie in the vault; its verdict may not
+            if plan.only is None:
+                _open_holds(case, plan)
             return _carry_out(case, supplier, emptied(wanted) if plan.clears else wanted, plan, lease.renew)
         except ConnectorError as error:
             return _outcome(case, plan, "failed", str(error))
@@ -132,7 +135,7 @@ def _carry_out(
         try:
             refused += _answered(case, supplier, row, batch, parcel)
         except PermanentError as error:
-            case.ledger.finish_plan(row.id, "failed", error.message)
+            case.ledger.finish_plan(row.id, "single" if plan.only else "failed", error.message)
             drop_parcels(case.vault, case.supplier, case.school, range(batch, len(parcels)))
             raise
         drop_parcels(case.vault, case.supplier, case.school, [batch])
@@ -141,8 +144,11 @@ def _carry_out(
 
 
 def _nothing_sent(case: Case, plan: Planned) -> Outcome:
-    """Nothing may go or nothing need go: remember that it was looked at."""
-    state: State = "held" if plan.held else "blocked" if any(map(plan.stopped_by, PARTS)) else "unchanged"
+    """Nothing may go or nothing need go: remember that it was looked at, if it was at everybody."""
+    parts = PARTS if plan.only is None else plan.concerned["operation"].unique()
+    state: State = "held" if plan.held else "blocked" if any(map(plan.stopped_by, parts)) else "unchanged"
+    if plan.only:
+        return _outcome(case, plan, state, plan.why())
     row = _opened(case, plan, plan.plan.changes.iloc[:0].assign(batch=0))
     case.ledger.finish_plan(row.id, "unchanged" if state == "unchanged" else "held", plan.why())
     return _outcome(case, plan, state, plan.why())
@@ -150,6 +156,9 @@ def _nothing_sent(case: Case, plan: Planned) -> Outcome:
 
 def _finished(case: Case, plan: Planned, row: Plan, sent: int, refused: int) -> Outcome:
     reason = " ".join(filter(None, [f"{refused} niet aangenomen door de leverancier." if refused else "", plan.why()]))
+    if plan.only:
+        case.ledger.finish_plan(row.id, "single", reason)
+        return _outcome(case, plan, "failed" if refused else "held" if plan.held else "delivered", reason)
     if refused == sent:
         case.ledger.finish_plan(row.id, "failed", reason)
         return _outcome(case, plan, "failed", reason)
@@ -250,7 +259,7 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
         schooljaar=case.schooljaar,
         basis=case.basis,
         export_size=case.export_size,
-        counts=plan.plan.counts,
+        counts=plan.counts,
     )
     case.ledger.open_plan(new, changes)
     written = case.ledger.unfinished_plan(case.supplier, case.school)
@@ -261,4 +270,4 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
 
 
 def _outcome(case: Case, plan: Planned, state: State, reason: str) -> Outcome:
-    return Outcome(case.school, case.supplier, state, plan.plan.counts, plan.digest, reason)
+    return Outcome(case.school, case.supplier, state, plan.counts, plan.digest, reason)

@@ -64,12 +64,14 @@ def prepared(
         return Prepared(facts, outcome=done)
     if data is None:
         return Prepared(facts, outcome=_ended(school, supplier, "failed", AGAIN))
-    wanted = _projected(instance, data.checked, case.field_set, agreement, school, day)
+    wanted = projected(instance, data.checked, case.field_set, agreement, school, day)
     return Prepared(facts, wanted, data.checked.quarantined)
 
 
-def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: date, run_id: str) -> Case:
-    """The case of a supplier and school that have an agreement.
+def case_of(
+    instance: Instance, supplier: str, school: str, facts: Facts, day: date, run_id: str, pupil: str | None = None
+) -> Case:
+    """The case of a supplier and school that have an agreement; `pupil` is the key of the only one that the run is for.
 
     Raises:
         PermanentError: agreement or parents allow something else than when `facts` were noted.
@@ -94,6 +96,7 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
         vault=instance.vault,
         keys=instance.keys,
         widening=today.widening,
+        pupil=pupil,
     )
     if facts.terms and facts.terms != case.terms:
         raise PermanentError(
@@ -119,9 +122,14 @@ def fields_in_force(instance: Instance, supplier: str, school: str, day: date) -
 AGAIN = "De gegevens van de school zijn er niet. Haal eerst de export opnieuw op."
 
 
-def _projected(
+def projected(
     instance: Instance, checked: Checked, fields: FieldSet, agreement: Agreement, school: str, day: date
 ) -> DeliverySet:
+    """What the supplier of an agreement should hold of a school, with these fields.
+
+    Raises:
+        ContractBroken: that is not exactly what was agreed.
+    """
     # Read after the terms of the case were noted: a choice made in between makes this set too new, never too old.
     released = release(instance.ledger, instance.keys, fields, agreement.legal_basis, school, checked)
     wanted = delivery_set(checked, fields, agreement.scope, released, school, day)

@@ -22,6 +22,7 @@ from pipelines.settings import load_settings
 from tests.world import SCHOOL, World, a_world
 
 CHANGES, KEYS = "wijzigingen in het grootboek", "sleutels in het grootboek"
+LETTERS = "brieven voor inzage"
 
 
 @pytest.fixture
@@ -61,11 +62,13 @@ def test_everything_has_a_term_of_its_own(world: World) -> None:
     found = pd.DataFrame([("leerling", "a", "roepnaam", "te_lang", "waarde")], dtype="str")
     found.columns = pd.Index(["soort", "key", "veld", "regel", "gevolg"])
     world.instance.ledger.replace_findings(SCHOOL, "run", found)
-    assert _cleaned(world, days=6.9) == {"kluis": 0, "bevindingen": 0, "runs van de webpagina": 0}
-    assert _cleaned(world, days=29.9) == {"kluis": 5, "bevindingen": 0, "runs van de webpagina": 0}
+    (world.home / "reports" / "inzage" / SCHOOL).mkdir(parents=True)
+    (world.home / "reports" / "inzage" / SCHOOL / "1-2026-11-24.html").write_text("brief", encoding="utf-8")
+    assert _cleaned(world, days=6.9) == {"kluis": 0, "bevindingen": 0, LETTERS: 0, "runs van de webpagina": 0}
+    assert _cleaned(world, days=29.9) == {"kluis": 5, "bevindingen": 0, LETTERS: 0, "runs van de webpagina": 0}
     assert _files(world, "vault") == [f"momentopname/basispoort/{SCHOOL}.kluis"]
     assert _events(world)
-    assert _cleaned(world, days=30.1) == {"kluis": 0, "bevindingen": 1, "runs van de webpagina": 1}
+    assert _cleaned(world, days=30.1) == {"kluis": 0, "bevindingen": 1, LETTERS: 1, "runs van de webpagina": 1}
     assert world.dagster.get_runs() == []
     assert _events(world) == 0
     assert _files(world, "dagster/history/runs") == ["index.db"]
@@ -112,7 +115,7 @@ def test_the_terms_are_those_of_the_settings(world: World) -> None:
     (world.home / "instance.yaml").write_text("retention: {vault_days: 2, runs_days: 40}\n", encoding="utf-8")
     world.export(example_school(20))
     world.sync()
-    assert _cleaned(world, days=2.1) == {"kluis": 5, "bevindingen": 0, "runs van de webpagina": 0}
+    assert _cleaned(world, days=2.1) == {"kluis": 5, "bevindingen": 0, LETTERS: 0, "runs van de webpagina": 0}
     assert _cleaned(world, days=39)["runs van de webpagina"] == 0
     assert _cleaned(world, days=41)["runs van de webpagina"] == 1
 
@@ -138,7 +141,7 @@ def test_more_runs_than_fit_in_one_question_all_go(world: World) -> None:
 def test_the_run_of_a_cleaning_tells_what_went(world: World) -> None:
     """Counts with their reason stand in the run's own metadata, and the run itself stays."""
     removed = run_cleaning(load_settings(world.home), world.dagster)
-    assert len(removed) == 5
+    assert len(removed) == 6
     assert {one.number for one in removed} == {0}
     (run,) = world.dagster.get_runs()
     told = [e.dagster_event.step_output_data.metadata for e in world.dagster.all_logs(run.run_id) if _is_output(e)]

@@ -1,0 +1,97 @@
+"""Everything the ledger knows of one pupil: what went out about him, who has him now, what was chosen for him. Never a value."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from pipelines.ledger.choices import PUPIL, Entry
+from pipelines.ledger.delivered import is_presumed
+from pipelines.ledger.records import refs_of
+from pipelines.ledger.tables import change, choice, delivered, plan, record
+from pipelines.ledger.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """That a supplier has the pupil now; `presumed` where it never confirmed what it was sent last."""
+
+    record_id: int
+    field_set_id: int
+    presumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """One change about the pupil that was sent to a supplier, or was to be."""
+
+    record_id: int
+    supplier: str
+    plan_id: int
+    operation: str
+    cause: str
+    state: str  # as of every change: pending, accepted, refused, presumed, abandoned
+    changed_fields: str | None
+    field_set_id: int
+    planned_at: datetime
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """One pupil under all of his keys: who has him now, and everything that was sent or chosen, oldest first.
+
+    `number` is that of his record under the key that was asked for.
+    """
+
+    number: int
+    holdings: Mapping[str, Holding]  # by supplier
+    passed: tuple[Passed, ...]
+    choices: tuple[Entry, ...]
+
+
+def dossier(transaction: Transaction, school: str, key: str) -> Dossier | None:
+    """What is known of the pupil with this key, also under earlier keys; None where the ledger has never met him."""
+    ref = refs_of(school, PUPIL, [key], transaction.keys)[0]
+    known = sa.select(record.c.id).where(record.c.school == school, record.c.kind == PUPIL, record.c.ref == ref)
+    number = transaction.connection.scalar(known)
+    if number is None:
+        return None
+    numbers = _same_pupil(transaction, number)
+    return Dossier(
+        number, _holdings(transaction, numbers), _passed(transaction, numbers), _choices(transaction, numbers)
+    )
+
+
+def _same_pupil(transaction: Transaction, number: int) -> list[int]:
+    """The record itself, and those whose place it took."""
+    found, new = {number}, {number}
+    while new:
+        query = sa.select(change.c.replaces_id).where(change.c.record_id.in_(new), change.c.replaces_id.is_not(None))
+        new = set(transaction.execute(query).scalars()) - found
+        found |= new
+    return sorted(found)
+
+
+def _holdings(transaction: Transaction, numbers: Iterable[int]) -> dict[str, Holding]:
+    query = sa.select(
+        delivered.c.supplier, delivered.c.record_id, delivered.c.field_set_id, delivered.c.fingerprint
+    ).where(delivered.c.record_id.in_(numbers))
+    rows = transaction.execute(query.order_by(delivered.c.supplier))
+    return {supplier: Holding(number, fields, is_presumed(prints)) for supplier, number, fields, prints in rows}
+
+
+def _passed(transaction: Transaction, numbers: Iterable[int]) -> tuple[Passed, ...]:
+    of_change = ("plan_id", "operation", "cause", "state", "changed_fields")
+    columns = [change.c.record_id, plan.c.supplier, *(change.c[name] for name in of_change)]
+    query = sa.select(*columns, plan.c.field_set_id, plan.c.created_at, change.c.answered_at)
+    query = query.select_from(change.join(plan, change.c.plan_id == plan.c.id))
+    rows = transaction.execute(query.where(change.c.record_id.in_(numbers)).order_by(change.c.id))
+    return tuple(Passed(*row) for row in rows)
+
+
+def _choices(transaction: Transaction, numbers: Iterable[int]) -> tuple[Entry, ...]:
+    columns = [choice.c[name] for name in Entry.__slots__]
+    query = sa.select(*columns).where(choice.c.record_id.in_(numbers)).order_by(choice.c.id)
+    return tuple(Entry(*row) for row in transaction.execute(query))

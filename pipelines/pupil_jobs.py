@@ -1,0 +1,92 @@
+"""The jobs about one pupil that a person finds in the web page: bring him up to date now, and write the letter for access.
+
+A run keeps its config, and with that the key of the pupil, until the runs are cleaned away; never anything else of him.
+"""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from connectors.base import ConnectorError
+from data_contracts.findings import BrokenTable
+from pipelines.metadata import of_letter, of_one_pupil
+from pipelines.names import UnknownNameError, refuse_unknown
+from pipelines.resources import InstanceResource
+from pipelines.rights.access import letter, write_letter
+from pipelines.rights.looking import NoExportError
+from pipelines.rights.one_now import deliver_one
+
+ONE_PUPIL = "een_leerling_nu"
+
+
+class OnePupilConfig(dg.Config):
+    """Welke leerling, en bij welke leveranciers."""
+
+    school: str = Field(description="School, zoals 99XX-00.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
+    leveranciers: str = Field(
+        default="", description="Namen met komma's, zoals basispoort. Leeg: alle van deze school."
+    )
+
+
+@dg.op(
+    description="Lever of verwijder alleen deze leerling, zoals het plan zegt. De rest wacht op de volgende levering."
+)
+def lever_een_leerling(context: dg.OpExecutionContext, config: OnePupilConfig, instance: InstanceResource) -> None:
+    """Bring one pupil up to date."""
+    opened, day = instance.opened, instance.today()
+    asked = [name.strip() for name in config.leveranciers.split(",") if name.strip()]
+    try:
+        refuse_unknown(opened.settings, [config.school], asked)
+        suppliers = [s for s in asked or opened.settings.suppliers if opened.settings.agreement(s, config.school)]
+        outcomes = deliver_one(opened, config.school, config.leerling.strip(), suppliers, day, context.run_id)
+    except (ConnectorError, BrokenTable, NoExportError, UnknownNameError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    failed = [f"{outcome.supplier}: {outcome.reason}" for outcome in outcomes if outcome.state == "failed"]
+    if failed:
+        raise dg.Failure(" ".join(failed), metadata=of_one_pupil(outcomes), allow_retries=False)
+    context.add_output_metadata(of_one_pupil(outcomes))
+
+
+class AccessConfig(dg.Config):
+    """Over welke leerling de brief gaat."""
+
+    school: str = Field(description="School, zoals 99XX-00.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
+
+
+@dg.op(description="Schrijf de brief voor inzage (AVG art. 15) in de map `reports/inzage` van de installatie.")
+def schrijf_brief(context: dg.OpExecutionContext, config: AccessConfig, instance: InstanceResource) -> None:
+    """Write the letter; the run tells where it is, and nothing that is in it."""
+    opened = instance.opened
+    try:
+        refuse_unknown(opened.settings, [config.school], [])
+        told = letter(opened, config.school, config.leerling.strip(), instance.today())
+    except UnknownNameError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    context.add_output_metadata(of_letter(write_letter(opened, told), len(told.receivers), told.missing))
+
+
+def _empty(*fields: str) -> dict[str, Any]:
+    """What the Launchpad shows: lines to fill in."""
+    return {"config": dict.fromkeys(fields, "")}
+
+
+@dg.job(
+    name=ONE_PUPIL,
+    description="Lever of verwijder één leerling nu, zonder op de nacht te wachten. Vul in de Launchpad school en leerling in.",
+    config={"ops": {"lever_een_leerling": _empty("school", "leerling", "leveranciers")}},
+)
+def een_leerling_nu() -> None:
+    """One pupil, at one or more suppliers."""
+    lever_een_leerling()
+
+
+@dg.job(
+    description="Schrijf voor een ouder de brief met alles wat leveranciers van één leerling hebben. Vul in de Launchpad school en leerling in.",
+    config={"ops": {"schrijf_brief": _empty("school", "leerling")}},
+)
+def inzage() -> None:
+    """One letter, about one pupil."""
+    schrijf_brief()

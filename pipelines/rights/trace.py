@@ -1,0 +1,201 @@
+"""Why one pupil is or is not at one supplier: the steps from the export to the answer, each with what came of it, in Dutch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from data_contracts.fields import Record
+from data_contracts.findings import explanation
+from mappings.agreement import Agreement
+from pipelines.dutch_time import HERE
+from pipelines.instance import Instance
+from pipelines.ledger.dossier import Dossier, Passed
+from pipelines.rights.looking import Look, in_export, in_quarantine, look
+from pipelines.sync.guard import ALLOWED_BY_STAGE
+from pipelines.sync.school import SchoolData
+
+OPERATIONS = {"create": "toevoegen", "update": "wijzigen", "delete": "verwijderen"}
+_SCOPE = {
+    "van_school": "de laatste schooldag is geweest, of de jaargroep is H.",
+    "buiten_bereik": "zijn jaargroep hoort niet bij `scope` van de overeenkomst.",
+}
+_CHOICE = {
+    "bezwaar": "een ouder maakte bezwaar.",
+    "toestemming_ingetrokken": "een ouder gaf geen toestemming, of trok haar in.",
+    "geen_toestemming": "toestemming is nodig, en er is niets vastgelegd.",
+    "verzoek_tot_wissen": "een ouder vroeg om te wissen.",
+}
+_ANSWERS = {
+    "accepted": (True, "aangenomen"),
+    "refused": (False, "geweigerd"),
+    "presumed": (None, "er kwam geen antwoord; hij kan zijn aangekomen. De volgende levering zet het recht"),
+    "pending": (None, "nog geen antwoord; de volgende levering gaat ermee verder"),
+    "abandoned": (False, "niet verstuurd: de levering is afgebroken"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step; `ok` is None where it says nothing, or was not reached."""
+
+    name: str
+    ok: bool | None
+    told: str
+
+    def __repr__(self) -> str:
+        return f"Step({self.name!r}, {self.ok})"  # a supplier's own words may name a pupil
+
+
+def _yes(name: str, told: str) -> Step:
+    return Step(name, ok=True, told=told)
+
+
+def _no(name: str, told: str) -> Step:
+    return Step(name, ok=False, told=told)
+
+
+def _open(name: str, told: str) -> Step:
+    """A step that says nothing, or was not reached."""
+    return Step(name, ok=None, told=told)
+
+
+def trace(
+    instance: Instance, school: str, supplier: str, pupil: str, data: SchoolData | None, day: date, missing: str = ""
+) -> list[Step]:
+    """The steps for one pupil at one supplier; without `data`, `missing` says why there is no export.
+
+    The plan is the one that a delivery would make now; nothing is written or sent. For the screen of who asks: the answer
+    of a supplier may hold a name.
+
+    Raises:
+        ContractBroken: the delivery set is not exactly what was agreed.
+    """
+    agreement, dossier = instance.settings.agreement(supplier, school), instance.ledger.dossier(school, pupil)
+    seen = look(instance, agreement, school, data, day, pupil) if agreement and data else None
+    last = next((one for one in reversed(dossier.passed) if one.supplier == supplier), None) if dossier else None
+    return [
+        _export(data, pupil, missing),
+        _contract(data, pupil),
+        *_scope_and_choice(seen, data, pupil),
+        _agreement(agreement, seen, day),
+        _plan(instance, seen, dossier, supplier),
+        _sent(last),
+        _answer(instance, last),
+    ]
+
+
+def _export(data: SchoolData | None, pupil: str, missing: str) -> Step:
+    if data is None:
+        return _open("In de export", f"De export is er nu niet. {missing}".strip())
+    there = in_export(data, pupil)
+    return Step("In de export", there, "staat in de export van nu." if there else "staat niet in de export van nu.")
+
+
+def _contract(data: SchoolData | None, pupil: str) -> Step:
+    if data is None or not in_export(data, pupil):
+        return _open("Gegevens", "niet na te kijken.")
+    found = list(told_findings(data, pupil))
+    if in_quarantine(data, pupil):
+        return _no("Gegevens", " ".join(["in quarantaine; blijft overal zoals hij was.", *found]))
+    return _yes("Gegevens", " ".join(["in orde, behalve:", *found]) if found else "in orde.")
+
+
+def told_findings(data: SchoolData, pupil: str) -> Iterator[str]:
+    """What is wrong with a pupil in the export, and what to do about it; never the value."""
+    found = data.checked.findings
+    mine = found[found["soort"].eq(Record.LEERLING) & found["key"].eq(pupil)]
+    for name, rule in zip(mine["veld"], mine["regel"], strict=True):
+        wrong, action = explanation(rule, name, Record.LEERLING)
+        yield f"{name}: {wrong} {action}"
+
+
+def _scope_and_choice(seen: Look | None, data: SchoolData | None, pupil: str) -> Iterator[Step]:
+    """Whether he is one of those whom the agreement is about, and whether his parents' choices let him go."""
+    if seen is None or data is None:
+        yield _open("Binnen het bereik", "niet te zeggen.")
+        yield _open("Keuze van ouders", "niet te zeggen.")
+        return
+    gone = seen.wanted.gone[Record.LEERLING].get(pupil)
+    there = pupil in seen.wanted.records[Record.LEERLING].index
+    if gone in _SCOPE:
+        yield _no("Binnen het bereik", _SCOPE[gone])
+    elif there:
+        yield _yes("Binnen het bereik", "zit op school, en hoort bij de jaargroepen van de overeenkomst.")
+    elif pupil in seen.wanted.uncertain.keys[Record.LEERLING]:
+        yield _open(
+            "Binnen het bereik", "niet te bepalen: hijzelf of zijn groep is niet in orde. Blijft zoals hij was."
+        )
+    elif gone in _CHOICE:
+        yield _open("Binnen het bereik", "doet er niet toe: de keuze van ouders houdt hem tegen.")
+    else:
+        yield _open("Binnen het bereik", "niet te zeggen.")
+    if gone in _CHOICE:
+        yield _no("Keuze van ouders", _CHOICE[gone])
+    else:
+        yield _yes("Keuze van ouders", "niets houdt hem tegen.")
+
+
+def _agreement(agreement: Agreement | None, seen: Look | None, day: date) -> Step:
+    name = "Overeenkomst"
+    if agreement is None:
+        return _no(name, "er is geen overeenkomst met deze leverancier.")
+    if day < agreement.signed:
+        return _no(name, f"gaat pas in op {agreement.signed:%d-%m-%Y}.")
+    if day > agreement.valid_until:
+        return _no(
+            name,
+            f"is afgelopen op {agreement.valid_until:%d-%m-%Y}; er gaat niets nieuws meer uit, verwijderen wel.",
+        )
+    until = f"geldt tot en met {agreement.valid_until:%d-%m-%Y}"
+    operations = set(seen.plan.concerned["operation"]) if seen else set()
+    if missing := sorted(OPERATIONS[o] for o in operations - ALLOWED_BY_STAGE[agreement.stage]):
+        return _no(name, f"{until}, maar staat op stage: {agreement.stage}; {', '.join(missing)} mag nog niet.")
+    return _yes(name, f"{until}, stage: {agreement.stage}.")
+
+
+def _plan(instance: Instance, seen: Look | None, dossier: Dossier | None, supplier: str) -> Step:
+    if seen is None:
+        return _open("Plan", "er is geen plan te maken.")
+    changes = seen.plan.concerned
+    mine = changes[changes["kind"] == Record.LEERLING]
+    if mine.empty:
+        has = dossier is not None and supplier in dossier.holdings
+        return _yes(
+            "Plan",
+            "niets te doen: de leverancier heeft hem al zo."
+            if has
+            else "niets te doen: de leverancier heeft hem niet, en hoort hem nu niet te krijgen.",
+        )
+    operation, cause, fields = mine[["operation", "cause", "changed_fields"]].iloc[0]
+    what = f"{OPERATIONS[operation]}, oorzaak {str(cause).replace('_', ' ')}"
+    what += f" ({fields.replace(',', ', ')})" if fields else ""
+    if mine.index.isin(seen.plan.going.index).all():
+        return _yes("Plan", f"{what}. Gaat mee bij de volgende levering.")
+    waiting = [
+        hold
+        for state in ("open", "approved")
+        for hold in instance.ledger.holds(seen.wanted.school, supplier, state)
+        if hold.operation == operation
+    ]
+    number = (
+        f" Vasthouding {waiting[0].id}{' is goedgekeurd' if waiting[0].state == 'approved' else ''}." if waiting else ""
+    )
+    return _no("Plan", f"{what}. Gaat niet mee: {seen.plan.why([operation])}{number}")
+
+
+def _sent(last: Passed | None) -> Step:
+    if last is None:
+        return _open("Verstuurd", "nooit iets over hem naar deze leverancier.")
+    moment = (last.answered_at or last.planned_at).astimezone(HERE)
+    went = last.state != "abandoned"
+    return Step(
+        "Verstuurd", went, f"het laatst op {moment:%d-%m-%Y %H:%M}: {OPERATIONS[last.operation]} (plan {last.plan_id})."
+    )
+
+
+def _answer(instance: Instance, last: Passed | None) -> Step:
+    if last is None:
+        return _open("Antwoord", "geen.")
+    ok, told = _ANSWERS[last.state]
+    words = instance.ledger.refusals(last.plan_id).get(last.record_id, "") if last.state == "refused" else ""
+    return Step("Antwoord", ok, f"{told}. De leverancier zegt: {words}" if words else f"{told}.")

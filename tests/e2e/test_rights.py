@@ -1,0 +1,222 @@
+"""The letter for access and the reason why, with everything real: what they say is what the suppliers hold."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from lxml import html
+
+from connectors.sandbox.school import example_school
+from data_contracts.roster import Roster
+from mappings.choices import Choice
+from pipelines.build import build_defs
+from pipelines.consent import Said, write_down
+from pipelines.resources import InstanceResource
+from pipelines.retention import clean_letters
+from pipelines.rights.access import Letter, Receiver, letter, write_letter
+from pipelines.rights.looking import UnknownPupilError, found_by_name, fresh
+from pipelines.rights.trace import trace
+from pipelines.runs import run_one_pupil
+from pipelines.settings import load_settings
+from tests.e2e.test_one_pupil import SUPPLIERS, in_year_4, refuse, renamed, without
+from tests.web_page import CHROMIUM, chromium
+from tests.world import DAY, SCHOOL, World, a_world
+
+CANARY = "Kanariepietje"
+LISTS = {"samengestelde_groepen"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A school with three suppliers, to whom nothing was delivered yet."""
+    with a_world(tmp_path / "instance") as world:
+        yield world
+
+
+@pytest.fixture
+def roster() -> Roster:
+    return example_school(60)
+
+
+def called(roster: Roster, key: str, name: str) -> Roster:
+    pupils = roster.leerlingen.copy()
+    pupils.loc[pupils["key"].eq(key), "roepnaam"] = name
+    return replace(roster, leerlingen=pupils)
+
+
+def at(told: Letter, supplier: str) -> Receiver:
+    return next(one for one in told.receivers if one.supplier == supplier)
+
+
+def held(world: World, supplier: str, key: str, eckid: str) -> dict[str, Any]:
+    """What the supplier really holds of him, by name on the wire."""
+    records = world.held_by(supplier)
+    record = records.get(key) or records[eckid]
+    return {name: value for name, value in record.items() if value not in (None, []) and name != "id"}
+
+
+def told_of(world: World, receiver: Receiver) -> dict[str, Any]:
+    """What the letter says that the supplier holds of him, by name on the wire."""
+    wires = {f.id: f.wire for f in world.instance.settings.field_set(receiver.supplier, SCHOOL).fields}
+    mine = [v for v in receiver.values if v.about == "de leerling" and v.value]
+    return {wires[v.field_id]: str(v.value).split(", ") if v.field_id.split(".")[1] in LISTS else v.value for v in mine}
+
+
+def test_the_letter_says_what_every_supplier_holds_and_held(world: World, roster: Roster) -> None:
+    """Three suppliers got him and one had to remove him: the letter tells exactly what is there, and what was."""
+    key = in_year_4(roster)[0]
+    eckid = str(roster.leerlingen.set_index("key").loc[key, "eckid"])
+    world.export(called(roster, key, CANARY))
+    world.sync()
+    write_down(world.instance, Said(SCHOOL, by="directeur"), {"uwlr_lvs_set": {key: Choice.OBJECTION}}, DAY)
+    world.sync()
+    told = letter(world.instance, SCHOOL, key, DAY)
+    assert [(one.supplier, one.holds) for one in told.receivers] == [
+        ("basispoort", "ja"),
+        ("uwlr_lvs_set", "nee"),
+        ("uwlr_smalle_set", "ja"),
+    ]
+    for supplier in ("basispoort", "uwlr_smalle_set"):
+        assert told_of(world, at(told, supplier)) == held(world, supplier, key, eckid)
+        assert at(told, supplier).own_number
+        assert at(told, supplier).pending == ""
+    gone = at(told, "uwlr_lvs_set")
+    assert [(e.operation, e.cause) for e in gone.events] == [("toegevoegd", "nieuw"), ("verwijderd", "bezwaar")]
+    assert (gone.removed is not None, gone.values, "geboortedatum" in gone.fields) == (True, (), True)
+    assert [(c.supplier, c.choice) for c in told.choices] == [("UWLR LVS-set", "bezwaar")]
+    assert told.name.startswith(CANARY)
+    with pytest.raises(UnknownPupilError):
+        letter(world.instance, SCHOOL, CANARY, DAY)
+
+
+def test_a_letter_lies_in_one_folder_and_its_values_nowhere_else(
+    world: World, roster: Roster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The job and the search leave the name in no event, log or ledger; the file does not bear it, and is cleaned away in time."""
+    key = in_year_4(roster)[0]
+    world.export(called(roster, key, CANARY))
+    settings = load_settings(world.home)
+    job = build_defs(
+        settings, resources={"instance": InstanceResource(home=str(world.home), day=DAY.isoformat())}
+    ).resolve_job_def("inzage")
+    (tmp_path / "dagster").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as dagster:
+        config = {"ops": {"schrijf_brief": {"config": {"school": SCHOOL, "leerling": key}}}}
+        assert job.execute_in_process(instance=dagster, run_config=config).success
+    assert [hit.key for hit in found_by_name(fresh(world.instance, SCHOOL, DAY), CANARY.upper())] == [key]
+    (file,) = (world.home / "reports" / "inzage" / SCHOOL).iterdir()
+    assert (file.stat().st_mode & 0o077, file.name) == (0, f"0-{DAY}.html")
+    export = world.home / "inbox" / "EDEX.XML"
+    found = [f for f in tmp_path.rglob("*") if f.is_file() and CANARY.encode() in f.read_bytes()]
+    assert sorted(found) == sorted([file, export])
+    assert CANARY not in "".join(capfd.readouterr())
+    assert clean_letters(world.instance, datetime.now(UTC) - timedelta(days=1)) == 0
+    assert clean_letters(world.instance, datetime.now(UTC) + timedelta(days=1)) == 1
+    assert not file.exists()
+
+
+def test_without_an_export_the_letter_tells_the_rest(world: World, roster: Roster) -> None:
+    """Why there are no values is said; who holds what since when stands there all the same."""
+    key = in_year_4(roster)[0]
+    world.export(roster)
+    world.sync()
+    world.export_bytes(b"<kapot")
+    told = letter(world.instance, SCHOOL, key, DAY)
+    assert "export" in told.missing
+    assert [(one.holds, one.values, bool(one.fields)) for one in told.receivers] == [("ja", (), True)] * 3
+
+
+def why(world: World, key: str, supplier: str = "basispoort") -> dict[str, tuple[bool | None, str]]:
+    steps = trace(world.instance, SCHOOL, supplier, key, fresh(world.instance, SCHOOL, DAY), DAY)
+    return {step.name: (step.ok, step.told) for step in steps}
+
+
+def test_why_tells_the_step_that_stands_in_the_way(world: World, roster: Roster) -> None:
+    """Held, delivered, unknown, in quarantine, objected, refused and left: each is told at its own step, and nothing is sent."""
+    keys = in_year_4(roster)
+    held_one, broken, objected, refused, left = keys[:5]
+    for supplier in SUPPLIERS:
+        world.agree(supplier, first_delivery="hold")
+    world.export(roster)
+    world.sync()
+    (hold,) = world.instance.ledger.holds(SCHOOL, "basispoort")
+    assert why(world, held_one)["Plan"][0] is False
+    assert f"Vasthouding {hold.id}." in why(world, held_one)["Plan"][1]
+    assert why(world, held_one)["Verstuurd"][0] is None
+    for supplier in SUPPLIERS:
+        world.agree(supplier)
+    world.sync()
+    steps = why(world, held_one)
+    assert {ok for ok, _ in steps.values()} == {True}
+    assert "heeft hem al zo" in steps["Plan"][1]
+    assert why(world, "weetniet")["In de export"][0] is False
+
+    eckid = roster.leerlingen.set_index("key").loc[refused, "eckid"]
+    refuse(world, "uwlr_smalle_set", {str(eckid): "Kanarie mag niet"})
+    write_down(world.instance, Said(SCHOOL, by="directeur"), {"basispoort": {objected: Choice.OBJECTION}}, DAY)
+    pupils = renamed(roster, refused).leerlingen.copy()
+    pupils.loc[pupils["key"].eq(broken), "jaargroep"] = "99"
+    pupils.loc[pupils["key"].eq(left), "uitstroomdatum"] = "2026-11-01"
+    world.export(replace(roster, leerlingen=pupils))
+    seen = world.requests_seen("basispoort")
+    assert (why(world, left)["Binnen het bereik"][0], "van school" in why(world, left)["Plan"][1]) == (False, True)
+    assert why(world, objected)["Keuze van ouders"][0] is False
+    assert why(world, objected)["Plan"][0] is True
+    assert why(world, broken)["Gegevens"][1].count("jaargroep") >= 1
+    assert world.requests_seen("basispoort") == seen
+    world.sync()
+    answer = why(world, refused, "uwlr_smalle_set")["Antwoord"]
+    assert answer == (False, "geweigerd. De leverancier zegt: Kanarie mag niet")
+    assert why(world, objected)["Verstuurd"][1].count("verwijderen") == 1
+
+
+def test_the_job_for_one_pupil_does_as_the_command_asks(world: World, roster: Roster) -> None:
+    """Its outcomes come back by supplier; an unknown pupil is told in Dutch at each."""
+    key = in_year_4(roster)[0]
+    world.export(without(roster, key))
+    world.sync()
+    world.export(roster)
+    resources = {"instance": InstanceResource(home=str(world.home), day=DAY.isoformat())}
+    settings = load_settings(world.home)
+    done = run_one_pupil(settings, SCHOOL, key, ["basispoort"], world.dagster, resources=resources)
+    assert [(o.supplier, o.state, o.counts["create"]) for o in done] == [("basispoort", "delivered", 1)]
+    assert key in world.held_by("basispoort")
+    unknown = run_one_pupil(settings, SCHOOL, "weetniet", ["basispoort"], world.dagster, resources=resources)
+    assert [(o.state, "is op school 99XX-00 niet bekend" in o.reason) for o in unknown] == [("failed", True)]
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="er is geen Chromium")
+def test_the_letter_can_be_read_on_a_telephone(world: World, roster: Roster) -> None:
+    """Nothing sticks out of a narrow window, and the headings follow each other."""
+    world.export(roster)
+    world.sync()
+    file = write_letter(world.instance, letter(world.instance, SCHOOL, in_year_4(roster)[0], DAY))
+    headings = [int(h.tag[1]) for h in html.fromstring(file.read_bytes()).iter("h1", "h2", "h3")]
+    assert headings[0] == 1
+    assert set(headings[1:]) == {2}
+    with chromium() as page:
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.goto(file.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        cut = "[...document.querySelectorAll('td')].filter(e => e.scrollWidth > e.clientWidth).length"
+        assert page.evaluate(cut) == 0
+
+
+def test_a_letter_as_json_has_every_field(world: World, roster: Roster) -> None:
+    """The same facts, one document on standard output, and no file."""
+    from typer.testing import CliRunner
+
+    from pipelines.cli import app
+
+    world.export(roster)
+    world.sync()
+    key = in_year_4(roster)[0]
+    answer = CliRunner().invoke(app, ["access", SCHOOL, key, "--json", "--instance", str(world.home)])
+    document = json.loads(answer.stdout)
+    assert (answer.exit_code, document["pupil"], len(document["receivers"])) == (0, key, 3)
+    assert not (world.home / "reports" / "inzage").exists()
