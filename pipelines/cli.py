@@ -33,6 +33,10 @@ consent = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(consent, name="consent")
+keys = typer.Typer(
+    cls=DutchGroup, help="De sleutels van grootboek en kluis: bekijken en vernieuwen.", no_args_is_help=True
+)
+app.add_typer(keys, name="keys")
 
 InstanceOption = Annotated[
     Path | None,
@@ -251,6 +255,27 @@ def hold_discard(which: WhichArgument, by: ByOption = "", instance: InstanceOpti
     from pipelines.commands.holds import discard
 
     return discard(instance, which, by)
+
+
+@keys.command("list", cls=DutchCommand)
+@told
+def keys_list(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
+    """Toon welke sleutels er zijn, en wat elke nog nodig heeft."""
+    from pipelines.commands.keys import show_keys
+
+    return show_keys(instance, as_json=json)
+
+
+@keys.command("rotate", cls=DutchCommand)
+@told
+def keys_rotate(instance: InstanceOption = None) -> int:
+    """Vernieuw de sleutels. Er gaat niets verloren.
+
+    Er wordt niets opnieuw verstuurd.
+    """
+    from pipelines.commands.keys import rotate_keys
+
+    return rotate_keys(instance)
 
 
 def _choice_command(choice: str, told_as: str) -> Callable[..., int]:

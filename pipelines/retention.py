@@ -10,6 +10,7 @@ import dagster as dg
 
 from pipelines.instance import Instance
 from pipelines.ledger.forgetting import LedgerBrokenError
+from pipelines.rotation import drop_old_keys
 from pipelines.sync.outbox import still_needed
 
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -35,6 +36,7 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     yield Removed("bevindingen", findings, f"ouder dan {keep.findings_days} dagen")
     yield clean_changes(instance, now)
     yield Removed("sleutels in het grootboek", instance.ledger.shred_unused_keys(), "niets verwijst er nog naar")
+    yield Removed("oude sleutels", drop_old_keys(instance, now), "niets staat er nog onder")
     runs = clean_runs(dagster, instance.settings.dagster_home, now - timedelta(days=keep.runs_days))
     yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen")
 

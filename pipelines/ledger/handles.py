@@ -1,11 +1,13 @@
 """Under which ids a supplier knows its records: encrypted, those of one batch together, and each record in one place only."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
+from pipelines.keys import Keys
 from pipelines.ledger.frames import among
 from pipelines.ledger.tables import delivered, handles
 from pipelines.ledger.transaction import Transaction
@@ -63,6 +65,16 @@ def forget_handles(transaction: Transaction, supplier: str, record_ids: Iterable
             _write(transaction, supplier, number, left)
         else:
             transaction.execute(sa.delete(handles).where(handles.c.id == number))
+
+
+def encrypt_again(transaction: Transaction, new: Keys) -> None:
+    """Encrypt all handles with other keys; what no record refers to can be found by nobody, and goes."""
+    owners = sa.select(delivered.c.handles_id, delivered.c.supplier).where(delivered.c.handles_id.is_not(None))
+    places = dict(transaction.execute(owners.distinct()).all())
+    transaction.execute(sa.delete(handles).where(handles.c.id.not_in(owners.with_only_columns(delivered.c.handles_id))))
+    under = replace(transaction, keys=new)
+    for number, supplier in places.items():
+        _write(under, supplier, number, _bundle(transaction, supplier, number))
 
 
 _Bundle = dict[str, list[str | None]]

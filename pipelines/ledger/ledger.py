@@ -9,11 +9,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import pandas as pd
-import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
 from pipelines.keys import KeyMissingError, Keys
-from pipelines.ledger import delivered, exports, forgetting, held, holds, leases, plans, records, seals
+from pipelines.ledger import (
+    delivered,
+    exports,
+    forgetting,
+    held,
+    holds,
+    leases,
+    plans,
+    records,
+    renewal,
+    resealings,
+    seals,
+)
 from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
 from pipelines.ledger.engine import for_reading, open_engine
 from pipelines.ledger.handles import Handle, handles_of
@@ -49,12 +60,34 @@ class Ledger:
         ledger = cls(open_engine(url), keys, clock)
         try:
             upgrade(ledger._engine)
-            with ledger._writing() as transaction:
-                _check_keys(transaction)
+            ledger._keys = ledger._keys_in_use()
         except BaseException:
             ledger.close()
             raise
         return ledger
+
+    @property
+    def keys(self) -> Keys:
+        """The keys in use."""
+        return self._keys
+
+    def renew_keys(self, new: Keys, prints: renewal.Prints) -> None:
+        """Bring everything under new keys. See `renewal.renew_keys`."""
+        with self._writing() as transaction:
+            renewal.renew_keys(transaction, new, prints)
+        self._numbers.clear()
+        self._keys = new
+
+    def keys_renewed(self) -> datetime | None:
+        """When the keys were last renewed; None if they never were."""
+        with self._reading() as transaction:
+            return resealings.last_resealed(transaction)
+
+    def is_outdated(self) -> bool:
+        """Whether another process has renewed the keys since this ledger was opened."""
+        with self._engine.begin() as connection:
+            found = renewal.ids_in_use(Transaction(connection, self._keys, self._now()))
+        return found != renewal.ids_of(self._keys)
 
     def close(self) -> None:
         """Give back the connections to the database."""
@@ -293,6 +326,11 @@ class Ledger:
         with self._reading() as transaction:
             return seals.is_link(transaction, noted)
 
+    def was_link(self, noted: bytes) -> bool:
+        """Whether a link that was the `head` before was in the chain when all seals were made anew under another key."""
+        with self._reading() as transaction:
+            return resealings.was_link(transaction, noted)
+
     def removed(self) -> tuple[int, datetime | None]:
         """How many sealed changes were removed because they had been kept long enough, and when the last time was."""
         with self._reading() as transaction:
@@ -321,20 +359,21 @@ class Ledger:
     @contextmanager
     def _writing(self) -> Iterator[Transaction]:
         with self._engine.begin() as connection:
-            yield Transaction(connection, self._keys, self._now())
+            transaction = Transaction(connection, self._keys, self._now())
+            if renewal.ids_in_use(transaction) not in ({}, renewal.ids_of(self._keys)):
+                raise KeyMissingError("De sleutels zijn intussen vernieuwd. Draai de run opnieuw.")
+            yield transaction
 
     @contextmanager
     def _reading(self) -> Iterator[Transaction]:
         with self._snapshots.begin() as connection:
             yield Transaction(connection, self._keys, self._now())
 
-
-def _check_keys(transaction: Transaction) -> None:
-    """At first use, note which keys these are; later, refuse others."""
-    now_used = {"encryption": transaction.keys.encryption_id, "fingerprint": transaction.keys.fingerprint_id}
-    rows = [{"purpose": purpose, "key_id": key_id} for purpose, key_id in now_used.items()]
-    transaction.execute_many(transaction.insert(key_use).on_conflict_do_nothing(), rows)
-    if dict(transaction.execute(sa.select(key_use)).all()) != now_used:
-        raise KeyMissingError(
-            "Het grootboek is geschreven met andere sleutels. Zet de map met sleutels terug uit de reservekopie."
-        )
+    def _keys_in_use(self) -> Keys:
+        """At first use, note the newest keys; later, find those that were noted."""
+        with self._engine.begin() as connection:
+            transaction = Transaction(connection, self._keys, self._now())
+            rows = [{"purpose": purpose, "key_id": key_id} for purpose, key_id in renewal.ids_of(self._keys).items()]
+            transaction.execute_many(transaction.insert(key_use).on_conflict_do_nothing(), rows)
+            found = renewal.ids_in_use(transaction)
+        return self._keys.as_of(found["encryption"], found["fingerprint"])

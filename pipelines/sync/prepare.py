@@ -24,6 +24,7 @@ class Facts:
     export_size: int
     basis: str
     terms: str = ""  # what the agreement allowed when this was made
+    key_id: str = ""  # under which key
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def prepared(
     chosen = instance.ledger.choices(school, supplier)
     facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, chosen, day))
     case = case_of(instance, supplier, school, facts, day, run_id)
-    facts = replace(facts, terms=case.terms)
+    facts = replace(facts, terms=case.terms, key_id=instance.keys.fingerprint_id)
     if done := nothing_to_do(case):
         return Prepared(facts, outcome=done)
     if data is None:
@@ -71,7 +72,7 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
     """The case of a supplier and school that have an agreement.
 
     Raises:
-        PermanentError: agreement or parents allow something else than when `facts` were noted.
+        PermanentError: agreement or parents allow something else than when `facts` were noted, or the keys were renewed since.
     """
     agreement = instance.settings.agreement(supplier, school)
     assert agreement is not None
@@ -89,10 +90,10 @@ def case_of(instance: Instance, supplier: str, school: str, facts: Facts, day: d
         vault=instance.vault,
         keys=instance.keys,
     )
-    if facts.terms and facts.terms != case.terms:
+    if facts.terms and (facts.terms, facts.key_id) != (case.terms, instance.keys.fingerprint_id):
         raise PermanentError(
             "verouderd",
-            "De overeenkomst of een keuze van een ouder is veranderd sinds de gegevensset is gemaakt.",
+            "De overeenkomst, een keuze van een ouder of de sleutel is veranderd sinds de gegevensset is gemaakt.",
             "Maak die eerst opnieuw.",
         )
     return case
