@@ -175,6 +175,27 @@ def verify(
 
 @app.command(cls=DutchCommand)
 @told
+def readback(
+    school: SchoolOption = None,
+    supplier: SupplierOption = None,
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Laat de volgende levering de verschillen rechtzetten.")
+    ] = False,
+    json: JsonOption = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Vergelijk wat leveranciers hebben met het grootboek.
+
+    Verstuurt niets. Niet elke leverancier kan zeggen wat hij heeft.
+    """
+    from pipelines.commands.readback import read_back_all
+
+    return read_back_all(instance, school, supplier, repair=repair, as_json=json)
+
+
+@app.command(cls=DutchCommand)
+@told
 def clean(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
     """Verwijder waarvan de bewaartermijn voorbij is. Zegt hoeveel van wat; gaat anders vanzelf, elke ochtend."""
     from pipelines.commands.clean import clean_up

@@ -11,6 +11,7 @@ from typing import Any, Self
 import pandas as pd
 from sqlalchemy.engine import URL, Engine
 
+from mappings.agreement import FieldSet
 from pipelines.keys import KeyMissingError, Keys
 from pipelines.ledger import (
     delivered,
@@ -20,6 +21,7 @@ from pipelines.ledger import (
     holds,
     leases,
     plans,
+    readback,
     records,
     renewal,
     resealings,
@@ -152,6 +154,21 @@ class Ledger:
         """The ids of the fields of a field set, in its order."""
         with self._reading() as transaction:
             return tuple(plans.fields_of(transaction, field_set_id))
+
+    def named(self, record_ids: Iterable[int]) -> dict[int, tuple[str, str | None]]:
+        """Kind and key of these records. See `readback.named`."""
+        with self._reading() as transaction:
+            return readback.named(transaction, list(record_ids))
+
+    def known_records(self, school: str, kind: str, refs: Iterable[bytes]) -> dict[bytes, int]:
+        """The numbers of those of these records that the ledger knows; nothing is written."""
+        with self._reading() as transaction:
+            return records.known(transaction, school, kind, refs)
+
+    def count_as_unknown(self, supplier: str, school: str, fields: FieldSet, unsure: readback.Unsure) -> None:
+        """Let the next plan set right what reading back found. See `readback.forget_content`."""
+        with self._writing() as transaction:
+            readback.forget_content(transaction, supplier, school, fields, unsure)
 
     # Plans
 
