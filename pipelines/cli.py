@@ -290,9 +290,9 @@ def keys_list(*, json: JsonOption = False, instance: InstanceOption = None) -> i
 @keys.command("rotate", cls=DutchCommand)
 @told
 def keys_rotate(instance: InstanceOption = None) -> int:
-    """Vernieuw de sleutels. Er gaat niets verloren.
+    """Vernieuw de sleutels. Er wordt niets opnieuw verstuurd.
 
-    Er wordt niets opnieuw verstuurd.
+    Doe het als er geen levering loopt; wordt het afgebroken, dan opnieuw.
     """
     from pipelines.commands.keys import rotate_keys
 

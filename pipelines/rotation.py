@@ -18,11 +18,12 @@ from pipelines.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """One key: what for, by which id, whether it is the one in use, and how many files in the vault only it can read."""
+    """One key: what for, by which id, whether it is in use or still `waiting` to be, and how many files in the vault only it can read."""
 
     purpose: str
     key_id: str
     in_use: bool
+    waiting: bool
     files: int
 
 
@@ -46,10 +47,12 @@ def key_uses(instance: Instance) -> Iterator[KeyUse]:
     """Every key in the files, oldest first."""
     known, used = Keys.open(instance.settings.sleutels), instance.keys
     files = Counter(instance.vault.key_ids())
-    for key_id in known.encryption_ids:
-        yield KeyUse("versleuteling", key_id, key_id == used.encryption_id, files[key_id])
+    now = known.encryption_ids.index(used.encryption_id)
+    for place, key_id in enumerate(known.encryption_ids):
+        yield KeyUse("versleuteling", key_id, place == now, place > now, files[key_id])
     for key_id in known.fingerprint_ids:
-        yield KeyUse("vingerafdruk", key_id, key_id in used.fingerprint_ids, 0)
+        in_use = key_id in used.fingerprint_ids
+        yield KeyUse("vingerafdruk", key_id, in_use, not in_use, 0)
 
 
 def drop_old_keys(instance: Instance, now: datetime) -> int:

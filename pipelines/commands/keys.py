@@ -40,8 +40,8 @@ def rotate_keys(option: Path | None) -> int:
 
 
 def _needed(use: KeyUse) -> str:
-    if use.purpose == "vingerafdruk":
-        return "in gebruik" if use.in_use else "nog niet in gebruik: het vernieuwen is afgebroken, doe het opnieuw"
+    if use.waiting:
+        return "nog niet in gebruik: het vernieuwen is afgebroken, doe het opnieuw"
     if use.in_use:
         return "in gebruik"
     if use.files:
