@@ -3,7 +3,7 @@
 No HTTP, no XML and no Dagster here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -29,6 +29,17 @@ class ConnectorError(Exception):
 
 class PermanentError(ConnectorError):
     """Trying again does not help: a person must act."""
+
+
+class CannotListError(PermanentError):
+    """A supplier cannot be asked what it holds; nothing is wrong with that."""
+
+    def __init__(self, who: str) -> None:
+        super().__init__(
+            "kan_niet_teruglezen",
+            f"Bij {who} is niet op te vragen wat daar staat.",
+            "Vraag het overzicht zo nodig aan de leverancier zelf.",
+        )
 
 
 class TransientError(ConnectorError):
@@ -87,6 +98,7 @@ class Capabilities:
 
     whole_set: bool  # a message is the whole set: what is not in it is removed at the supplier
     assigns_ids: bool  # the receipt carries the supplier's own number of a record
+    lists: bool  # it can be asked what the supplier holds
     batch_size: int  # most records in one message; a whole set goes in one message all the same
 
 
@@ -155,5 +167,14 @@ class Supplier(Protocol):
         Raises:
             PermanentError: refused as a whole; nothing of it was applied.
             TransientError: unknown whether it was applied; send the same bytes with the same key again.
+        """
+        ...
+
+    def held(self, school: str, field_set: FieldSet) -> Iterator[tuple[Record, pd.DataFrame]]:
+        """What the supplier says it holds of `school` (`99XX-00`): frames as in `Delta`, of the agreed fields only, in parts.
+
+        Raises:
+            CannotListError: this supplier does not tell.
+            PermanentError, TransientError: it refuses, or does not answer now.
         """
         ...

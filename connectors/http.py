@@ -93,6 +93,22 @@ class HttpSession:
             PermanentError: unsafe or impossible address, refused certificate; nothing was sent.
             TransientError: no (whole) answer, after as many attempts as the settings allow, or the breaker is open.
         """
+        return self._ask("POST", url, headers, data=data, stream=stream)
+
+    def get(self, url: str, headers: Mapping[str, str], parameters: Mapping[str, str]) -> requests.Response:
+        """Ask for what stands at `url`; answers and errors as with `post`."""
+        return self._ask("GET", url, headers, parameters=parameters)
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        data: bytes | None = None,
+        parameters: Mapping[str, str] | None = None,
+        stream: bool = False,
+    ) -> requests.Response:
         host = _safe_host(url)
         if self._breaker.refuses(host):
             raise TransientError(
@@ -101,9 +117,11 @@ class HttpSession:
                 "Wacht een paar minuten; daarna wordt het vanzelf weer geprobeerd.",
             )
         try:
-            response = self._session.post(
+            response = self._session.request(
+                method,
                 url,
                 data=data,
+                params=parameters,
                 headers=dict(headers),
                 stream=stream,
                 timeout=(self._settings.connect_timeout, self._settings.read_timeout),

@@ -41,6 +41,10 @@ hold = typer.Typer(
 app.add_typer(hold, name="hold")
 app.add_typer(consent, name="consent")
 app.add_typer(erase, name="erase")
+keys = typer.Typer(
+    cls=DutchGroup, help="De sleutels van grootboek en kluis: bekijken en vernieuwen.", no_args_is_help=True
+)
+app.add_typer(keys, name="keys")
 
 
 @app.callback()
@@ -150,6 +154,27 @@ def verify(
     from pipelines.commands.verify import verify_ledger
 
     return verify_ledger(instance, head, as_json=json)
+
+
+@app.command(cls=DutchCommand)
+@told
+def readback(
+    school: SchoolOption = None,
+    supplier: SupplierOption = None,
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Laat de volgende levering de verschillen rechtzetten.")
+    ] = False,
+    json: JsonOption = False,
+    instance: InstanceOption = None,
+) -> int:
+    """Vergelijk wat leveranciers hebben met het grootboek.
+
+    Verstuurt niets. Niet elke leverancier kan zeggen wat hij heeft.
+    """
+    from pipelines.commands.readback import read_back_all
+
+    return read_back_all(instance, school, supplier, repair=repair, as_json=json)
 
 
 @app.command(cls=DutchCommand)
@@ -293,3 +318,24 @@ def hold_discard(which: WhichArgument, by: ByOption = "", instance: InstanceOpti
     from pipelines.commands.holds import discard
 
     return discard(instance, which, by)
+
+
+@keys.command("list", cls=DutchCommand)
+@told
+def keys_list(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
+    """Toon welke sleutels er zijn, en wat elke nog nodig heeft."""
+    from pipelines.commands.keys import show_keys
+
+    return show_keys(instance, as_json=json)
+
+
+@keys.command("rotate", cls=DutchCommand)
+@told
+def keys_rotate(instance: InstanceOption = None) -> int:
+    """Vernieuw de sleutels. Er wordt niets opnieuw verstuurd.
+
+    Doe het als er geen levering loopt; wordt het afgebroken, dan opnieuw.
+    """
+    from pipelines.commands.keys import rotate_keys
+
+    return rotate_keys(instance)

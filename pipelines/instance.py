@@ -62,13 +62,15 @@ def open_instance(home: Path) -> Instance:
     ):  # new keys would stand in the place of those in the backup
         raise KeyMissingError(f"De sleutels in {settings.sleutels} ontbreken. Zet die map terug uit de reservekopie.")
     keys = Keys.open(settings.sleutels)
-    return Instance(
-        settings, keys, _ledger(settings.ledger_url, keys.encryption_id, settings.sleutels), Vault(settings.vault, keys)
-    )
+    ledger = _ledger(settings.ledger_url, keys.encryption_ids, settings.sleutels)
+    if ledger.is_outdated():
+        _ledger.cache_clear()
+        ledger = _ledger(settings.ledger_url, keys.encryption_ids, settings.sleutels)
+    return Instance(settings, ledger.keys, ledger, Vault(settings.vault, ledger.keys))
 
 
 @cache
-def _ledger(url: str, key_id: str, folder: Path) -> Ledger:  # noqa: ARG001  another key is another ledger
+def _ledger(url: str, key_ids: tuple[str, ...], folder: Path) -> Ledger:  # noqa: ARG001  other keys are another ledger
     """One engine a process for each ledger: opening looks at every migration."""
     return Ledger.open(url, Keys.open(folder))
 

@@ -14,6 +14,7 @@ from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.removal import ENDED, Removed, delete_run, forget_keys
 from pipelines.reports import write_report
 from pipelines.rights.erasure import forget, ready
+from pipelines.rotation import drop_old_keys
 from pipelines.sync.outbox import still_needed
 
 OF_ONE_PUPIL = ("keuze_vastleggen", "een_leerling_nu", "inzage")
@@ -37,6 +38,7 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     yield Removed("brieven voor inzage", letters, f"ouder dan {keep.letters_days} dagen")
     yield clean_changes(instance, now)
     yield Removed("sleutels in het grootboek", instance.ledger.shred_unused_keys(), "niets verwijst er nog naar")
+    yield Removed("oude sleutels", drop_old_keys(instance, now), "niets staat er nog onder")
     runs = clean_runs(dagster, instance.settings.dagster_home, now - timedelta(days=keep.runs_days))
     yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen of over één leerling")
 

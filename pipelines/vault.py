@@ -3,14 +3,15 @@
 Bytes in, bytes out. What is kept in it, and for how long, is decided by the assets.
 """
 
+import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from pipelines.files import write_whole
-from pipelines.keys import DamagedError, Keys
+from pipelines.keys import HEAD_SIZE, DamagedError, KeyMissingError, Keys, encrypted_with
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,7}")
 _SUFFIX: Final = ".kluis"
@@ -85,6 +86,34 @@ class Vault:
                 swept.append(file.relative_to(self._folder).as_posix().removesuffix(_SUFFIX))
         return sorted(swept)
 
+    def key_ids(self) -> Iterator[str]:
+        """Of each file, the id of the key with which it was encrypted."""
+        for file in self._folder.rglob(f"*{_SUFFIX}"):
+            if key_id := _key_id(file):
+                yield key_id
+
+    def encrypt_again(self) -> int:
+        """Encrypt anew what is under another key than the one in use; how many files.
+
+        Their age stays. What cannot be read stays as it is.
+        """
+        number = 0
+        for file in list(self._folder.rglob(f"*{_SUFFIX}")):
+            name = file.relative_to(self._folder).as_posix().removesuffix(_SUFFIX)
+            if _key_id(file) == self._keys.encryption_id:
+                continue
+            try:
+                written, content = file.stat(), self.get(name)
+            except (NotInVaultError, FileNotFoundError, DamagedError, KeyMissingError):
+                continue
+            again = self._keys.sealed(content, name.encode())
+            if _key_id(file) in {None, self._keys.encryption_id}:
+                continue  # a run has put something newer there, or taken it away
+            write_whole(file, again)
+            os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns))
+            number += 1
+        return number
+
     def _file(self, name: str) -> Path:
         """The suffix keeps `a` and `a/b` apart: a file and a folder."""
         if not _NAME.fullmatch(name):
@@ -99,6 +128,15 @@ class Vault:
 
 def _not_there(name: str) -> NotInVaultError:
     return NotInVaultError(f"In de kluis staat niets als {name}. Draai de vorige stap opnieuw.")
+
+
+def _key_id(file: Path) -> str | None:
+    """The id of the key with which a file was encrypted; None where there is none, or the file is gone."""
+    try:
+        with file.open("rb") as content:
+            return encrypted_with(content.read(HEAD_SIZE))
+    except FileNotFoundError:
+        return None
 
 
 def _stale(file: Path, limit: datetime) -> bool:

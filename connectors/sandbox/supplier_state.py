@@ -83,6 +83,15 @@ class SupplierState:
         """Become as new; its file, if it has one, is written with the next message."""
         vars(self).update(vars(SupplierState(prefix=self.prefix, path=self.path)))
 
+    def drift(self, school: str, kind: str, records: Mapping[str, dict[str, Any] | None]) -> None:
+        """Alter records without being sent anything: the fields given change, None is forgotten, an unknown id comes into being."""
+        held = self._of(school, kind)
+        for record_id, changed in records.items():
+            if changed is None:
+                held.pop(record_id, None)
+            else:
+                held[record_id] = {"id": record_id, **held.get(record_id, {}), **changed}
+
     def take_delta(self, body: dict[str, Any]) -> dict[str, Any]:
         """Apply a batch of one operation on one kind."""
         school, kind, operation = _school_key(body["school"]), body["soort"], body["bewerking"]

@@ -33,15 +33,19 @@ from connectors.sandbox.supplier_state import (
 
 WireFormat = Literal["edexml_whole_set", "json_delta"]
 _PATHS = {"edexml_whole_set": "/edexml", "json_delta": "/records"}
+PAGE = 25
+"""How many records a stand-in lists at a time."""
 _PREFIXES = {"edexml_whole_set": "bp", "json_delta": "jd"}
 
 
-def supplier_app(kind: WireFormat, token: str, *, state_file: Path | None = None) -> Starlette:
+def supplier_app(kind: WireFormat, token: str, *, state_file: Path | None = None, lists: bool = True) -> Starlette:
     """A supplier that takes messages with this bearer token.
 
     `app.state.held` is its `SupplierState` and `app.state.misbehaviour` its `Misbehaviour`. Another process finds the
     first at `GET /_sandbox/state`, the second at `POST /_sandbox/misbehave`, and sets which records are refused at
     `POST /_sandbox/refuse` (`{"ids": {id: reason}, "every": n, "reason": …, "untold": [id]}`).
+    `POST /_sandbox/drift` alters what it holds behind our back, as `SupplierState.drift` says. Without `lists` it does not tell
+    what it holds.
     """
     held = held_in(state_file, _PREFIXES[kind]) if state_file else SupplierState(prefix=_PREFIXES[kind])
     misbehaviour = Misbehaviour()
@@ -59,6 +63,20 @@ def supplier_app(kind: WireFormat, token: str, *, state_file: Path | None = None
         held.keep()
         return response
 
+    async def listed(request: Request) -> Response:
+        if not _authorised(request, token):
+            return PlainTextResponse("onbekende sleutel", 401)
+        asked = request.query_params
+        start = int(asked.get("vanaf", "0"))
+        records = list(held.schools.get(asked["school"], {}).get(asked["soort"], {}).values())
+        more = str(start + PAGE) if start + PAGE < len(records) else None
+        return JSONResponse({"records": records[start : start + PAGE], "volgende": more})
+
+    async def drift(request: Request) -> Response:
+        held.drift(**await request.json())
+        held.keep()
+        return JSONResponse({})
+
     async def state(_: Request) -> Response:
         return Response(held.as_json(), media_type="application/json")
 
@@ -71,6 +89,8 @@ def supplier_app(kind: WireFormat, token: str, *, state_file: Path | None = None
             Route(_PATHS[kind], receive, methods=["POST"]),
             Route(f"{CONTROL}state", state),
             Route(f"{CONTROL}refuse", refuse, methods=["POST"]),
+            Route(f"{CONTROL}drift", drift, methods=["POST"]),
+            *([Route(_PATHS[kind], listed, methods=["GET"])] if kind == "json_delta" and lists else []),
             *control_routes(misbehaviour),
         ],
         middleware=[Middleware(Misbehaving, misbehaviour=misbehaviour)],

@@ -14,7 +14,7 @@ import orjson
 import pandas as pd
 from lxml import etree
 
-from connectors.base import Capabilities, Delta, Envelope, PermanentError, Receipts, WholeSet
+from connectors.base import CannotListError, Capabilities, Delta, Envelope, PermanentError, Receipts, WholeSet
 from connectors.suppliers.wire import Door, Words, not_agreed, receipts, texts, unreadable
 from data_contracts.fields import Record
 from mappings.agreement import AgreedField, FieldSet
@@ -39,7 +39,9 @@ class EdexmlWholeSet:
 
     def __init__(self, door: Door, batch_size: int | None) -> None:
         self._door = door
-        self.capabilities = Capabilities(whole_set=True, assigns_ids=True, batch_size=batch_size or 100_000)
+        self.capabilities = Capabilities(
+            whole_set=True, assigns_ids=True, lists=False, batch_size=batch_size or 100_000
+        )
 
     def encode(self, envelope: Envelope, message: Delta | WholeSet, field_set: FieldSet) -> bytes:
         """The set as an EDEXML 2.1 document in schema order; an absent value is no element.
@@ -55,6 +57,10 @@ class EdexmlWholeSet:
             if rows or container == "leerlingen":  # the one container that must be there
                 parts += [f"<{container}>", *rows, f"</{container}>\n"]
         return "".join([*parts, "</EDEX>\n"]).encode()
+
+    def held(self, school: str, field_set: FieldSet) -> Iterator[tuple[Record, pd.DataFrame]]:  # noqa: ARG002  the protocol's signature
+        """Not in this format: a supplier that takes whole sets corrects itself with the next one."""
+        raise CannotListError(self._door.who)
 
     def check(self, payload: bytes, field_set: FieldSet) -> None:
         """Refuse every element, attribute, comment or loose text in `payload` that the field set does not name."""

@@ -5,6 +5,9 @@
 answers `{"resultaten": [{"id": …, "status": "ok|geweigerd", "eigen_id": …, "reden": …}]}`.
 An update of a record that goes by another id from now on has the former one as `vorig_id`. A creation of what is there
 already replaces it, a deletion of what is not there is accepted: after a broken-off delivery nobody knows which.
+
+`GET {base_url}/records?school=99XX-00&soort=…` answers `{"records": [{"id": …, wire names …}], "volgende": …}`: what the
+supplier holds, a page at a time; `volgende`, where it is a text, goes back as `vanaf` for the next page.
 """
 
 from collections import Counter
@@ -17,7 +20,7 @@ import orjson
 import pandas as pd
 
 from connectors.base import Capabilities, Delta, Envelope, Operation, PermanentError, Receipts, WholeSet
-from connectors.suppliers.wire import Door, Words, not_agreed, receipts, texts, unreadable
+from connectors.suppliers.wire import Door, Words, not_agreed, not_listed, receipts, texts, unreadable
 from data_contracts.fields import Record
 from mappings.agreement import AgreedField, FieldSet
 
@@ -41,7 +44,7 @@ class JsonDelta:
 
     def __init__(self, door: Door, batch_size: int | None) -> None:
         self._door = door
-        self.capabilities = Capabilities(whole_set=False, assigns_ids=True, batch_size=batch_size or 2000)
+        self.capabilities = Capabilities(whole_set=False, assigns_ids=True, lists=True, batch_size=batch_size or 2000)
 
     def encode(self, envelope: Envelope, message: Delta | WholeSet, field_set: FieldSet) -> bytes:
         """The batch as JSON; an absent value is null, and a list field a JSON array.
@@ -89,6 +92,39 @@ class JsonDelta:
             raise unreadable(who)
         head, _, _ = payload.partition(b',"records":')
         return receipts([(Record(orjson.loads(head + b"}")["soort"]), answer.get("resultaten"))], _WORDS, who)
+
+    def held(self, school: str, field_set: FieldSet) -> Iterator[tuple[Record, pd.DataFrame]]:
+        """Page after page, kind after kind. What the supplier holds besides the agreed fields is left unread."""
+        for kind in field_set.kinds:
+            asked, seen = {"school": school, "soort": str(kind)}, set[str]()
+            while True:
+                answer = self._door.get("/records", asked)
+                try:
+                    page = _page(answer["records"], field_set.of(kind))
+                    following = answer.get("volgende")
+                except (AttributeError, KeyError, TypeError):
+                    raise not_listed(self._door.who) from None
+                yield kind, page
+                if following is None:
+                    break
+                if not isinstance(following, str) or following in seen:
+                    raise not_listed(self._door.who)
+                seen.add(following)
+                asked["vanaf"] = following
+
+
+def _page(records: list[dict[str, Any]], fields: tuple[AgreedField, ...]) -> pd.DataFrame:
+    """The records as a frame like that of a delta, column by column."""
+    columns = {"id": [_read_back(record["id"]) for record in records]}
+    columns |= {field.name: [_read_back(record.get(field.wire)) for record in records] for field in fields}
+    return pd.DataFrame({name: pd.Series(texts, dtype="str") for name, texts in columns.items()})
+
+
+def _read_back(value: Any) -> str | None:
+    """A value as the delivery set would have it: text, a list as JSON, nothing for what is empty."""
+    if isinstance(value, str) or not value:
+        return value or None
+    return orjson.dumps(value).decode()
 
 
 def _records(frame: pd.DataFrame, fields: tuple[AgreedField, ...]) -> list[dict[str, Any]]:

@@ -3,14 +3,14 @@
 How a message looks is in the module of each wire format.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import pandas as pd
 
-from connectors.base import PermanentError, Receipts, TransientError
+from connectors.base import CannotListError, PermanentError, Receipts, TransientError
 from connectors.http import HttpSession, failure, may_have_arrived
 from data_contracts.fields import Record
 
@@ -45,6 +45,23 @@ class Door:
             return orjson.loads(response.content)
         except orjson.JSONDecodeError:
             raise unreadable(self.who) from None
+
+    def get(self, path: str, parameters: Mapping[str, str]) -> Any:
+        """The JSON that stands at `path`.
+
+        Raises:
+            CannotListError: there is no such place (404, 405, 501).
+            PermanentError, TransientError: as `failure` decides; transient also an answer that is no JSON.
+        """
+        response = self.session.get(f"{self.base_url}{path}", {"Accept": "application/json"}, parameters)
+        if response.status_code in (404, 405, 501):
+            raise CannotListError(self.who)
+        if error := failure(response.status_code, self.who):
+            raise error
+        try:
+            return orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            raise not_listed(self.who) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +109,15 @@ def unreadable(who: str) -> TransientError:
         "antwoord_onleesbaar",
         f"Het antwoord van {who} is niet te lezen; het is dus niet zeker of de gegevens zijn verwerkt.",
         "Dezelfde zending wordt de volgende keer opnieuw aangeboden; dat heeft geen dubbel effect.",
+    )
+
+
+def not_listed(who: str) -> TransientError:
+    """The list of what the supplier holds cannot be read."""
+    return TransientError(
+        "overzicht_onleesbaar",
+        f"Het overzicht van wat {who} heeft is niet te lezen.",
+        "Probeer het later opnieuw; blijft het zo, meld het dan aan de leverancier.",
     )
 
 

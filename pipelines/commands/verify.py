@@ -1,6 +1,7 @@
 """`verify`: whether the ledger still says what it always said, and the newest link of its seals to be noted elsewhere."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 from mappings.yaml_source import Problem, SettingsError
@@ -22,18 +23,33 @@ def verify_ledger(option: Path | None, noted: str, *, as_json: bool) -> int:
     link = _link(noted)
     ledger = open_instance(home_folder(option)).ledger
     broken = ledger.verify()
-    if broken is None and link is not None and not ledger.is_link(link):
+    earlier = link is not None and ledger.was_link(link)
+    if broken is None and link is not None and not earlier and not ledger.is_link(link):
         broken = BrokenSeal(None, None, CUT_OFF)
     head = ledger.head()
     number, last = ledger.removed()
+    renewed = ledger.keys_renewed()
     if as_json:
-        write_json(_document(broken, head) | {"removed": number, "removed_at": last.isoformat() if last else None})
+        moments = {
+            "removed_at": last.isoformat() if last else None,
+            "resealed_at": renewed.isoformat() if renewed else None,
+        }
+        write_json(_document(broken, head) | {"removed": number} | moments)
     else:
         out.print(_told(broken, head), markup=False, soft_wrap=True)
         if last:
-            day = f"{last.astimezone(HERE):%d-%m-%Y}"
-            out.print(f"Na de bewaartermijn verwijderde wijzigingen: {number}, het laatst op {day}.")
+            out.print(f"Na de bewaartermijn verwijderde wijzigingen: {number}, het laatst op {_day(last)}.")
+        if renewed:
+            out.print(
+                f"Alle zegels zijn opnieuw gezet toen de sleutels werden vernieuwd, het laatst op {_day(renewed)}."
+            )
+        if earlier:
+            out.print("De genoteerde schakel is van voor die dag, en stond toen in de keten. Noteer nu de nieuwste.")
     return FAILED if broken else OK
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.astimezone(HERE):%d-%m-%Y}"
 
 
 def _link(noted: str) -> bytes | None:

@@ -1,6 +1,6 @@
 """What each supplier is known to hold now, and under which ids it knows its records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +111,27 @@ def presume(
         held.append({**constant, "record_id": row.record_id, "fingerprint": prints, "updated_at": transaction.now})
     _hold(transaction, transaction.insert(delivered), held)
     _no_longer_hold(transaction, supplier, carried)
+
+
+def count_as_unknown(
+    transaction: Transaction, supplier: str, rows: Iterable[tuple[int, int, int]], *, lost: bool
+) -> None:
+    """Count records as held with content that nobody knows, or as `lost`: the supplier may have them no more.
+
+    `rows` have number, field set and number of columns of each record.
+    """
+    fill, now = _MAY_BE_ABSENT if lost else _UNKNOWN, transaction.now
+    held = [
+        {
+            "supplier": supplier,
+            "record_id": number,
+            "fingerprint": fill * 8 * width,
+            "field_set_id": of,
+            "updated_at": now,
+        }
+        for number, of, width in rows
+    ]
+    _hold(transaction, transaction.insert(delivered), held)
 
 
 _COLUMNS = ("supplier", "record_id", "fingerprint", "field_set_id", "handles_id", "updated_at")

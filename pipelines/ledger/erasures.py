@@ -7,13 +7,14 @@ gaps, so that a request that is taken out shows too; of the newest ones it shows
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
+from pipelines.keys import Keys
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.handles import forget_handles, places_of
 from pipelines.ledger.plans import GOOD
@@ -147,6 +148,20 @@ class Erasures:
         """
         with self._writing() as transaction:
             _close(transaction, number)
+
+
+def renew_erasures(transaction: Transaction, new: Keys) -> None:
+    """Bring the requests under other keys; the caller has seen that every one of them holds."""
+    rows = transaction.execute(sa.select(erased_record).where(erased_record.c.ref.is_not(None))).all()
+    write = sa.update(erased_record).where(erased_record.c.erasure_id == sa.bindparam("of"))
+    write = write.where(erased_record.c.record_id == sa.bindparam("number")).values(ref=sa.bindparam("name"))
+    refs = new.renewed([row.ref for row in rows], transaction.keys)
+    written = [
+        {"of": row.erasure_id, "number": row.record_id, "name": ref} for row, ref in zip(rows, refs, strict=True)
+    ]
+    transaction.execute_many(write, written)
+    for number in transaction.execute(sa.select(erasure.c.id)).scalars().all():
+        _prove(replace(transaction, keys=new), number)
 
 
 def first_broken_erasure(transaction: Transaction) -> BrokenSeal | None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
+from pipelines.keys import Keys
 from pipelines.ledger.frames import among
 from pipelines.ledger.tables import change, delivered, handles
 from pipelines.ledger.transaction import Transaction
@@ -78,6 +80,16 @@ def forget_handles(transaction: Transaction, supplier: str, gone: AbstractSet[in
             _write(transaction, supplier, place, left)
         else:
             transaction.execute(sa.delete(handles).where(handles.c.id == place))
+
+
+def encrypt_again(transaction: Transaction, new: Keys) -> None:
+    """Encrypt all handles with other keys; what no record refers to can be found by nobody, and goes."""
+    owners = sa.select(delivered.c.handles_id, delivered.c.supplier).where(delivered.c.handles_id.is_not(None))
+    places = dict(transaction.execute(owners.distinct()).all())
+    transaction.execute(sa.delete(handles).where(handles.c.id.not_in(owners.with_only_columns(delivered.c.handles_id))))
+    under = replace(transaction, keys=new)
+    for number, supplier in places.items():
+        _write(under, supplier, number, _bundle(transaction, supplier, number))
 
 
 _Bundle = dict[str, list[str | None]]

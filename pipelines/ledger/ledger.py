@@ -3,16 +3,16 @@
 What happens inside a transaction stands in the modules beside this one.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Any
 
 import pandas as pd
-import sqlalchemy as sa
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import Engine
 
-from pipelines.keys import KeyMissingError, Keys
+from mappings.agreement import FieldSet
+from pipelines.keys import Keys
 from pipelines.ledger import (
     corrections,
     delivered,
@@ -23,57 +23,34 @@ from pipelines.ledger import (
     holds,
     leases,
     plans,
+    readback,
     records,
+    renewal,
+    resealings,
     seals,
 )
 from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
+from pipelines.ledger.database import Database, utc_now
 from pipelines.ledger.dossier import Dossier, dossier
-from pipelines.ledger.engine import compact, for_reading, open_engine
 from pipelines.ledger.erasures import Erasures, first_broken_erasure
 from pipelines.ledger.handles import Handle, handles_of
 from pipelines.ledger.holds import Closing, Decision, Hold, NewHold
-from pipelines.ledger.migrate import upgrade
-from pipelines.ledger.tables import key_use
-from pipelines.ledger.transaction import Transaction
 
 _STATUS = ("school", "supplier", "state", "counts", "plan", "reason", "open", "created_at", "finished_at")
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+class Ledger(Database):
+    """What was planned, answered and delivered."""
 
-
-class Ledger:
-    """What was planned, answered and delivered. `clock` gives aware moments; the database's own clock is never asked."""
-
-    def __init__(self, engine: Engine, keys: Keys, clock: Callable[[], datetime] = _utc_now) -> None:
-        self._engine = engine
-        self._snapshots = for_reading(engine)
-        self._keys = keys
-        self._clock = clock
+    def __init__(self, engine: Engine, keys: Keys, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__(engine, keys, clock)
         self._numbers: dict[tuple[str, str], dict[bytes, int]] = {}
         self.erasures = Erasures(self._reading, self._writing)
 
-    @classmethod
-    def open(cls, url: str | URL, keys: Keys, clock: Callable[[], datetime] = _utc_now) -> Self:
-        """The ledger at `url`, made or brought to the newest shape where needed.
-
-        Raises:
-            KeyMissingError: it was written with other keys; with these, every record would look new.
-        """
-        ledger = cls(open_engine(url), keys, clock)
-        try:
-            upgrade(ledger._engine)
-            with ledger._writing() as transaction:
-                _check_keys(transaction)
-        except BaseException:
-            ledger.close()
-            raise
-        return ledger
-
-    def close(self) -> None:
-        """Give back the connections to the database."""
-        self._engine.dispose()
+    def renew_keys(self, new: Keys, prints: renewal.Prints) -> None:
+        """Bring everything under new keys. See `renewal.renew_keys`."""
+        super().renew_keys(new, prints)
+        self._numbers.clear()
 
     # Records
 
@@ -145,6 +122,21 @@ class Ledger:
         """The ids of the fields of a field set, in its order."""
         with self._reading() as transaction:
             return tuple(plans.fields_of(transaction, field_set_id))
+
+    def named(self, record_ids: Iterable[int]) -> dict[int, tuple[str, str | None]]:
+        """Kind and key of these records. See `readback.named`."""
+        with self._reading() as transaction:
+            return readback.named(transaction, list(record_ids))
+
+    def known_records(self, school: str, kind: str, refs: Iterable[bytes]) -> dict[bytes, int]:
+        """The numbers of those of these records that the ledger knows; nothing is written."""
+        with self._reading() as transaction:
+            return records.known(transaction, school, kind, refs)
+
+    def count_as_unknown(self, supplier: str, school: str, fields: FieldSet, unsure: readback.Unsure) -> None:
+        """Let the next plan set right what reading back found. See `readback.forget_content`."""
+        with self._writing() as transaction:
+            readback.forget_content(transaction, supplier, school, fields, unsure)
 
     # Plans
 
@@ -336,6 +328,11 @@ class Ledger:
         with self._reading() as transaction:
             return seals.is_link(transaction, noted)
 
+    def was_link(self, noted: bytes) -> bool:
+        """Whether a link that was the `head` before was in the chain when all seals were made anew under another key."""
+        with self._reading() as transaction:
+            return resealings.was_link(transaction, noted)
+
     def removed(self) -> tuple[int, datetime | None]:
         """How many sealed changes were removed because they had been kept long enough, and when the last time was."""
         with self._reading() as transaction:
@@ -352,36 +349,8 @@ class Ledger:
         with self._writing() as transaction:
             return forgetting.shred_unused_keys(transaction)
 
-    def compact(self) -> None:
-        """Write the database anew, so that nothing of what was deleted stays in its files."""
-        compact(self._engine)
-
     def lease(
         self, supplier: str, school: str, duration: timedelta = timedelta(minutes=15)
     ) -> AbstractContextManager[leases.Lease]:
         """The right to deliver, for the time of a `with`; BusyError if another run has it. See `Lease.renew`."""
         return leases.leased(self._engine, self._now, supplier, school, duration)
-
-    def _now(self) -> datetime:
-        return self._clock().astimezone(UTC)
-
-    @contextmanager
-    def _writing(self) -> Iterator[Transaction]:
-        with self._engine.begin() as connection:
-            yield Transaction(connection, self._keys, self._now())
-
-    @contextmanager
-    def _reading(self) -> Iterator[Transaction]:
-        with self._snapshots.begin() as connection:
-            yield Transaction(connection, self._keys, self._now())
-
-
-def _check_keys(transaction: Transaction) -> None:
-    """At first use, note which keys these are; later, refuse others."""
-    now_used = {"encryption": transaction.keys.encryption_id, "fingerprint": transaction.keys.fingerprint_id}
-    rows = [{"purpose": purpose, "key_id": key_id} for purpose, key_id in now_used.items()]
-    transaction.execute_many(transaction.insert(key_use).on_conflict_do_nothing(), rows)
-    if dict(transaction.execute(sa.select(key_use)).all()) != now_used:
-        raise KeyMissingError(
-            "Het grootboek is geschreven met andere sleutels. Zet de map met sleutels terug uit de reservekopie."
-        )

@@ -8,8 +8,8 @@ from sqlalchemy.engine import Engine
 _LOCK = 6_010_726  # any number that other programs in the same database do not use
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the database to the newest shape, whole or not at all; one that is there already is left alone."""
+def upgrade(engine: Engine, shape: str = "head") -> None:
+    """Bring the database to the newest shape, or to an earlier one, whole or not at all; one that is there already is left alone."""
     settings = Config()
     settings.set_main_option("script_location", "pipelines.ledger:migrations")
     settings.set_main_option("path_separator", "os")
@@ -17,4 +17,4 @@ def upgrade(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
         settings.attributes["connection"] = connection
-        command.upgrade(settings, "head")
+        command.upgrade(settings, shape)

@@ -12,6 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mappings.agreement import FieldSet
+from pipelines.keys import Keys
 from pipelines.ledger.delivered import Carried, presume, take_over
 from pipelines.ledger.frames import among, framed, values
 from pipelines.ledger.handles import Handle
@@ -201,6 +202,17 @@ def refusals(transaction: Transaction, plan_id: int) -> dict[int, str]:
     query = sa.select(change.c.id, change.c.record_id, change.c.answer_encrypted)
     rows = transaction.execute(query.where(change.c.plan_id == plan_id, change.c.state == "refused"))
     return {record_id: transaction.keys.decrypt(answer, _place(number)).decode() for number, record_id, answer in rows}
+
+
+def answer_again(transaction: Transaction, new: Keys) -> None:
+    """Encrypt what suppliers said of refused records with other keys."""
+    query = sa.select(change.c.id, change.c.answer_encrypted).where(change.c.answer_encrypted.is_not(None))
+    write = sa.update(change).where(change.c.id == sa.bindparam("number"))
+    rows = [
+        {"number": number, "answer": new.encrypt(transaction.keys.decrypt(answer, _place(number)), _place(number))}
+        for number, answer in transaction.execute(query).all()
+    ]
+    transaction.execute_many(write.values(answer_encrypted=sa.bindparam("answer")), rows)
 
 
 def newest_plans(transaction: Transaction) -> list[tuple[Plan, int]]:

@@ -41,6 +41,12 @@ def numbers(transaction: Transaction, school: str, kind: str, keys_by_ref: Mappi
     return ids
 
 
+def known(transaction: Transaction, school: str, kind: str, refs: Iterable[bytes]) -> dict[bytes, int]:
+    """The numbers of those of these records that the ledger knows by their key."""
+    ids = _ids(transaction, school, kind)
+    return {ref: ids[ref] for ref in refs if ref in ids}
+
+
 def record_keys(transaction: Transaction, record_ids: Iterable[int]) -> dict[int, str]:
     """The keys of these records, decrypted; one whose key was shredded is left out."""
     found: dict[int, str] = {}

@@ -6,10 +6,12 @@ all that belongs to them shows only to who noted the `head` before.
 Changes that were kept long enough are removed with a note by their seal: how many, when, and a keyed digest of what is left.
 The seal itself and the chain stay as they were. Without the key nobody can write such a note. After an erasure the changes
 about that pupil stay without what identifies him: the same note, of nothing removed.
+
+When the keys are renewed every seal is made anew, with a note of what the chain was (`resealings`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -20,10 +22,10 @@ import sqlalchemy as sa
 
 from pipelines.keys import Keys
 from pipelines.ledger.frames import among
+from pipelines.ledger.resealings import beginning, note_resealing, why_broken
 from pipelines.ledger.tables import CHAIN_SIZE, change, changed_record, field_set, plan, record, removal, seal
 from pipelines.ledger.transaction import AnyRow, Transaction
 
-_BEGIN = bytes(CHAIN_SIZE)
 _DISCLOSED = (
     change.c.plan_id,
     change.c.batch,
@@ -75,7 +77,7 @@ def seal_changes(transaction: Transaction, plan_id: int, batch: int, changes: Se
     """
     one_at_a_time(transaction)
     circumstances = transaction.execute(_circumstances().where(plan.c.id == plan_id)).one()
-    previous = _newest_link(transaction) or _BEGIN
+    previous = _newest_link(transaction) or beginning(transaction)
     content = _digest(transaction.keys, changes)
     chain = _chain(transaction.keys, previous, content, _about(batch, transaction.now, circumstances))
     row = {"plan_id": plan_id, "batch": batch, "changes": content, "previous": previous, "chain": chain}
@@ -104,6 +106,35 @@ def note_removals(transaction: Transaction, removed: Mapping[int, int]) -> None:
     transaction.execute_many(insert.on_conflict_do_update(index_elements=["seal_id"], set_=new), rows)
 
 
+def reseal(transaction: Transaction, new: Keys) -> None:
+    """Make every seal anew under other keys, with a note of the links until now.
+
+    The caller has seen in this same transaction that every seal held, and has renewed refs and fingerprints since.
+    """
+    under = replace(transaction, keys=new)
+    seals = transaction.execute(sa.select(seal).order_by(seal.c.id)).all()
+    link = note_resealing(under, b"".join(row.chain for row in seals))
+    digests = dict(_digests(under, change.c.seal_id.is_not(None)))
+    removals = {row.seal_id: row for row in transaction.execute(sa.select(removal))}
+    known = {row[0]: row for row in transaction.execute(_circumstances())}
+    remade, noted = [], []
+    for row in seals:
+        left = digests.get(row.id, b"")
+        # What was removed cannot be digested again: of such a seal the digest itself gets the new key on top.
+        content = new.renewed([row.changes], transaction.keys)[0] if row.id in removals else left
+        chain = _chain(new, link, content, _about(row.batch, row.sealed_at, known[row.plan_id]))
+        remade.append({"number": row.id, "changed": content, "before": link, "link": chain})
+        if note := removals.get(row.id):
+            proof = _proof(new, chain, note.number, left, note.removed_at)
+            noted.append({"of": row.id, "left": left, "proven": proof})
+        link = chain
+    write = sa.update(seal).where(seal.c.id == sa.bindparam("number"))
+    write = write.values(changes=sa.bindparam("changed"), previous=sa.bindparam("before"), chain=sa.bindparam("link"))
+    transaction.execute_many(write, remade)
+    prove = sa.update(removal).where(removal.c.seal_id == sa.bindparam("of"))
+    transaction.execute_many(prove.values(left_over=sa.bindparam("left"), proof=sa.bindparam("proven")), noted)
+
+
 def removed(transaction: Transaction) -> tuple[int, datetime | None]:
     """How many sealed changes were removed because they had been kept long enough, and when the last time was."""
     total = sa.select(sa.func.sum(removal.c.number), sa.func.max(removal.c.removed_at)).where(removal.c.number > 0)
@@ -122,7 +153,7 @@ def first_broken(transaction: Transaction) -> BrokenSeal | None:
     digests = dict(_digests(transaction, change.c.seal_id.is_not(None)))
     removals = {row.seal_id: row for row in transaction.execute(sa.select(removal))}
     known = {row[0]: row for row in transaction.execute(_circumstances())}
-    previous = _BEGIN
+    previous = beginning(transaction)
     for row in transaction.execute(sa.select(seal).order_by(seal.c.id)):
         about = _about(row.batch, row.sealed_at, known.get(row.plan_id, ()))
         link = _Link(row, previous, digests.pop(row.id, b""), about, removals.get(row.id))
@@ -130,6 +161,8 @@ def first_broken(transaction: Transaction) -> BrokenSeal | None:
         if reason:
             return BrokenSeal(row.id, row.plan_id, reason, row.sealed_at)
         previous = row.chain
+    if noted := why_broken(transaction, transaction.number(sa.select(sa.func.count()).select_from(seal))):
+        return BrokenSeal(None, None, noted)
     if digests:
         return BrokenSeal(
             min(digests), None, "Dit zegel is weggehaald; de wijzigingen die eronder vielen staan er nog."

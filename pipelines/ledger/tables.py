@@ -168,6 +168,17 @@ removal = sa.Table(
     comment="How many changes under a seal were removed because they had been kept long enough.",
 )
 
+resealing = sa.Table(
+    "resealing",
+    metadata,
+    _id(),
+    _number("seals"),  # how many there were
+    _bytes("links"),  # the chain of each, one after another
+    _moment("resealed_at"),
+    _bytes("proof"),
+    comment="When all seals were made anew under a new key, and what their links were until then.",
+)
+
 change = sa.Table(
     "change",
     metadata,

@@ -45,6 +45,23 @@ def unpacked(stored: Sequence[bytes], columns: int) -> Prints:
     return np.frombuffer(b"".join(stored), dtype=np.uint64).reshape(len(stored), columns)
 
 
+def renewed(
+    prints: Sequence[bytes], old: Sequence[bytes], now: Sequence[bytes], before: Keys, keys: Keys
+) -> list[bytes]:
+    """The same fingerprints under renewed keys, without the values: `old` and `now` are the refs that the records had and have."""
+    found = list(prints)
+    lengths = np.fromiter(map(len, prints), dtype=np.intp, count=len(prints))
+    for length in np.unique(lengths).tolist():
+        rows = np.flatnonzero(lengths == length).tolist()
+        bare = unmasked(unpacked([prints[r] for r in rows], length // WIDTH), [old[r] for r in rows], before)
+        digests, which = np.unique(bare, return_inverse=True)
+        above = keys.renewed([digest.tobytes() for digest in digests], before)
+        again = np.frombuffer(b"".join(above), dtype=np.uint64)[which].reshape(bare.shape)
+        for row, one in zip(rows, packed(unmasked(again, [now[r] for r in rows], keys)), strict=True):
+            found[row] = one
+    return found
+
+
 def _digests(name: str, column: pd.Series, keys: Keys) -> Prints:
     codes, values = pd.factorize(column)
     prefix = _prefix(name)

@@ -25,6 +25,7 @@ class Facts:
     export_size: int
     basis: str
     terms: str = ""  # what the agreement allowed when this was made
+    key_id: str = ""  # under which key
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def prepared(
     chosen, erased = instance.ledger.choices(school, *fields.subjects), instance.ledger.erasures.refs(school)
     facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, chosen, erased, day))
     case = case_of(instance, supplier, school, facts, day, run_id)
-    facts = replace(facts, terms=case.terms)
+    facts = replace(facts, terms=case.terms, key_id=instance.keys.fingerprint_id)
     if done := nothing_to_do(case):
         return Prepared(facts, outcome=done)
     if data is None:
@@ -74,7 +75,7 @@ def case_of(
     """The case of a supplier and school that have an agreement; `pupil` is the key of the only one that the run is for.
 
     Raises:
-        PermanentError: agreement or parents allow something else than when `facts` were noted.
+        PermanentError: agreement or parents allow something else than when `facts` were noted, or the keys were renewed since.
     """
     agreement = instance.settings.agreement(supplier, school)
     assert agreement is not None
@@ -98,10 +99,10 @@ def case_of(
         widening=today.widening,
         pupil=pupil,
     )
-    if facts.terms and facts.terms != case.terms:
+    if facts.terms and (facts.terms, facts.key_id) != (case.terms, instance.keys.fingerprint_id):
         raise PermanentError(
             "verouderd",
-            "De overeenkomst of een keuze van een ouder is veranderd sinds de gegevensset is gemaakt.",
+            "De overeenkomst, een keuze van een ouder of de sleutel is veranderd sinds de gegevensset is gemaakt.",
             "Maak die eerst opnieuw.",
         )
     return case

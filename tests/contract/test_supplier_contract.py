@@ -12,11 +12,20 @@ import pandas as pd
 import pytest
 import yaml
 
-from connectors.base import Delta, Envelope, PermanentError, Receipts, Supplier, TransientError, WholeSet
+from connectors.base import (
+    CannotListError,
+    Delta,
+    Envelope,
+    PermanentError,
+    Receipts,
+    Supplier,
+    TransientError,
+    WholeSet,
+)
 from connectors.http import HttpSettings, open_session
 from connectors.sandbox.serving import Misbehaviour, running
 from connectors.sandbox.supplier_state import Refusals, SupplierState
-from connectors.sandbox.suppliers import supplier_app
+from connectors.sandbox.suppliers import PAGE, supplier_app
 from connectors.suppliers import WIRE_FORMATS
 from connectors.suppliers.wire import Door
 from data_contracts.fields import Record
@@ -155,6 +164,25 @@ def test_every_agreed_value_arrives_as_it_was(bench: Bench) -> None:
     assert got["groep"] == "g1"
     assert got["jaargroep"] == "3"
     assert got.get("voorvoegsel") is None
+
+
+def test_what_is_held_can_be_read_back_or_is_said_not_to_be(bench: Bench) -> None:
+    """Every agreed value of every page as the delivery set has it; a supplier that does not tell has its own error."""
+    ids = [f"l{number}" for number in range(PAGE + 2)]
+    bench.supplier.send(bench.payload(*ids), "k1")
+    if not bench.supplier.capabilities.lists:
+        with pytest.raises(CannotListError):
+            list(bench.supplier.held(SCHOOL, bench.fields))
+        return
+    pages = [page for kind, page in bench.supplier.held(SCHOOL, bench.fields) if kind is Record.LEERLING]
+    assert [len(page) for page in pages] == [PAGE, 2]
+    sent = _pupils(bench.fields, *ids).replace("[]", None)
+    assert pd.concat(pages)["id"].tolist() == ids
+    for name in pages[0].columns.intersection(sent.columns):
+        assert pd.concat(pages)[name].fillna("-").tolist() == sent[name].fillna("-").tolist(), name
+    with pytest.raises(PermanentError) as caught:
+        list(_supplier(bench.case, bench.url, token="verkeerd").held(SCHOOL, bench.fields))
+    assert caught.value.code == "niet_ingelogd"
 
 
 def test_encoding_is_the_same_every_time(bench: Bench) -> None:

@@ -45,7 +45,7 @@ def test_verify_says_that_a_ledger_is_whole_and_gives_its_newest_link(home: Path
     assert answer.returncode == 0, answer.stderr
     document = json.loads(answer.stdout)
     assert document["whole"]
-    assert set(document) == {"whole", "head", "seal", "plan", "at", "reason", "removed", "removed_at"}
+    assert set(document) == {"whole", "head", "seal", "plan", "at", "reason", "removed", "removed_at", "resealed_at"}
     told = asked("verify", "--head", document["head"].upper(), instance=home)
     assert told.returncode == 0
     assert "Het grootboek is heel" in told.stdout

@@ -1,0 +1,152 @@
+"""Read-back: what a supplier says it holds, against the fingerprints of what it should hold. Nothing is sent, and no value is kept.
+
+A repair only notes that nobody knows what the supplier has of a record: the next plan then creates, corrects or removes it,
+through guard and holds as always.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from connectors.base import CannotListError, ConnectorError
+from data_contracts.fields import CATALOGUE, Record
+from pipelines.instance import Instance
+from pipelines.keys import Keys
+from pipelines.ledger.delivered import is_presumed, may_be_absent
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.readback import Unsure
+from pipelines.ledger.records import refs_of
+from pipelines.sync.fingerprint import fingerprints, unmasked, unpacked
+
+State = Literal["equal", "different", "cannot", "unfinished", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What reading back at one supplier for one school found: counts, field names, and keys by kind.
+
+    `strangers` counts by kind what the supplier has and the ledger never knew: of those nothing is repeated.
+    """
+
+    school: str
+    supplier: str
+    state: State
+    reason: str = ""
+    read: int = 0
+    missing: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    different: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    fields: Mapping[str, int] = field(default_factory=dict)
+    strangers: Mapping[str, int] = field(default_factory=dict)
+    repaired: int = 0
+
+
+@dataclass(slots=True)
+class _Found:
+    """Record numbers by what is wrong with them."""
+
+    read: int = 0
+    missing: list[int] = field(default_factory=list)
+    different: list[int] = field(default_factory=list)
+    extra: dict[int, Record] = field(default_factory=dict)
+    fields: Counter[str] = field(default_factory=Counter)
+    strangers: Counter[str] = field(default_factory=Counter)
+
+
+def read_back(instance: Instance, supplier: str, school: str, *, repair: bool = False) -> ReadBack:
+    """Compare what a supplier holds with the ledger; with `repair`, let the next plan set right what differs.
+
+    Raises:
+        BusyError: a delivery to this supplier for this school is going on.
+    """
+    ledger = instance.ledger
+    with ledger.lease(supplier, school):
+        if ledger.unfinished_plan(supplier, school):
+            return ReadBack(
+                school, supplier, "unfinished", "Een levering is afgebroken. Lever eerst, en lees dan terug."
+            )
+        try:
+            found = _compared(instance, supplier, school)
+        except CannotListError as error:
+            return ReadBack(school, supplier, "cannot", error.message)
+        except ConnectorError as error:
+            return ReadBack(school, supplier, "failed", str(error))
+        wrong = Unsure(found.missing, found.different, found.extra)
+        if repair and wrong:
+            ledger.count_as_unknown(supplier, school, instance.settings.field_set(supplier, school), wrong)
+    return ReadBack(
+        school,
+        supplier,
+        "different" if wrong or found.strangers else "equal",
+        read=found.read,
+        missing=_named(ledger, found.missing),
+        different=_named(ledger, found.different),
+        extra=_named(ledger, found.extra),
+        fields=dict(found.fields.most_common()),
+        strangers=dict(found.strangers),
+        repaired=len(wrong) if repair else 0,
+    )
+
+
+def _compared(instance: Instance, supplier: str, school: str) -> _Found:
+    fields, ledger = instance.settings.field_set(supplier, school), instance.ledger
+    pages: dict[Record, list[pd.DataFrame]] = {kind: [] for kind in fields.kinds}
+    for kind, page in instance.supplier(supplier, school).held(school, fields):
+        pages[kind].append(page)
+    state, found = ledger.delivered_state(supplier, school), _Found()
+    for kind, parts in pages.items():
+        records = (
+            pd.concat(parts, ignore_index=True).dropna(subset="id").drop_duplicates("id").set_index("id", drop=False)
+        )
+        found.read += len(records)
+        mine = state[state["kind"] == kind].reset_index(drop=True)
+        wire_ids = _wire_ids(ledger, supplier, mine["record_id"].tolist())
+        there = wire_ids.isin(records.index).to_numpy()
+        absent = mine[~there]
+        found.missing += [
+            int(r) for r, p in zip(absent["record_id"], absent["fingerprint"], strict=True) if not may_be_absent(p)
+        ]
+        known = mine[there].assign(id=wire_ids[there])
+        _different(ledger, known[~known["fingerprint"].map(is_presumed)], records, instance.keys, found)
+        others = [record_id for record_id in records.index if record_id not in set(wire_ids)]
+        refs = refs_of(school, kind, others, instance.keys)
+        numbers = ledger.known_records(school, kind, refs)
+        found.extra |= dict.fromkeys(set(numbers.values()) - set(mine["record_id"]), kind)
+        if strange := len(others) - len(numbers):
+            found.strangers[kind] += strange
+    return found
+
+
+def _wire_ids(ledger: Ledger, supplier: str, numbers: Sequence[int]) -> pd.Series:
+    """Under which id the supplier knows each record; absent for one whose key was shredded."""
+    keys, handles = ledger.record_keys(numbers), ledger.handles(supplier, numbers)
+    ids = [(handles[n].wire_id if n in handles else None) or keys.get(n) for n in numbers]
+    return pd.Series(ids, dtype="str")
+
+
+def _different(ledger: Ledger, known: pd.DataFrame, records: pd.DataFrame, keys: Keys, found: _Found) -> None:
+    """Compare field by field, as far as the supplier was asked for it: what the agreement no longer has is not read."""
+    for field_set_id in known["field_set_id"].unique().tolist():
+        held = known[known["field_set_id"] == field_set_id]
+        here = records.loc[held["id"]]
+        kind = held["kind"].iloc[0]
+        names = ["id", *(CATALOGUE[f].name for f in ledger.field_ids(field_set_id) if CATALOGUE[f].record == kind)]
+        shared = [name for name in names if name in here]
+        refs = held["ref"].tolist()
+        then = unmasked(unpacked(held["fingerprint"].tolist(), len(names)), refs, keys)
+        now = unmasked(fingerprints(here[shared], refs, keys), refs, keys)
+        differs = then[:, [names.index(name) for name in shared]] != now
+        found.different += [int(number) for number in held["record_id"].to_numpy()[differs.any(axis=1)]]
+        found.fields.update({f"{kind}.{n}": int(c) for n, c in zip(shared, np.sum(differs, axis=0), strict=True) if c})
+
+
+def _named(ledger: Ledger, numbers: Iterable[int]) -> dict[str, list[str]]:
+    """The keys of these records, by kind."""
+    named: dict[str, list[str]] = {}
+    for number, (kind, key) in sorted(ledger.named(numbers).items()):
+        named.setdefault(kind, []).append(key or f"record {number}")
+    return named
