@@ -19,7 +19,6 @@ from pipelines.pages import write_pages
 from pipelines.pages.parents import ABOUT
 from pipelines.pages.register import Entry
 from tests.pipelines.test_cli import asked
-from tests.web_page import CHROMIUM, chromium
 from tests.workbooks import sheets
 from tests.world import DAY, SCHOOL, World, a_world
 
@@ -273,28 +272,6 @@ def test_every_page_stands_alone_and_reads_well_aloud(world: World, roster: Rost
         assert max(after - before for before, after in pairwise(levels)) == 1
         assert all(head.get("scope") for head in page.iter("th"))
         assert all(table.find("thead") is not None for table in page.iter("table"))
-
-
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's package chromium")
-def test_no_page_scrolls_sideways_on_a_telephone(world: World, roster: Roster) -> None:
-    """At 390 pixels nothing is wider than the screen or than what it stands in; the clipped heads of stacked tables are for who listens."""
-    world.export(roster)
-    world.sync()
-    rewrite(
-        world,
-        "schools.yaml",
-        "De Regenboog",
-        "Basisschool De Regenboog van Zuidoostbeemsterdorpsgemeenschap",
-    )
-    wide = """[...document.querySelectorAll(":not(.stack thead, .stack thead *)")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
-        || (getComputedStyle(e).overflowX !== "hidden" && e.scrollWidth > e.clientWidth + 1 && e.clientWidth)).map(e => e.outerHTML.slice(0, 80))"""
-    with chromium() as page:
-        page.set_viewport_size({"width": 390, "height": 844})
-        for file in write_pages(world.instance, DAY):
-            if file.suffix == ".html":
-                page.goto(file.as_uri())
-                assert page.evaluate(wide) == [], file.name
-                assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_the_command_names_the_files_that_it_wrote(world: World) -> None:
