@@ -4,7 +4,6 @@ Counts, record keys, names of fields and Dutch sentences; never a value of a rec
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -19,7 +18,7 @@ from mappings.projection import DeliverySet
 from mappings.transforms import sources
 from pipelines.ledger.holds import Hold
 from pipelines.retention import Removed
-from pipelines.sync.case import Outcome, Planned
+from pipelines.sync.case import Outcome, Planned, State
 from pipelines.sync.school import SchoolData
 
 ROWS = 200
@@ -28,8 +27,11 @@ ROWS = 200
 SUMMARY = "Samenvatting"
 """Stands first everywhere: what a person who reads one line must know."""
 
-OUTCOME = "uitkomst"
-"""Stands last: the same for programs. The command reads it."""
+STATE = "Stand"
+"""How it ended, or would end; the command reads it back with `outcome_in`."""
+
+REMOVED = "Opgeruimd"
+"""What was taken away; the command reads it back with `removed_in`."""
 
 LOCATION = "doorgeefluik"
 """What workspace.yaml calls our definitions; links to jobs need it."""
@@ -140,10 +142,8 @@ def of_plan(plan: Planned, outcome: Outcome, gone: Mapping[int, str]) -> Metadat
     return {
         SUMMARY: f"{_work(plan.plan.counts).capitalize()}. Hier is nog niets van verstuurd.",
         **_counts(plan.plan.counts),
-        "Tegengehouden": plan.why() or "niets",
-        "Plan": plan.digest,
         **(tables if rows else {}),
-        OUTCOME: dg.MetadataValue.json(asdict(outcome)),
+        **_ending(outcome),
     }
 
 
@@ -152,11 +152,9 @@ def of_outcome(outcome: Outcome, waiting: Sequence[Hold] = ()) -> Metadata:
     reason = f" {outcome.reason}" if outcome.reason else ""
     return {
         SUMMARY: f"{STATES[outcome.state].capitalize()}: {_work(outcome.counts)}.{reason}",
-        "Stand": STATES[outcome.state],
         **(_to_decide(waiting) if waiting else {}),
         **_counts(outcome.counts),
-        "Toelichting": outcome.reason or "geen bijzonderheden",
-        OUTCOME: dg.MetadataValue.json(asdict(outcome)),
+        **_ending(outcome),
     }
 
 
@@ -165,9 +163,37 @@ def of_removed(removed: Sequence[Removed]) -> Metadata:
     rows: list[Mapping[str, str | int]] = [{"Wat": r.what, "Aantal": r.number, "Waarom": r.why} for r in removed]
     return {
         SUMMARY: f"{sum(r.number for r in removed)} verwijderd, omdat de bewaartermijn voorbij was.",
-        "Opgeruimd": _table(rows, ["Wat", "Aantal", "Waarom"]),
-        OUTCOME: dg.MetadataValue.json([asdict(r) for r in removed]),
+        REMOVED: _table(rows, ["Wat", "Aantal", "Waarom"]),
     }
+
+
+def outcome_in(metadata: Mapping[str, Any], school: str, supplier: str) -> Outcome:
+    """The outcome that `of_plan` or `of_outcome` told."""
+    told = {name: value.value for name, value in metadata.items()}
+    state = next(state for state, dutch in STATES.items() if dutch == told[STATE])
+    counts = {name: told[dutch] for name, dutch in _COUNTS.items()}
+    plan, reason = told[_PLAN], told[_REASON]
+    return Outcome(
+        school, supplier, state, counts, None if plan == _NO_PLAN else plan, "" if reason == _NO_REASON else reason
+    )
+
+
+def removed_in(metadata: Mapping[str, Any]) -> list[Removed]:
+    """What `of_removed` told."""
+    rows = (record.data for record in metadata[REMOVED].records)
+    return [Removed(str(row["Wat"]), int(row["Aantal"]), str(row["Waarom"])) for row in rows]
+
+
+def _ending(outcome: Outcome) -> Metadata:
+    return {
+        STATE: STATES[outcome.state],
+        _REASON: outcome.reason or _NO_REASON,
+        _PLAN: outcome.plan or _NO_PLAN,
+    }
+
+
+_REASON, _NO_REASON = "Toelichting", "geen bijzonderheden"
+_PLAN, _NO_PLAN = "Plan", "geen"
 
 
 def _to_decide(waiting: Sequence[Hold]) -> Metadata:
@@ -189,7 +215,7 @@ _KINDS = {
     Record.LEERKRACHT: "leerkrachten",
 }
 DUTCH = {"create": "toevoegen", "update": "wijzigen", "delete": "verwijderen"}
-STATES = {
+STATES: dict[State, str] = {
     "delivered": "afgeleverd",
     "unchanged": "ongewijzigd",
     "held": "wacht op goedkeuring",

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
 from pipelines.keys import KeyMissingError, Keys
-from pipelines.ledger import delivered, exports, forgetting, held, holds, leases, plans, records, seals
+from pipelines.ledger import delivered, exports, forgetting, held, holds, leases, looks, plans, records, seals
 from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
 from pipelines.ledger.engine import for_reading, open_engine
 from pipelines.ledger.handles import Handle, handles_of
@@ -260,6 +260,16 @@ class Ledger:
         """The school's data were got again, and were the same."""
         with self._writing() as transaction:
             exports.forget_failed_export(transaction, school)
+
+    def remember_look(self, school: str, supplier: str, run_id: str, reason: str | None = None) -> None:
+        """Keep that a delivery looked at this supplier now; `reason` in Dutch, of at most 500 characters, if that came to nothing."""
+        with self._writing() as transaction:
+            looks.remember_look(transaction, school, supplier, run_id, reason)
+
+    def looks(self, school: str | None = None) -> dict[tuple[str, str], looks.Look]:
+        """The last look at every supplier, by school and supplier; of one school or of all."""
+        with self._reading() as transaction:
+            return looks.looks(transaction, school)
 
     def replace_findings(self, school: str, run_id: str, findings: pd.DataFrame) -> None:
         """Keep the findings of a run in the place of the previous ones. See `exports.replace_findings`."""

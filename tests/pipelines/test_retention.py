@@ -12,7 +12,7 @@ import pytest
 
 from connectors.sandbox.school import example_school
 from pipelines.dagster_home import prepare
-from pipelines.metadata import OUTCOME
+from pipelines.metadata import REMOVED
 from pipelines.retention import Removed, clean
 from pipelines.runs import run_cleaning
 from pipelines.settings import load_settings
@@ -123,7 +123,7 @@ def test_the_run_of_a_cleaning_tells_what_went(world: World) -> None:
     assert {one.number for one in removed} == {0}
     (run,) = world.dagster.get_runs()
     told = [e.dagster_event.step_output_data.metadata for e in world.dagster.all_logs(run.run_id) if _is_output(e)]
-    assert OUTCOME in told[0]
+    assert REMOVED in told[0]
     assert _files(world, "vault") == []
 
 
