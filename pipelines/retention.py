@@ -15,6 +15,9 @@ from pipelines.sync.outbox import still_needed
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 """A run that waits or is at work is never taken away."""
 
+NOT_WHOLE = "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify"
+"""Why nothing was removed from a ledger in which somebody changed something."""
+
 _AT_ONCE = 100
 
 
@@ -34,7 +37,7 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     findings = instance.ledger.remove_findings(now - timedelta(days=keep.findings_days))
     yield Removed("bevindingen", findings, f"ouder dan {keep.findings_days} dagen")
     yield clean_changes(instance, now)
-    yield Removed("sleutels in het grootboek", instance.ledger.shred_unused_keys(), "niets verwijst er nog naar")
+    yield clean_keys(instance)
     runs = clean_runs(dagster, instance.settings.dagster_home, now - timedelta(days=keep.runs_days))
     yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen")
 
@@ -51,12 +54,17 @@ def clean_changes(instance: Instance, now: datetime) -> Removed:
     try:
         number = instance.ledger.remove_changes(now - timedelta(days=ceil(years * 365.25)))
     except LedgerBrokenError:
-        return Removed(
-            "wijzigingen in het grootboek",
-            0,
-            "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify",
-        )
+        return Removed("wijzigingen in het grootboek", 0, NOT_WHOLE)
     return Removed("wijzigingen in het grootboek", number, f"bij geen leverancier meer, en ouder dan {years} jaar")
+
+
+def clean_keys(instance: Instance) -> Removed:
+    """Shred the keys that nothing refers to; none where the ledger is not whole."""
+    try:
+        number, why = instance.ledger.shred_unused_keys(), "niets verwijst er nog naar"
+    except LedgerBrokenError:
+        number, why = 0, NOT_WHOLE
+    return Removed("sleutels in het grootboek", number, why)
 
 
 def clean_runs(dagster: dg.DagsterInstance, home: Path, before: datetime) -> int:

@@ -44,12 +44,17 @@ def shred_unused_keys(transaction: Transaction) -> int:
     """Forget the keys of records to which nothing refers any more; how many.
 
     Not of a school that is being delivered: its run may have looked up a record for a plan that is still to be written.
+
+    Raises:
+        LedgerBrokenError: the ledger does not say what it always said, so that what refers to a record may be gone.
     """
     used = (delivered.c.record_id, change.c.record_id, change.c.replaces_id, finding.c.record_id, choice.c.record_id)
     unused = [record.c.id.not_in(sa.select(column).where(column.is_not(None))) for column in used]
     idle = record.c.school.not_in(sa.select(lease.c.school).where(lease.c.expires_at > transaction.now))
     query = sa.select(record.c.id).where(record.c.key_encrypted.is_not(None), idle, *unused)
     found = list(transaction.execute(query).scalars())
+    if found and (broken := first_broken(transaction)):
+        raise LedgerBrokenError(broken.reason)
     shred_keys(transaction, found)
     return len(found)
 

@@ -314,7 +314,7 @@ class Ledger:
             return forgetting.remove_changes(transaction, before)
 
     def shred_unused_keys(self) -> int:
-        """Forget the keys of records to which nothing refers any more; how many."""
+        """Forget the keys of records to which nothing refers any more; how many. LedgerBrokenError if it is not whole."""
         self._numbers.clear()
         with self._writing() as transaction:
             return forgetting.shred_unused_keys(transaction)

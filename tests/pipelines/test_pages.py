@@ -124,6 +124,7 @@ def test_the_page_tells_ground_term_and_whom_to_ask(world: World) -> None:
     rewrite(world, "schools.yaml", "name:", "contact: privacy@regenboog.example, name:")
     page = parents(world).text_content()
     assert "toestemming altijd weer intrekken" in page
+    assert page.count("Alleen wie daarvoor toestemming gaf.") == 1
     assert "Vraag het aan: privacy@regenboog.example." in page
 
 

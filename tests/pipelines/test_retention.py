@@ -16,6 +16,7 @@ from pipelines.metadata import REMOVED
 from pipelines.retention import Removed, clean
 from pipelines.runs import run_cleaning
 from pipelines.settings import load_settings
+from tests.pipelines.test_cli import asked
 from tests.world import SCHOOL, World, a_world
 
 CHANGES, KEYS = "wijzigingen in het grootboek", "sleutels in het grootboek"
@@ -129,3 +130,15 @@ def test_the_run_of_a_cleaning_tells_what_went(world: World) -> None:
 
 def _is_output(entry: dg.EventLogEntry) -> bool:
     return entry.dagster_event is not None and entry.dagster_event.is_successful_output
+
+
+def test_a_ledger_that_is_not_whole_makes_cleaning_a_failure(world: World) -> None:
+    """Nothing is taken out of it, and who reads only the exit code knows it too."""
+    world.export(example_school(20))
+    world.sync()
+    with closing(sqlite3.connect(world.home / "ledger.db")) as database, database:
+        for table in ("change", "delivered", "finding"):
+            database.execute(f"DELETE FROM {table} WHERE record_id = (SELECT min(record_id) FROM change)")
+    answer = asked("clean", instance=world.home)
+    assert answer.returncode == 1
+    assert "het grootboek is niet heel" in " ".join(answer.stdout.split())
