@@ -5,11 +5,11 @@ from mappings.agreement import LegalBasis
 GROUNDS = {
     LegalBasis.PUBLIC_TASK: (
         "De school heeft deze gegevens nodig om onderwijs te geven. Dat is haar publieke taak (AVG, artikel 6 lid 1 onder e).",
-        "U mag bezwaar maken. De school bekijkt dan of uw reden zwaarder weegt, en legt u haar besluit uit.",
+        "U mag bezwaar maken. De school stopt dan, tenzij zij dwingende redenen heeft die zwaarder wegen dan uw belang; dat legt zij u uit (AVG, artikel 21).",
     ),
     LegalBasis.CONTRACT: (
         "Deze gegevens zijn nodig voor een overeenkomst met u (AVG, artikel 6 lid 1 onder b).",
-        "Wilt u dit niet, maak dan bezwaar bij de school. Zij legt dat vast, en dan krijgt deze partij niets meer over uw kind.",
+        "De AVG geeft hierbij geen recht op bezwaar. Zeg het toch tegen de school als u dit niet wilt. Zij legt dat vast, en dan krijgt deze partij niets meer over uw kind.",
     ),
     LegalBasis.CONSENT: (
         "Dit gebeurt alleen met toestemming (AVG, artikel 6 lid 1 onder a).",

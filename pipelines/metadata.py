@@ -4,7 +4,6 @@ Counts, record keys, names of fields and Dutch sentences; never a value of a rec
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from mappings.projection import DeliverySet
 from mappings.transforms import sources
 from pipelines.ledger.holds import Hold
 from pipelines.removal import Removed
-from pipelines.sync.case import Outcome, Planned
+from pipelines.sync.case import Outcome, Planned, State
 from pipelines.sync.school import SchoolData
 
 ROWS = 200
@@ -29,8 +28,14 @@ ROWS = 200
 SUMMARY = "Samenvatting"
 """Stands first everywhere: what a person who reads one line must know."""
 
-OUTCOME = "uitkomst"
-"""Stands last: the same for programs. The command reads it."""
+STATE = "Stand"
+"""How it ended, or would end; the command reads it back with `outcome_in`."""
+
+REMOVED = "Opgeruimd"
+"""What was taken away; the command reads it back with `removed_in`."""
+
+BY_SUPPLIER = "Per leverancier"
+"""What came of one pupil at each supplier; the command reads it back with `outcomes_in`."""
 
 LOCATION = "doorgeefluik"
 """What workspace.yaml calls our definitions; links to jobs need it."""
@@ -144,10 +149,8 @@ def of_plan(plan: Planned, outcome: Outcome, gone: Mapping[int, str]) -> Metadat
     return {
         SUMMARY: f"{_work(plan.plan.counts).capitalize()}. Hier is nog niets van verstuurd.",
         **_counts(plan.plan.counts),
-        "Tegengehouden": plan.why() or "niets",
-        "Plan": plan.digest,
         **(tables if rows else {}),
-        OUTCOME: dg.MetadataValue.json(asdict(outcome)),
+        **_ending(outcome),
     }
 
 
@@ -156,24 +159,21 @@ def of_outcome(outcome: Outcome, waiting: Sequence[Hold] = ()) -> Metadata:
     reason = f" {outcome.reason}" if outcome.reason else ""
     return {
         SUMMARY: f"{STATES[outcome.state].capitalize()}: {_work(outcome.counts)}.{reason}",
-        "Stand": STATES[outcome.state],
         **(_to_decide(waiting) if waiting else {}),
         **_counts(outcome.counts),
-        "Toelichting": outcome.reason or "geen bijzonderheden",
-        OUTCOME: dg.MetadataValue.json(asdict(outcome)),
+        **_ending(outcome),
     }
 
 
 def of_one_pupil(outcomes: Sequence[Outcome]) -> Metadata:
     """What came of one pupil at each supplier."""
     rows: list[Mapping[str, str | int]] = [
-        {"Leverancier": o.supplier, "Stand": STATES[o.state], "Gedaan": _work(o.counts), "Toelichting": o.reason}
+        {"Leverancier": o.supplier, **{dutch: o.counts[name] for name, dutch in _COUNTS.items()}, **_ending(o)}
         for o in outcomes
     ]
     return {
         SUMMARY: "; ".join(f"{o.supplier}: {STATES[o.state]}" for o in outcomes) or "Er is geen overeenkomst.",
-        "Per leverancier": _table(rows, ["Leverancier", "Stand", "Gedaan", "Toelichting"]),
-        OUTCOME: dg.MetadataValue.json([asdict(o) for o in outcomes]),
+        BY_SUPPLIER: _table(rows, ["Leverancier", STATE, *_COUNTS.values(), _REASON, _PLAN]),
     }
 
 
@@ -190,9 +190,46 @@ def of_removed(removed: Sequence[Removed]) -> Metadata:
     rows: list[Mapping[str, str | int]] = [{"Wat": r.what, "Aantal": r.number, "Waarom": r.why} for r in removed]
     return {
         SUMMARY: f"{sum(r.number for r in removed)} verwijderd, omdat de bewaartermijn voorbij was.",
-        "Opgeruimd": _table(rows, ["Wat", "Aantal", "Waarom"]),
-        OUTCOME: dg.MetadataValue.json([asdict(r) for r in removed]),
+        REMOVED: _table(rows, ["Wat", "Aantal", "Waarom"]),
     }
+
+
+def outcome_in(metadata: Mapping[str, Any], school: str, supplier: str) -> Outcome:
+    """The outcome that `of_plan` or `of_outcome` told."""
+    return _outcome({name: value.value for name, value in metadata.items()}, school, supplier)
+
+
+def outcomes_in(metadata: Mapping[str, Any], school: str) -> list[Outcome]:
+    """The outcomes that `of_one_pupil` told."""
+    rows = [record.data for record in metadata[BY_SUPPLIER].records]
+    return [_outcome(row, school, str(row["Leverancier"])) for row in rows]
+
+
+def _outcome(told: Mapping[str, Any], school: str, supplier: str) -> Outcome:
+    state = next(state for state, dutch in STATES.items() if dutch == told[STATE])
+    counts = {name: int(told[dutch]) for name, dutch in _COUNTS.items()}
+    plan, reason = told[_PLAN], told[_REASON]
+    return Outcome(
+        school, supplier, state, counts, None if plan == _NO_PLAN else plan, "" if reason == _NO_REASON else reason
+    )
+
+
+def removed_in(metadata: Mapping[str, Any]) -> list[Removed]:
+    """What `of_removed` told."""
+    rows = (record.data for record in metadata[REMOVED].records)
+    return [Removed(str(row["Wat"]), int(row["Aantal"]), str(row["Waarom"])) for row in rows]
+
+
+def _ending(outcome: Outcome) -> dict[str, str]:
+    return {
+        STATE: STATES[outcome.state],
+        _REASON: outcome.reason or _NO_REASON,
+        _PLAN: outcome.plan or _NO_PLAN,
+    }
+
+
+_REASON, _NO_REASON = "Toelichting", "geen bijzonderheden"
+_PLAN, _NO_PLAN = "Plan", "geen"
 
 
 def _to_decide(waiting: Sequence[Hold]) -> Metadata:
@@ -221,7 +258,7 @@ DUTCH = {
     "add_fields": "velden toevoegen",
 }
 """What a plan does, and what can wait besides."""
-STATES = {
+STATES: dict[State, str] = {
     "delivered": "afgeleverd",
     "unchanged": "ongewijzigd",
     "held": "wacht op goedkeuring",

@@ -20,6 +20,9 @@ from pipelines.sync.outbox import still_needed
 OF_ONE_PUPIL = ("keuze_vastleggen", "een_leerling_nu", "inzage")
 """Jobs whose settings name a pupil: Dagster keeps those with the run, so the run goes at the first cleaning after it."""
 
+NOT_WHOLE = "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify"
+"""Why nothing was removed from a ledger in which somebody changed something."""
+
 _AT_ONCE = 100
 _AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 PARTITION_TAG: Final = "dagster/partition"
@@ -37,7 +40,7 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     letters = clean_letters(instance, now - timedelta(days=keep.letters_days))
     yield Removed("brieven voor inzage", letters, f"ouder dan {keep.letters_days} dagen")
     yield clean_changes(instance, now)
-    yield Removed("sleutels in het grootboek", instance.ledger.shred_unused_keys(), "niets verwijst er nog naar")
+    yield clean_keys(instance)
     yield Removed("oude sleutels", drop_old_keys(instance, now), "niets staat er nog onder")
     runs = clean_runs(dagster, instance.settings.dagster_home, now - timedelta(days=keep.runs_days))
     yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen of over één leerling")
@@ -60,7 +63,7 @@ def finish_erasures(instance: Instance, dagster: dg.DagsterInstance) -> Removed:
             forget(instance, one)
             write_report(instance, one.school)
         except LedgerBrokenError:
-            why = "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify"
+            why = NOT_WHOLE
         except sqlite3.OperationalError:
             why = "een database was in gebruik; de rest volgt de volgende keer"
         else:
@@ -89,12 +92,17 @@ def clean_changes(instance: Instance, now: datetime) -> Removed:
     try:
         number = instance.ledger.remove_changes(now - timedelta(days=ceil(years * 365.25)))
     except LedgerBrokenError:
-        return Removed(
-            "wijzigingen in het grootboek",
-            0,
-            "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify",
-        )
+        return Removed("wijzigingen in het grootboek", 0, NOT_WHOLE)
     return Removed("wijzigingen in het grootboek", number, f"bij geen leverancier meer, en ouder dan {years} jaar")
+
+
+def clean_keys(instance: Instance) -> Removed:
+    """Shred the keys that nothing refers to; none where the ledger is not whole."""
+    try:
+        number, why = instance.ledger.shred_unused_keys(), "niets verwijst er nog naar"
+    except LedgerBrokenError:
+        number, why = 0, NOT_WHOLE
+    return Removed("sleutels in het grootboek", number, why)
 
 
 def clean_runs(dagster: dg.DagsterInstance, home: Path, before: datetime) -> int:

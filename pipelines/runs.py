@@ -8,7 +8,7 @@ import dagster as dg
 from pipelines.assets import UNFORESEEN
 from pipelines.build import build_defs
 from pipelines.jobs import CLEAN, DELIVER, PREVIEW, SCHOOL_TAG, asset_keys
-from pipelines.metadata import OUTCOME
+from pipelines.metadata import BY_SUPPLIER, REMOVED, STATE, outcome_in, outcomes_in, removed_in
 from pipelines.pupil_jobs import ONE_PUPIL
 from pipelines.removal import Removed
 from pipelines.run_queue import end_broken_off
@@ -70,8 +70,8 @@ def run_one_pupil(
     )
     reason = UNFORESEEN
     for event in result.all_events:
-        if OUTCOME in (metadata := _metadata(event)):
-            return [Outcome(**one) for one in metadata[OUTCOME].value]
+        if BY_SUPPLIER in (metadata := _metadata(event)):
+            return outcomes_in(metadata, school)
         if event.is_step_failure and (failure := event.step_failure_data.user_failure_data):
             reason = failure.description or reason
     return [Outcome(school, supplier, "failed", dict(NO_COUNTS), None, reason) for supplier in suppliers]
@@ -82,8 +82,8 @@ def run_cleaning(settings: Settings, instance: dg.DagsterInstance) -> list[Remov
     job = build_defs(settings).resolve_job_def(CLEAN)
     result = job.execute_in_process(run_config=QUIET, instance=instance, raise_on_error=False)
     for event in result.all_events:
-        if OUTCOME in (metadata := _metadata(event)):
-            return [Removed(**one) for one in metadata[OUTCOME].value]
+        if REMOVED in (metadata := _metadata(event)):
+            return removed_in(metadata)
     raise RuntimeError("opruimen")
 
 
@@ -92,8 +92,8 @@ def _outcome(events: Iterable[dg.DagsterEvent], school: str, supplier: str, step
     reason = UNFORESEEN
     for event in events:
         metadata = _metadata(event)
-        if event.step_key == step and "uitkomst" in metadata:
-            return Outcome(**metadata["uitkomst"].value)
+        if event.step_key == step and STATE in metadata:
+            return outcome_in(metadata, school, supplier)
         if event.is_step_failure and event.step_key in {"export", "schoolgegevens"} | {
             f"{supplier}__{s}" for s in STEPS
         }:

@@ -1,12 +1,16 @@
-"""How it stands, as the ledger knows it: the last plan of each agreement, pulls that failed since, and what is left without an agreement."""
+"""How it stands, as the ledger knows it: the last plan of each agreement, what failed before there was one, and what is left without an agreement."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
-from pipelines.ledger.exports import FailedExport
+from pipelines.ledger.looks import Look
 from pipelines.ledger.plans import Plan
 from pipelines.sync.case import NO_COUNTS, Outcome, State
+
+Failure = tuple[datetime, str]
+"""When it failed, and why, in Dutch."""
 
 _STATES: dict[str, State] = {
     "delivered": "delivered",
@@ -22,9 +26,14 @@ def standing(instance: Instance, school: str | None = None) -> Iterator[Outcome]
     """The state of every school, or of this one, and every supplier: of their agreement, or of what it left behind."""
     for key in instance.settings.school_keys if school is None else (school,):
         failed = instance.ledger.failed_export(key)
+        looks = instance.ledger.looks(key)
         for supplier in instance.settings.suppliers:
             if instance.settings.agreement(supplier, key):
-                yield _standing(instance, supplier, key, failed)
+                plan = instance.ledger.last_whole_plan(supplier, key) or instance.ledger.last_plan(supplier, key)
+                why = (
+                    (failed.failed_at, failed.reason) if failed else _came_to_nothing(looks.get((key, supplier)), plan)
+                )
+                yield _standing(instance, supplier, key, plan, why)
     yield from left_behind(instance, school)
 
 
@@ -44,8 +53,14 @@ _LEFT_BEHIND = (
 )
 
 
-def _standing(instance: Instance, supplier: str, school: str, failed: FailedExport | None) -> Outcome:
-    plan = instance.ledger.last_whole_plan(supplier, school) or instance.ledger.last_plan(supplier, school)
+def _came_to_nothing(look: Look | None, plan: Plan | None) -> Failure | None:
+    """Why the last look failed before it had a plan; a plan made since tells more."""
+    if look is None or look.reason is None or (plan and plan.created_at > look.looked_at):
+        return None
+    return look.looked_at, look.reason
+
+
+def _standing(instance: Instance, supplier: str, school: str, plan: Plan | None, failed: Failure | None) -> Outcome:
     state, reason = _last_time(plan, failed)
     discarded = instance.ledger.holds(school, supplier, "discarded")
     if plan and state == "blocked" and (said := [h.answer for h in discarded if h.plan_digest == plan.digest]):
@@ -57,11 +72,11 @@ def _standing(instance: Instance, supplier: str, school: str, failed: FailedExpo
     return Outcome(school, supplier, state, counts, digest, reason)
 
 
-def _last_time(plan: Plan | None, failed: FailedExport | None) -> tuple[State, str]:
+def _last_time(plan: Plan | None, failed: Failure | None) -> tuple[State, str]:
     """How it went for a supplier the last time, and why; nothing waits for a person."""
     if failed:
-        moment = failed.failed_at.astimezone(HERE)
-        return "failed", f"De laatste keer mislukt ({moment:%d-%m-%Y %H:%M}): {failed.reason}"
+        moment, reason = failed
+        return "failed", f"De laatste keer mislukt ({moment.astimezone(HERE):%d-%m-%Y %H:%M}): {reason}"
     if plan is None:
         return "blocked", "Nog nooit geleverd."
     if plan.state == "delivering":

@@ -3,12 +3,16 @@
 Gates are in code and not in asset checks: a blocking check would stop every supplier of the school.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import dagster as dg
 
 from connectors.base import ConnectorError
 from data_contracts.delivery import ContractBroken
 from mappings.agreement import Profile
-from pipelines.assets import Result
+from pipelines.assets import UNFORESEEN, Result
+from pipelines.jobs import PREVIEW
 from pipelines.ledger.leases import BusyError
 from pipelines.ledger.plans import PlanUnfinishedError
 from pipelines.metadata import of_delivery_set, of_outcome, of_plan
@@ -37,10 +41,11 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         context: dg.AssetExecutionContext, instance: InstanceResource, schoolgegevens: SchoolData | None
     ) -> Result:
         opened, school = instance.opened, context.partition_key
-        try:
-            ready = prepared(opened, supplier, school, schoolgegevens, instance.today(), context.run.run_id)
-        except ContractBroken as error:
-            raise dg.Failure(str(error), metadata={"Code": error.code}, allow_retries=False) from None
+        with _told_if_failed(context, instance, supplier):
+            try:
+                ready = prepared(opened, supplier, school, schoolgegevens, instance.today(), context.run.run_id)
+            except ContractBroken as error:
+                raise dg.Failure(str(error), metadata={"Code": error.code}, allow_retries=False) from None
         if ready.outcome or ready.wanted is None:
             return dg.MaterializeResult(value=ready, metadata=of_outcome(_ended(ready)))
         agreement = opened.settings.agreement(supplier, school)
@@ -59,11 +64,12 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         if gegevensset.wanted is None or gegevensset.quarantined is None or gegevensset.facts is None:
             return dg.MaterializeResult(value=None, metadata=of_outcome(_ended(gegevensset)))
         opened, school = instance.opened, context.partition_key
-        try:
-            case = case_of(opened, supplier, school, gegevensset.facts, instance.today(), context.run.run_id)
-        except ConnectorError as error:
-            raise dg.Failure(str(error), metadata={"Code": error.code}, allow_retries=False) from None
-        plan = planned(case, gegevensset.wanted, gegevensset.quarantined)
+        with _told_if_failed(context, instance, supplier):
+            try:
+                case = case_of(opened, supplier, school, gegevensset.facts, instance.today(), context.run.run_id)
+            except ConnectorError as error:
+                raise dg.Failure(str(error), metadata={"Code": error.code}, allow_retries=False) from None
+            plan = planned(case, gegevensset.wanted, gegevensset.quarantined)
         deletes = plan.plan.of("delete")
         told = deletes[deletes["cause"].ne(Cause.ERASED)]  # whom to erase is to be found in no event of Dagster
         gone = opened.ledger.record_keys(map(int, told["record_id"]))
@@ -82,16 +88,30 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
         gegevensset: Prepared,
         wijzigingsplan: Planned | None,
     ) -> Result:
-        try:
+        with _told_if_failed(context, instance, supplier):
             outcome = _delivered(context, instance, supplier, gegevensset, wijzigingsplan)
-        finally:
-            renew_report(instance.opened, context.partition_key, context.log)
+        untold = outcome.reason if outcome.state == "failed" and outcome.plan is None else None
+        instance.opened.ledger.remember_look(context.partition_key, supplier, context.run.run_id, untold)
+        renew_report(instance.opened, context.partition_key, context.log)
         if outcome.state == "failed":
             raise dg.Failure(outcome.reason, metadata=of_outcome(outcome), allow_retries=False)
         waiting = instance.opened.ledger.holds(context.partition_key, supplier)
         return dg.MaterializeResult(value=outcome, metadata=of_outcome(outcome, waiting))
 
     return [gegevensset, wijzigingsplan, levering]
+
+
+@contextmanager
+def _told_if_failed(context: dg.AssetExecutionContext, instance: InstanceResource, supplier: str) -> Iterator[None]:
+    """A failure in here leaves no plan that tells of it: the ledger and the report do so now. A preview writes nothing."""
+    try:
+        yield
+    except Exception as error:
+        if context.job_name != PREVIEW:
+            reason = (error.description if isinstance(error, dg.Failure) else None) or UNFORESEEN
+            instance.opened.ledger.remember_look(context.partition_key, supplier, context.run.run_id, reason)
+            renew_report(instance.opened, context.partition_key, context.log)
+        raise
 
 
 def _delivered(

@@ -1,5 +1,6 @@
 """`status`: the last plan of every school and supplier, and the last good export of every school."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.commands.outcomes import show_next, tell
@@ -8,6 +9,7 @@ from pipelines.dutch_time import HERE
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import home_folder
 from pipelines.standing import standing
+from pipelines.sync.case import Outcome
 
 
 def show_status(option: Path | None, *, as_json: bool) -> int:
@@ -16,6 +18,7 @@ def show_status(option: Path | None, *, as_json: bool) -> int:
     outcomes = list(standing(instance))
     if not as_json:
         _show_exports(instance)
+        _show_looks(instance, outcomes)
     code = tell(outcomes, "De laatste levering", as_json=as_json)
     if not as_json:
         show_next(instance, outcomes, option)
@@ -33,3 +36,12 @@ def _show_exports(instance: Instance) -> None:
         )
         rows.append((school.school, school.name, *told))
     out.print(table("De laatste goede export", ("school", "naam", "opgehaald", "leerlingen", "bevindingen"), rows))
+
+
+def _show_looks(instance: Instance, outcomes: Sequence[Outcome]) -> None:
+    looks = instance.ledger.looks()
+    rows = [
+        (o.school, o.supplier, f"{look.looked_at.astimezone(HERE):%d-%m-%Y %H:%M}" if look else "nog nooit")
+        for o, look in ((o, looks.get((o.school, o.supplier))) for o in outcomes)
+    ]
+    out.print(table("Laatst bekeken", ("school", "leverancier", "wanneer"), rows))

@@ -44,6 +44,9 @@ def shred_unused_keys(transaction: Transaction) -> int:
     """Forget the keys of records to which nothing refers any more; how many.
 
     Not of a school that is being delivered: its run may have looked up a record for a plan that is still to be written.
+
+    Raises:
+        LedgerBrokenError: the ledger does not say what it always said, so that what refers to a record may be gone.
     """
     used = (delivered.c.record_id, change.c.record_id, change.c.replaces_id, finding.c.record_id, choice.c.record_id)
     used_by = [*used, erased_record.c.record_id]
@@ -51,6 +54,8 @@ def shred_unused_keys(transaction: Transaction) -> int:
     idle = record.c.school.not_in(sa.select(lease.c.school).where(lease.c.expires_at > transaction.now))
     query = sa.select(record.c.id).where(record.c.key_encrypted.is_not(None), idle, *unused)
     found = list(transaction.execute(query).scalars())
+    if found and (broken := first_broken(transaction)):
+        raise LedgerBrokenError(broken.reason)
     shred_keys(transaction, found)
     return len(found)
 

@@ -22,6 +22,7 @@ from pipelines.ledger import (
     held,
     holds,
     leases,
+    looks,
     plans,
     readback,
     records,
@@ -296,6 +297,16 @@ class Ledger(Database):
         with self._writing() as transaction:
             exports.forget_failed_export(transaction, school)
 
+    def remember_look(self, school: str, supplier: str, run_id: str, reason: str | None = None) -> None:
+        """Keep that a delivery looked at this supplier now; `reason` in Dutch, of at most 500 characters, if that came to nothing."""
+        with self._writing() as transaction:
+            looks.remember_look(transaction, school, supplier, run_id, reason)
+
+    def looks(self, school: str | None = None) -> dict[tuple[str, str], looks.Look]:
+        """The last look at every supplier, by school and supplier; of one school or of all."""
+        with self._reading() as transaction:
+            return looks.looks(transaction, school)
+
     def replace_findings(self, school: str, run_id: str, findings: pd.DataFrame) -> None:
         """Keep the findings of a run in the place of the previous ones. See `exports.replace_findings`."""
         with self._writing() as transaction:
@@ -344,7 +355,7 @@ class Ledger(Database):
             return forgetting.remove_changes(transaction, before)
 
     def shred_unused_keys(self) -> int:
-        """Forget the keys of records to which nothing refers any more; how many."""
+        """Forget the keys of records to which nothing refers any more; how many. LedgerBrokenError if it is not whole."""
         self._numbers.clear()
         with self._writing() as transaction:
             return forgetting.shred_unused_keys(transaction)

@@ -323,6 +323,17 @@ failed_export = sa.Table(
     comment="The schools whose data could not be got the last time; a good export takes its school out.",
 )
 
+look = sa.Table(
+    "look",
+    metadata,
+    sa.Column("school", sa.String(7), primary_key=True),
+    sa.Column("supplier", sa.String(41), primary_key=True),
+    _moment("looked_at"),
+    _text("run_id", 64),
+    _text("reason", REASON_SIZE, nullable=True),
+    comment="The last look at each supplier of each school; a reason where it came to nothing before there was a plan.",
+)
+
 finding = sa.Table(
     "finding",
     metadata,

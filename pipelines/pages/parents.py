@@ -64,8 +64,8 @@ def _supplier(one: Agreed) -> dict[str, Any]:
         "signed": agreement.signed,
         "until": agreement.valid_until,
         "only_tried": agreement.stage is Stage.REPORT_ONLY,
-        "by_consent": agreement.legal_basis is LegalBasis.CONSENT,
         "year_groups": agreement.scope.jaargroepen,
+        "by_consent": agreement.legal_basis is LegalBasis.CONSENT,
         "teachers": bool(one.fields.of(Record.LEERKRACHT)),
         "given": [
             (heading, list(map(_field, one.fields.of(kind)))) for kind, heading in ABOUT.items() if one.fields.of(kind)

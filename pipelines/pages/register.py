@@ -1,7 +1,5 @@
 """The register of processing (AVG art. 30): what was agreed, out of the agreements, beside what was really sent, out of the ledger."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,9 +10,14 @@ from pipelines.agreements import BASES, Agreed, agreed
 from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.ledger.held import Sent
-from pipelines.rendering import write_page, write_text
+from pipelines.pages.spreadsheet import Cell, Sheet, workbook
+from pipelines.rendering import write_file, write_page
 
-_NO_FORMULA = ("=", "+", "-", "@")
+MISSING = (
+    "de naam en contactgegevens van het bestuur en van de functionaris gegevensbescherming, bewaartermijnen, "
+    "doorgifte buiten de Europese Economische Ruimte, en de beveiliging"
+)
+"""What the law asks of a register and Doorgeefluik does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,21 @@ class Entry:
 
 
 def write_register(instance: Instance, today: date) -> list[Path]:
-    """Write the register as a page, and as a table for a spreadsheet; gives both files."""
+    """Write the register as a page, and as a workbook; gives both files."""
     entries = list(_entries(instance, today))
     folder = instance.settings.reports
-    page = write_page(folder / "verwerkingsregister.html", "register.html.j2", entries=entries, today=today, here=HERE)
-    return [page, write_text(folder / "verwerkingsregister.csv", _table(entries))]
+    page = write_page(
+        folder / "verwerkingsregister.html",
+        "register.html.j2",
+        entries=entries,
+        today=today,
+        missing=MISSING,
+        here=HERE,
+    )
+    return [
+        page,
+        write_file(folder / "verwerkingsregister.xlsx", workbook("Verwerkingsregister", _sheets(entries, today))),
+    ]
 
 
 def _entries(instance: Instance, today: date) -> Iterator[Entry]:
@@ -93,46 +106,69 @@ def _entries(instance: Instance, today: date) -> Iterator[Entry]:
         )
 
 
-_COLUMNS = (
-    *("school", "naam", "leverancier", "doel", "grondslag", "overeenkomst", "geldig van", "geldig tot en met"),
-    *("soort", "gegeven", "veld", "afgesproken (overeenkomst)", "gestuurd (grootboek)"),
-    *("records gestuurd (grootboek)", "eerste keer (grootboek)", "laatste keer (grootboek)"),
+_EXPLAINED = (
+    (
+        "Wat dit is",
+        "Welke gegevens van leerlingen, groepen en leerkrachten vanuit ParnasSys naar welke leverancier gaan.",
+    ),
+    ("Afgesproken", "Uit de overeenkomsten, zoals ze nu zijn."),
+    (
+        "Gestuurd",
+        "Uit het grootboek: wat ooit echt ging, ook als het nu niet meer is afgesproken. Verwijderingen tellen niet mee.",
+    ),
+    ("Wat er niet in staat", "Gegevens van personen. Er staan alleen namen van velden en aantallen in."),
+    ("Zelf aanvullen", "Wat artikel 30 van de AVG verder vraagt: " + MISSING + "."),
 )
 
 
-def _table(entries: Sequence[Entry]) -> str:
-    """One row a field; semicolons and a mark at the start, as Dutch spreadsheets expect."""
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=";")
-    writer.writerow(_COLUMNS)
-    for entry in entries:
-        for line in entry.lines:
-            writer.writerow(map(_cell, (*_of_agreement(entry), *_of_field(line), *_of_sent(entry, line))))
-    return "\ufeff" + text.getvalue()
+def _sheets(entries: Sequence[Entry], today: date) -> list[Sheet]:
+    """The same as the page: what it is, a row for each supplier of a school, for each field, and for each kind that was sent."""
+    place = (("school", 11), ("naam", 28), ("leverancier", 28))
+    return [
+        Sheet("Uitleg", (("Verwerkingsregister", 24), ("", 90)), (*_EXPLAINED, ("Gemaakt op", today))),
+        Sheet(
+            "Verwerkingen",
+            (
+                *(*place, ("doel", 50), ("grondslag", 22), ("overeenkomst", 26), ("stand", 24), ("geldig van", 12)),
+                *(("geldig tot en met", 12), ("gegevens over", 30)),
+            ),
+            [(*_place(entry), *_agreement(entry), entry.kinds) for entry in entries],
+        ),
+        Sheet(
+            "Gegevens",
+            (*place, ("soort", 18), ("gegeven", 26), ("veld", 32), ("afgesproken", 13), ("gestuurd", 11)),
+            [(*_place(entry), *_field(line)) for entry in entries for line in entry.lines],
+        ),
+        Sheet(
+            "Gestuurd",
+            (
+                *(*place, ("soort", 18), ("records gestuurd", 11), ("nu bij de leverancier", 12)),
+                *(("zonder antwoord", 11), ("eerste keer", 17), ("laatste keer", 17)),
+            ),
+            [
+                (*_place(entry), _kind(s.kind), s.records, entry.held.get(s.kind, 0), s.presumed, s.first, s.last)
+                for entry in entries
+                for s in entry.sent
+            ],
+        ),
+    ]
 
 
-def _cell(value: object) -> str:
-    """A text that a spreadsheet would take for a formula is made a text."""
-    text = str(value)
-    return f"'{text}" if text.startswith(_NO_FORMULA) else text
+def _place(entry: Entry) -> tuple[str, str, str]:
+    return entry.school, entry.school_name, entry.supplier
 
 
-def _of_agreement(entry: Entry) -> tuple[object, ...]:
-    one = entry.one
-    known = (one.agreement.model, one.agreement.signed, one.agreement.valid_until) if one else ("geen", "", "")
-    purpose = one.profile.purpose if one else ""
-    return (entry.school, entry.school_name, entry.supplier, purpose, entry.ground, *known)
+def _agreement(entry: Entry) -> tuple[Cell, ...]:
+    if (one := entry.one) is None:
+        return ("", "", "geen overeenkomst meer", "", None, None)
+    signed = one.agreement
+    return (one.profile.purpose, entry.ground, signed.model, one.told, signed.signed, signed.valid_until)
 
 
-def _of_field(line: Line) -> tuple[object, ...]:
+def _field(line: Line) -> tuple[str, ...]:
     yes = {True: line.yes, False: "nee"}
-    return (line.field.record, line.field.label, line.field.id, yes[line.agreed], yes[line.sent])
+    return (_kind(line.field.record), line.field.label, line.field.id, yes[line.agreed], yes[line.sent])
 
 
-def _of_sent(entry: Entry, line: Line) -> tuple[object, ...]:
-    """How many records, and when, of the kind that the field belongs to."""
-    sent = next((sent for sent in entry.sent if sent.kind == line.field.record), None)
-    if sent is None or not line.sent:
-        return ("", "", "")
-    first, last = (f"{moment.astimezone(HERE):%Y-%m-%d %H:%M}" for moment in (sent.first, sent.last))
-    return (sent.records, first, last)
+def _kind(kind: str) -> str:
+    return kind.replace("_", " ")

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -168,11 +169,20 @@ def found(files: Iterable[Path], marks: Marks) -> set[tuple[str, str]]:
     return {
         (wanted[mark], file.name)
         for file in files
-        for view in _readings(file.read_bytes())
+        for content in _contents(file)
+        for view in _readings(content)
         for beginning in np.intersect1d(_sixes(view), known).tolist()
         for mark in beginnings[beginning]
         if mark in view
     }
+
+
+def _contents(file: Path) -> Iterator[bytes]:
+    """A file, and what is packed in it."""
+    yield file.read_bytes()
+    if file.suffix == ".xlsx":
+        with zipfile.ZipFile(file) as packed:
+            yield from map(packed.read, packed.namelist())
 
 
 def _readings(content: bytes) -> Iterator[bytes]:

@@ -13,12 +13,13 @@ import pytest
 from connectors.sandbox.school import example_school
 from pipelines.build import build_defs
 from pipelines.dagster_home import prepare
-from pipelines.metadata import OUTCOME
+from pipelines.metadata import REMOVED
 from pipelines.removal import Removed
 from pipelines.resources import InstanceResource
 from pipelines.retention import clean
 from pipelines.runs import run_cleaning
 from pipelines.settings import load_settings
+from tests.pipelines.test_cli import asked
 from tests.world import SCHOOL, World, a_world
 
 CHANGES, KEYS = "wijzigingen in het grootboek", "sleutels in het grootboek"
@@ -145,9 +146,21 @@ def test_the_run_of_a_cleaning_tells_what_went(world: World) -> None:
     assert {one.number for one in removed} == {0}
     (run,) = world.dagster.get_runs()
     told = [e.dagster_event.step_output_data.metadata for e in world.dagster.all_logs(run.run_id) if _is_output(e)]
-    assert OUTCOME in told[0]
+    assert REMOVED in told[0]
     assert _files(world, "vault") == []
 
 
 def _is_output(entry: dg.EventLogEntry) -> bool:
     return entry.dagster_event is not None and entry.dagster_event.is_successful_output
+
+
+def test_a_ledger_that_is_not_whole_makes_cleaning_a_failure(world: World) -> None:
+    """Nothing is taken out of it, and who reads only the exit code knows it too."""
+    world.export(example_school(20))
+    world.sync()
+    with closing(sqlite3.connect(world.home / "ledger.db")) as database, database:
+        for table in ("change", "delivered", "finding"):
+            database.execute(f"DELETE FROM {table} WHERE record_id = (SELECT min(record_id) FROM change)")
+    answer = asked("clean", instance=world.home)
+    assert answer.returncode == 1
+    assert "het grootboek is niet heel" in " ".join(answer.stdout.split())

@@ -117,3 +117,28 @@ def test_a_report_can_be_made_where_the_profile_is_gone_too(tmp_path: Path) -> N
         profile.unlink()
         page = html.fromstring(write_report(world.instance, SCHOOL).read_text(encoding="utf-8"))
     assert [heading.text_content() for heading in page.iter("h3")] == ["UWLR smalle set", "eigen"]
+
+
+def test_what_fails_before_there_is_a_plan_is_told_until_the_next_good_look(world: World) -> None:
+    """A secret that is gone: `status` and the report say that it failed, and why; a preview neither says nor clears it."""
+    looked = world.instance.ledger.looks(SCHOOL)[SCHOOL, STAYING]
+    assert looked.reason is None
+    secret = world.home / "teken"
+    token = secret.read_text(encoding="utf-8")
+    secret.unlink()
+    world.export(example_school(31))
+    reason = world.sync(STAYING)[STAYING].reason
+    assert secret.name in reason
+    told = {o.supplier: (o.state, o.reason) for o in standing(world.instance)}
+    assert told[GONE][0] == "delivered"
+    assert told[STAYING] == ("failed", told[STAYING][1])
+    assert told[STAYING][1].startswith("De laatste keer mislukt (")
+    assert told[STAYING][1].endswith(reason)
+    assert reason in (world.home / "reports" / f"{SCHOOL}.html").read_text(encoding="utf-8")
+    secret.write_text(token, encoding="utf-8")
+    secret.chmod(0o600)
+    world.sync(STAYING, preview=True)
+    assert {o.supplier: o.state for o in standing(world.instance)}[STAYING] == "failed"
+    world.sync(STAYING)
+    assert {o.supplier: o.state for o in standing(world.instance)}[STAYING] == "delivered"
+    assert world.instance.ledger.looks(SCHOOL)[SCHOOL, STAYING].looked_at > looked.looked_at

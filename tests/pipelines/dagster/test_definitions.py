@@ -241,4 +241,4 @@ def test_a_person_writes_the_pages_from_the_web_page(settings: Settings, dagster
     assert result.success
     written = {file.name for file in settings.reports.rglob("*") if file.is_file()}
     parents = {f"{school}{end}" for school in settings.school_keys for end in (".html", ".fragment.html")}
-    assert written == parents | {"verwerkingsregister.html", "verwerkingsregister.csv", "bestuur.html"}
+    assert written == parents | {"verwerkingsregister.html", "verwerkingsregister.xlsx", "bestuur.html"}

@@ -1,13 +1,14 @@
 """Exports and findings: the last good one of each school, and what was wrong in the last one."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from pipelines.ledger.exports import FailedExport, GoodExport
 from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.looks import Look
 
 GOOD = GoodExport(
     school="99XX-00",
@@ -95,3 +96,19 @@ def test_findings_that_are_old_are_forgotten(ledger: Ledger, clock: Any) -> None
     assert ledger.findings("99XX-00").empty
     assert len(ledger.findings("99XX-01")) == 2
     assert ledger.remove_findings(moment) == 0
+
+
+def test_the_last_look_at_a_supplier_stays_until_the_next(ledger: Ledger, clock: Any) -> None:
+    """With the reason where it came to nothing, cut to size; a good look takes the reason away, and only there."""
+    ledger.remember_look("99XX-00", "basispoort", "run-1", "x" * 600)
+    ledger.remember_look("99XX-01", "basispoort", "run-2", "Geen inlogsleutel.")
+    first = clock.now
+    assert ledger.looks("99XX-00") == {
+        ("99XX-00", "basispoort"): Look("99XX-00", "basispoort", first, "run-1", "x" * 500)
+    }
+    clock.now += timedelta(days=1)
+    ledger.remember_look("99XX-00", "basispoort", "run-3")
+    assert {place: (look.looked_at, look.reason) for place, look in ledger.looks().items()} == {
+        ("99XX-00", "basispoort"): (clock.now, None),
+        ("99XX-01", "basispoort"): (first, "Geen inlogsleutel."),
+    }

@@ -121,6 +121,10 @@ def test_nothing_is_removed_from_a_ledger_that_is_not_whole(gone: Any, engine: E
         forgotten(gone, clock)
     assert left(engine) == [1, 2, 1, 2]
     assert gone.removed() == (0, None)
+    alter(engine, sa.delete(change).where(change.c.record_id == 1))
+    with pytest.raises(LedgerBrokenError):
+        gone.shred_unused_keys()
+    assert set(gone.record_keys([1, 2]).values()) == {"a", "b"}
 
 
 def test_one_person_with_two_keys_goes_as_one(deliveries: Any, engine: Engine, clock: Any) -> None:
