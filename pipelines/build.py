@@ -7,10 +7,10 @@ import dagster as dg
 
 from pipelines.assets.roster import school_assets
 from pipelines.assets.supplier import supplier_assets
-from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, keuze_vastleggen, opruimen, publiceren, wissen
+from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, keuze_vastleggen, opruimen, publiceren, teruglezen, wissen
 from pipelines.pupil_jobs import een_leerling_nu, inzage
 from pipelines.resources import InstanceResource
-from pipelines.schedules import cleaning, nightly
+from pipelines.schedules import cleaning, nightly, reading_back
 from pipelines.sensors import approval_sensor, broken_off_sensor, erased_sensor, erasure_sensor, inbox_sensor
 from pipelines.settings import Settings, home_folder, load_settings
 from pipelines.vault_io import VaultIOManager
@@ -38,9 +38,9 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
             *asset_jobs(settings.suppliers),
             *(goedkeuren, afwijzen),
             *(keuze_vastleggen, een_leerling_nu, inzage, wissen),
-            *(publiceren, opruimen),
+            *(publiceren, teruglezen, opruimen),
         ],
-        schedules=[nightly(settings), cleaning],
+        schedules=[nightly(settings), cleaning, reading_back],
         sensors=[
             inbox_sensor(settings),
             approval_sensor(settings),

@@ -13,13 +13,15 @@ from pipelines.consent import Said, named, write_down
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.ledger.holds import Decision, HoldNotFoundError
-from pipelines.metadata import of_removed
+from pipelines.ledger.leases import BusyError
+from pipelines.metadata import of_read_back, of_removed
 from pipelines.names import UnknownNameError
 from pipelines.pages import write_pages
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
 from pipelines.retention import clean
 from pipelines.rights.erasure import open_case
+from pipelines.sync.readback import ReadBack, read_back
 
 DELIVER, PREVIEW, CLEAN = "leveren", "voorbeeld", "opruimen"
 SCHOOL_TAG = "school"
@@ -178,6 +180,36 @@ def ruim_op(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
 def opruimen() -> None:
     """One cleaning."""
     ruim_op()
+
+
+@dg.op(
+    description="Vraag elke leverancier wat hij heeft, en leg dat naast het grootboek. Verstuurt en verandert niets."
+)
+def lees_terug(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
+    """Read back everywhere; the run fails where something differs, for that is what a person must see."""
+    opened, found = instance.opened, []
+    for agreement in opened.settings.agreements:
+        for school in agreement.schools:
+            try:
+                found.append(read_back(opened, agreement.supplier, school))
+            except BusyError as error:
+                found.append(ReadBack(school, agreement.supplier, "unfinished", str(error)))
+    told = of_read_back(found)
+    if any(one.state in {"different", "failed"} for one in found):
+        raise dg.Failure(_DIFFERS, metadata=told, allow_retries=False)
+    context.add_output_metadata(told)
+
+
+_DIFFERS = (
+    "Niet overal is gelijk wat een leverancier heeft en wat in het grootboek staat, of het was niet te lezen. Zie de tabel. "
+    "`doorgeefluik readback` noemt de records; met `--repair` zet de volgende levering ze recht."
+)
+
+
+@dg.job(description="Leg naast elkaar wat leveranciers hebben en wat het grootboek zegt. Gebeurt vanzelf elke zondag.")
+def teruglezen() -> None:
+    """One comparison, of all schools."""
+    lees_terug()
 
 
 @dg.op(description="Schrijf de pagina's opnieuw, in de map `reports` van de installatie.")

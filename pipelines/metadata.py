@@ -3,6 +3,7 @@
 Counts, record keys, names of fields and Dutch sentences; never a value of a record (design rule 8).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mappings.transforms import sources
 from pipelines.ledger.holds import Hold
 from pipelines.removal import Removed
 from pipelines.sync.case import Outcome, Planned, State
+from pipelines.sync.readback import TOLD, ReadBack
 from pipelines.sync.school import SchoolData
 
 ROWS = 200
@@ -191,6 +193,27 @@ def of_removed(removed: Sequence[Removed]) -> Metadata:
     return {
         SUMMARY: f"{sum(r.number for r in removed)} verwijderd, omdat de bewaartermijn voorbij was.",
         REMOVED: _table(rows, ["Wat", "Aantal", "Waarom"]),
+    }
+
+
+def of_read_back(found: Sequence[ReadBack]) -> Metadata:
+    """How what suppliers hold compares with the ledger: counts and names of fields."""
+    heads = ("Gelezen", "Ontbreekt", "Anders", "Te veel")
+    rows: list[Mapping[str, str | int]] = [
+        {
+            "School": one.school,
+            "Leverancier": one.supplier,
+            "Stand": TOLD[one.state],
+            **dict(zip(heads, one.numbers, strict=True)),
+            "Velden": ", ".join(one.fields),
+            "Toelichting": one.reason,
+        }
+        for one in found
+    ]
+    counts = Counter(TOLD[one.state] for one in found)
+    return {
+        SUMMARY: ", ".join(f"{number} keer {told}" for told, number in counts.items()) or "Er is niets terug te lezen.",
+        "Teruggelezen": _table(rows, ["School", "Leverancier", "Stand", *heads, "Velden", "Toelichting"]),
     }
 
 

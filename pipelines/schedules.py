@@ -1,10 +1,10 @@
-"""The schedules: every night one run for each school, of that school's suppliers only; every morning a cleaning."""
+"""The schedules: every night one run for each school, of that school's suppliers only; every morning a cleaning, every Sunday a read-back."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from pipelines.jobs import DELIVER, SCHOOL_TAG, asset_keys, opruimen
+from pipelines.jobs import DELIVER, SCHOOL_TAG, asset_keys, opruimen, teruglezen
 from pipelines.settings import Settings
 
 
@@ -37,6 +37,16 @@ cleaning = dg.ScheduleDefinition(
     description="Elke ochtend: verwijder waarvan de bewaartermijn voorbij is.",
 )
 """After the night; also where the nightly sync is switched off."""
+
+
+reading_back = dg.ScheduleDefinition(
+    name="wekelijks_teruglezen",
+    job=teruglezen,
+    cron_schedule="0 7 * * 0",
+    execution_timezone="Europe/Amsterdam",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Elke zondag: leg naast elkaar wat leveranciers hebben en wat het grootboek zegt.",
+)
 
 
 def run_request(

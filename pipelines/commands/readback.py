@@ -1,6 +1,6 @@
 """`readback`: what suppliers say they hold beside the ledger, and on request a repair by the next delivery."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,15 +9,7 @@ from pipelines.commands.sync import chosen_pairs
 from pipelines.commands.telling import FAILED, HELD, OK, out, table
 from pipelines.instance import open_instance
 from pipelines.settings import home_folder
-from pipelines.sync.readback import ReadBack, read_back
-
-_TOLD = {
-    "equal": "gelijk",
-    "different": "verschil",
-    "cannot": "kan niet teruglezen",
-    "unfinished": "eerst leveren",
-    "failed": "mislukt",
-}
+from pipelines.sync.readback import TOLD, ReadBack, read_back
 
 
 def read_back_all(
@@ -46,8 +38,7 @@ def read_back_all(
 
 
 def _row(one: ReadBack) -> tuple[object, ...]:
-    extra = _count(one.extra) + sum(one.strangers.values())
-    return one.school, one.supplier, _TOLD[one.state], one.read, _count(one.missing), _count(one.different), extra
+    return one.school, one.supplier, TOLD[one.state], *one.numbers
 
 
 def _lines(one: ReadBack) -> list[str]:
@@ -66,7 +57,3 @@ def _lines(one: ReadBack) -> list[str]:
             f"{place}: {one.repaired} records worden bij de volgende levering rechtgezet. Bekijk het met `doorgeefluik preview`."
         )
     return lines
-
-
-def _count(records: Mapping[str, Sequence[str]]) -> int:
-    return sum(map(len, records.values()))

@@ -23,6 +23,14 @@ from pipelines.ledger.records import refs_of
 from pipelines.sync.fingerprint import fingerprints, unmasked, unpacked
 
 State = Literal["equal", "different", "cannot", "unfinished", "failed"]
+TOLD: Mapping[State, str] = {
+    "equal": "gelijk",
+    "different": "verschil",
+    "cannot": "kan niet teruglezen",
+    "unfinished": "eerst leveren",
+    "failed": "mislukt",
+}
+"""How it stands, in Dutch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,14 @@ class ReadBack:
     fields: Mapping[str, int] = field(default_factory=dict)
     strangers: Mapping[str, int] = field(default_factory=dict)
     repaired: int = 0
+
+    @property
+    def numbers(self) -> tuple[int, int, int, int]:
+        """How many records were read, are missing, are different, and are there besides."""
+        missing, different, extra = (
+            sum(map(len, found.values())) for found in (self.missing, self.different, self.extra)
+        )
+        return self.read, missing, different, extra + sum(self.strangers.values())
 
 
 @dataclass(slots=True)

@@ -5,12 +5,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import requests
 
 from connectors.sandbox.school import example_school
 from connectors.sandbox.serving import running
 from connectors.sandbox.suppliers import PAGE, supplier_app
+from pipelines.build import build_defs
+from pipelines.runs import QUIET
+from pipelines.settings import load_settings
 from pipelines.sync.readback import ReadBack, read_back
 from tests.e2e.nights import effects, numbers, seen, states
 from tests.e2e.test_nightly_sync import pupils_in_groups
@@ -122,3 +126,20 @@ def test_the_command_tells_counts_keys_and_fields(world: World) -> None:
     assert "leerling.achternaam (1)" in told.stdout
     assert "kan niet teruglezen" in told.stdout
     assert "Kanarie" not in told.stdout + told.stderr
+
+
+def test_the_weekly_job_fails_where_something_differs_and_names_nobody(world: World, tmp_path: Path) -> None:
+    """A person sees a failed run with a table of counts; where all is equal, or cannot be read, it succeeds."""
+    (tmp_path / "dagster").mkdir()
+    job = build_defs(load_settings(world.home)).resolve_job_def("teruglezen")
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as dagster:
+        assert job.execute_in_process(instance=dagster, run_config=QUIET).success
+        altered = pupils_in_groups(ROSTER)[0]
+        drift(world, {wire_id(world, altered): {"achternaam": "Kanarie"}})
+        result = job.execute_in_process(instance=dagster, run_config=QUIET, raise_on_error=False)
+    assert not result.success
+    (failed,) = (event for event in result.all_events if event.is_step_failure)
+    rows = failed.step_failure_data.user_failure_data.metadata["Teruggelezen"].records
+    told = {row.data["Leverancier"]: (row.data["Stand"], row.data["Anders"], row.data["Velden"]) for row in rows}
+    assert told == {LVS: ("verschil", 1, "leerling.achternaam"), "basispoort": ("kan niet teruglezen", 0, "")}
+    assert altered not in str([row.data for row in rows])

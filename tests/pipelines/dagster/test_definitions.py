@@ -75,8 +75,14 @@ def test_these_are_the_assets_jobs_schedules_and_sensors(settings: Settings) -> 
     ]
     jobs = {name for name in repository.job_names if not name.startswith("__")}
     about_one = {"keuze_vastleggen", "een_leerling_nu", "inzage", "wissen"}
-    assert jobs == {"leveren", "voorbeeld", "goedkeuren", "afwijzen", "publiceren", "opruimen"} | about_one
-    assert {schedule.name for schedule in repository.schedule_defs} == {"nachtelijk", "dagelijks_opruimen"}
+    assert (
+        jobs == {"leveren", "voorbeeld", "goedkeuren", "afwijzen", "publiceren", "teruglezen", "opruimen"} | about_one
+    )
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "nachtelijk",
+        "dagelijks_opruimen",
+        "wekelijks_teruglezen",
+    }
     assert {sensor.name for sensor in repository.sensor_defs} >= {
         *("inbox", "na_goedkeuring", "na_wisverzoek", "na_wissen", "afgebroken_runs"),
     }
