@@ -239,12 +239,13 @@ def test_a_profile_cannot_overwrite_invent_or_smuggle(
 GROWN = PROFILE.replace('version: "1.0"', 'version: "1.10"\nearlier_versions: ["1.0", "1.9"]').replace(
     "leerling.roepnaam, wire: first_name}",
     "leerling.roepnaam, wire: first_name}\n  - {item: achternaam, field: leerling.achternaam, since: '1.9'}\n"
-    "  - {item: foto, field: leerling.fotourl, optional: true, since: '1.10'}",
+    "  - {item: e-mailadres, field: leerling.emailadres, optional: true, since: '1.10'}",
 )
 
 
 @pytest.mark.parametrize(
-    ("signed", "later"), [(None, {"achternaam", "foto"}), ("1.0", {"achternaam", "foto"}), ("1.9", {"foto"})]
+    ("signed", "later"),
+    [(None, {"achternaam", "e-mailadres"}), ("1.0", {"achternaam", "e-mailadres"}), ("1.9", {"e-mailadres"})],
 )
 def test_a_new_version_of_the_leaflet_asks_for_nothing_by_itself(signed: str | None, later: set[str]) -> None:
     """What came with a version that was not signed stays home, and says so; without a version the first one counts."""
@@ -253,8 +254,8 @@ def test_a_new_version_of_the_leaflet_asks_for_nothing_by_itself(signed: str | N
     told = {line.item for line in result.left_out if f"getekend is versie {signed or '1.0'}" in line.reason}
     assert (told, result.profile_version) == (later, signed or "1.0")
     assert ("leerling.achternaam" in result.ids) is ("achternaam" not in later)
-    newest = field_set(profile(GROWN), agreement("optional: []", "leaflet_version: 1.10\noptional: [foto]"))
-    assert {"leerling.achternaam", "leerling.fotourl"} <= newest.ids
+    newest = field_set(profile(GROWN), agreement("optional: []", "leaflet_version: 1.10\noptional: [e-mailadres]"))
+    assert {"leerling.achternaam", "leerling.emailadres"} <= newest.ids
 
 
 @pytest.mark.parametrize(
@@ -276,7 +277,7 @@ def test_an_agreement_cannot_sign_a_version_that_is_not_there(
 def test_an_item_of_a_later_version_cannot_be_switched_on() -> None:
     """The school must have signed the version that it came with."""
     with pytest.raises(NarrowingError, match=r"kwam erbij in versie 1\.10"):
-        field_set(profile(GROWN), agreement("optional: []", "leaflet_version: 1.9\noptional: [foto]"))
+        field_set(profile(GROWN), agreement("optional: []", "leaflet_version: 1.9\noptional: [e-mailadres]"))
 
 
 @pytest.mark.parametrize(

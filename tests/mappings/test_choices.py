@@ -40,9 +40,9 @@ def test_a_legal_duty_withholds_nobody() -> None:
 @pytest.mark.parametrize("legal_basis", [CONSENT, *OPEN_TO_OBJECTION])
 def test_whom_to_erase_is_withheld_whatever_was_chosen(legal_basis: LegalBasis) -> None:
     """Also after a consent, and where no export has the pupil; by law he still goes out (AVG art. 17 lid 3 b)."""
-    asked = Release(legal_basis, {"a": Choice.GIVEN}, frozenset("ab"))
+    asked = Release(legal_basis, {"a": Choice.GIVEN}, erased=frozenset("ab"))
     assert asked.withheld("a").to_dict() == dict.fromkeys("ab", "verzoek_tot_wissen")
-    assert Release(DUTY, {}, frozenset("ab")).withheld("abc").empty
+    assert Release(DUTY, erased=frozenset("ab")).withheld("abc").empty
 
 
 def test_what_can_be_written_down_follows_from_the_legal_basis() -> None:

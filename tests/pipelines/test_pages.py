@@ -116,8 +116,9 @@ def test_of_a_photo_every_page_says_that_it_goes_with_consent_only(tmp_path: Pat
         )
         register = (world.home / "reports" / "verwerkingsregister.html").read_text(encoding="utf-8")
         assert '<th scope="row">leerling: foto</th><td>ja, alleen met toestemming</td><td>nee</td>' in register
-        table = (world.home / "reports" / "verwerkingsregister.csv").read_text(encoding="utf-8")
-        assert "foto;leerling.fotourl;ja, alleen met toestemming;nee" in table
+        book = sheets(world.home / "reports" / "verwerkingsregister.xlsx")
+        (row,) = (one for one in book["Gegevens"] if one["veld"] == "leerling.fotourl")
+        assert (row["afgesproken"], row["gestuurd"]) == ("ja, alleen met toestemming", "nee")
         told = " ".join(asked("explain", "parro", instance=world.home).stdout.split())
         assert "foto: alleen van wie toestemming gaf voor foto_parro (foto in Parro)" in told
 

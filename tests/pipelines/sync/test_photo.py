@@ -159,7 +159,7 @@ def test_after_its_end_an_agreement_gives_no_photo_and_takes_one_back(bench: Ben
     bench.choose(Choice.GIVEN, 2, about=PHOTO)
     bench.choose(Choice.WITHDRAWN, 1, about=PHOTO)
     plan = bench.plan(SIX)
-    assert {stop.rule for stop in plan.stops} == {Rule.NOTHING_NEW}
+    assert {stop.rule for stop in plan.stops} == {Rule.NOTHING_NEW, Rule.CLEAR_OUT}
     bench.carry_out(SIX, plan)
     assert (_photos(bench), _last(bench)) == (set(), [("update", "toestemming_ingetrokken", "fotourl")])
 
@@ -178,11 +178,14 @@ def test_a_photo_of_before_the_withdrawal_is_not_sent_again(bench: Bench) -> Non
 
 
 def test_a_photo_that_is_switched_on_is_a_field_that_was_added(bench: Bench) -> None:
-    """The agreement is the cause, not the consent that lay there already."""
+    """The agreement is the cause, not the consent that lay there already; and it waits, as every field that is added does."""
     _agree(bench, optional=[])
     bench.choose(Choice.GIVEN, 1, about=PHOTO)
     bench.night(SIX)
     _agree(bench)
+    bench.night(SIX)
+    assert (_photos(bench), told(bench.plan(SIX))) == (set(), set())
+    bench.decide("approved")
     assert told(bench.plan(SIX)) == {("leerling", "1", "update", "veld_toegevoegd", "fotourl")}
 
 
