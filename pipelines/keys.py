@@ -31,6 +31,8 @@ _ID_SIZE: Final = 4
 _NONCE_SIZE: Final = 12
 _TAG_SIZE: Final = 16
 _SECRET_SIZE: Final = 32
+_WORTH_KEEPING, _KEPT = 1000, 8
+"""From how many texts on an answer of `macs` is kept, and how many answers: those about one large school."""
 HEAD_SIZE: Final = len(_VERSION) + _ID_SIZE
 """How many bytes at the beginning tell with which key something was encrypted."""
 
@@ -67,7 +69,7 @@ class Keys:
         self._header = _VERSION + _key_id(self._encryption[-1])
         self._ciphers = {_VERSION + _key_id(secret): AESGCM(secret) for secret in self._encryption}
         self._cipher = self._ciphers[self._header]
-        self._answered: dict[tuple[bytes, int], tuple[Sequence[str], Sequence[bytes]]] = {}
+        self._answered: dict[tuple[bytes, int, int], tuple[tuple[str, ...], tuple[bytes, ...]]] = {}
         self._mask = Cipher(AES256(self.mac(b"", _SECRET_SIZE, purpose=b"masker")), ECB())  # noqa: S305  see `masks`
 
     @classmethod
@@ -145,15 +147,20 @@ class Keys:
         except InvalidTag:
             raise DamagedError("Versleutelde gegevens zijn beschadigd, of staan niet op hun eigen plaats.") from None
 
-    def macs(self, prefix: bytes, texts: Sequence[str], size: int = 16) -> Sequence[bytes]:
+    def macs(self, prefix: bytes, texts: tuple[str, ...], size: int = 16) -> Sequence[bytes]:
         """`mac` of `prefix` and each of `texts`, in half the time.
 
-        The last answer for each prefix is kept, for one supplier after another asks about the same pupils.
+        The last long answers are kept, for one supplier after another asks about the same pupils.
         """
-        asked, found = self._answered.get((prefix, size), ((), ()))
+        if len(texts) < _WORTH_KEEPING:
+            return self._macs(prefix, texts, size)
+        question = (prefix, size, len(texts))
+        asked, found = self._answered.pop(question, ((), ()))
         if asked != texts:
-            found = self._macs(prefix, texts, size)
-            self._answered[prefix, size] = texts, found
+            asked, found = texts, tuple(self._macs(prefix, texts, size))
+        self._answered[question] = asked, found  # the newest stands last
+        if len(self._answered) > _KEPT:
+            del self._answered[next(iter(self._answered))]
         return found
 
     def _macs(self, prefix: bytes, texts: Iterable[str], size: int) -> list[bytes]:

@@ -120,3 +120,15 @@ def test_a_mac_follows_data_key_purpose_and_size(keys: Keys, tmp_path: Path) -> 
     macs = [keys.mac(b"a"), keys.mac(b"b"), keys.mac(b"a", purpose=b"x"), other.mac(b"a"), keys.mac(b"a", 32)[:16]]
     assert len(set(macs)) == len(macs)
     assert len(keys.mac(b"a")) == 16
+
+
+def test_a_kept_answer_is_the_same_and_not_that_of_other_texts() -> None:
+    """Long questions are answered once; another of the same length, and what came between, change nothing."""
+    keys = Keys(b"e" * 32, b"v" * 32)
+    first, other = (tuple(f"{start}-{number}" for number in range(1000)) for start in "ab")
+    expected = [keys.mac(b"veld" + text.encode()) for text in first]
+    assert list(keys.macs(b"veld", first)) == expected
+    assert keys.macs(b"veld", other)[0] == keys.mac(b"veldb-0")
+    for number in range(20):
+        keys.macs(b"ander%d" % number, first)
+    assert list(keys.macs(b"veld", first)) == expected
