@@ -18,7 +18,7 @@ from pipelines.keys import Keys
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.handles import forget_handles, places_of
 from pipelines.ledger.plans import GOOD
-from pipelines.ledger.records import refs_of
+from pipelines.ledger.records import refs_of, same_person
 from pipelines.ledger.seals import BrokenSeal, first_broken, note_removals, one_at_a_time
 from pipelines.ledger.tables import (
     CHAIN_SIZE,
@@ -194,7 +194,7 @@ def _open(transaction: Transaction, school: str, pupil: str, by: str, how: str) 
     }
     transaction.execute(sa.insert(erasure).values(**row))
     known_as = sa.select(sa.literal(number), record.c.id, record.c.ref, sa.true())
-    known_as = known_as.where(record.c.id.in_(_identities(transaction, known)))
+    known_as = known_as.where(record.c.id.in_(same_person(transaction, known)))
     transaction.execute(sa.insert(erased_record).from_select(("erasure_id", "record_id", "ref", "in_export"), known_as))
     _prove(transaction, number)
     return number
@@ -207,16 +207,6 @@ _UNKNOWN = (
 _ALREADY = (
     "Voor deze leerling is er al een verzoek om te wissen: hij gaat nergens meer heen. Zie `doorgeefluik erase list`."
 )
-
-
-def _identities(transaction: Transaction, number: int) -> set[int]:
-    """The record with this number, and those of the same pupil under other keys."""
-    ties = sa.select(change.c.record_id, change.c.replaces_id).where(change.c.replaces_id.is_not(None)).distinct()
-    pairs = [set(pair) for pair in transaction.execute(ties)]
-    same = {number}
-    while more := {other for pair in pairs if pair & same for other in pair} - same:
-        same |= more
-    return same
 
 
 def _erasures(transaction: Transaction) -> list[Erasure]:
