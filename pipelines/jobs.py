@@ -13,7 +13,6 @@ from pipelines.consent import Said, named, write_down
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.ledger.holds import Decision, HoldNotFoundError
-from pipelines.ledger.leases import BusyError
 from pipelines.metadata import of_read_back, of_removed
 from pipelines.names import UnknownNameError
 from pipelines.pages import write_pages
@@ -21,7 +20,7 @@ from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
 from pipelines.retention import clean
 from pipelines.rights.erasure import open_case
-from pipelines.sync.readback import ReadBack, read_back
+from pipelines.sync.readback import read_back
 
 DELIVER, PREVIEW, CLEAN = "leveren", "voorbeeld", "opruimen"
 SCHOOL_TAG = "school"
@@ -187,13 +186,8 @@ def opruimen() -> None:
 )
 def lees_terug(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
     """Read back everywhere; the run fails where something differs, for that is what a person must see."""
-    opened, found = instance.opened, []
-    for agreement in opened.settings.agreements:
-        for school in agreement.schools:
-            try:
-                found.append(read_back(opened, agreement.supplier, school))
-            except BusyError as error:
-                found.append(ReadBack(school, agreement.supplier, "unfinished", str(error)))
+    opened = instance.opened
+    found = [read_back(opened, a.supplier, school) for a in opened.settings.agreements for school in a.schools]
     told = of_read_back(found)
     if any(one.state in {"different", "failed"} for one in found):
         raise dg.Failure(_DIFFERS, metadata=told, allow_retries=False)

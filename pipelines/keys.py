@@ -147,18 +147,19 @@ class Keys:
         except InvalidTag:
             raise DamagedError("Versleutelde gegevens zijn beschadigd, of staan niet op hun eigen plaats.") from None
 
-    def macs(self, prefix: bytes, texts: tuple[str, ...], size: int = 16) -> Sequence[bytes]:
+    def macs(self, prefix: bytes, texts: Iterable[str], size: int = 16) -> tuple[bytes, ...]:
         """`mac` of `prefix` and each of `texts`, in half the time.
 
         The last long answers are kept, for one supplier after another asks about the same pupils.
         """
-        if len(texts) < _WORTH_KEEPING:
-            return self._macs(prefix, texts, size)
-        question = (prefix, size, len(texts))
+        wanted = tuple(texts)
+        if len(wanted) < _WORTH_KEEPING:
+            return tuple(self._macs(prefix, wanted, size))
+        question = (prefix, size, len(wanted))
         asked, found = self._answered.pop(question, ((), ()))
-        if asked != texts:
-            asked, found = texts, tuple(self._macs(prefix, texts, size))
-        self._answered[question] = asked, found  # the newest stands last
+        if asked != wanted:
+            found = tuple(self._macs(prefix, wanted, size))
+        self._answered[question] = wanted, found  # the newest stands last
         if len(self._answered) > _KEPT:
             del self._answered[next(iter(self._answered))]
         return found

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from pipelines.ledger.choices import PUPIL, Entry
 from pipelines.ledger.delivered import is_presumed
-from pipelines.ledger.records import refs_of
+from pipelines.ledger.records import refs_of, same_person
 from pipelines.ledger.tables import change, choice, delivered, plan, record
 from pipelines.ledger.transaction import Transaction
 
@@ -52,26 +52,16 @@ class Dossier:
 
 
 def dossier(transaction: Transaction, school: str, key: str) -> Dossier | None:
-    """What is known of the pupil with this key, also under earlier keys; None where the ledger has never met him."""
+    """What is known of the pupil with this key, also under other keys; None where the ledger has never met him."""
     ref = refs_of(school, PUPIL, [key], transaction.keys)[0]
     known = sa.select(record.c.id).where(record.c.school == school, record.c.kind == PUPIL, record.c.ref == ref)
     number = transaction.connection.scalar(known)
     if number is None:
         return None
-    numbers = _same_pupil(transaction, number)
+    numbers = sorted(same_person(transaction, number))
     return Dossier(
         number, _holdings(transaction, numbers), _passed(transaction, numbers), _choices(transaction, numbers)
     )
-
-
-def _same_pupil(transaction: Transaction, number: int) -> list[int]:
-    """The record itself, and those whose place it took."""
-    found, new = {number}, {number}
-    while new:
-        query = sa.select(change.c.replaces_id).where(change.c.record_id.in_(new), change.c.replaces_id.is_not(None))
-        new = set(transaction.execute(query).scalars()) - found
-        found |= new
-    return sorted(found)
 
 
 def _holdings(transaction: Transaction, numbers: Iterable[int]) -> dict[str, Holding]:

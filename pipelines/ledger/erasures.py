@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from pipelines.keys import Keys
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.handles import forget_handles, places_of
+from pipelines.ledger.heirs import heirs_of
 from pipelines.ledger.plans import GOOD
-from pipelines.ledger.records import refs_of
+from pipelines.ledger.records import refs_of, same_person
 from pipelines.ledger.seals import BrokenSeal, first_broken, note_removals, one_at_a_time
 from pipelines.ledger.tables import (
     CHAIN_SIZE,
@@ -123,6 +124,11 @@ class Erasures:
         with self._writing() as transaction:
             _note_presence(transaction, school, seen, pupils, unnamed=unnamed)
 
+    def follow(self, school: str, keys: Collection[str], key_of: Mapping[str, str]) -> None:
+        """Let the open requests be also about the keys that their pupils have by now; `keys` and `key_of` as in `heirs_of`."""
+        with self._writing() as transaction:
+            _follow(transaction, school, keys, key_of)
+
     def followed(self, number: int) -> list[Followed]:
         """Every supplier that has, had or was to get something of the pupil, by name."""
         with self._reading() as transaction:
@@ -194,7 +200,7 @@ def _open(transaction: Transaction, school: str, pupil: str, by: str, how: str) 
     }
     transaction.execute(sa.insert(erasure).values(**row))
     known_as = sa.select(sa.literal(number), record.c.id, record.c.ref, sa.true())
-    known_as = known_as.where(record.c.id.in_(_identities(transaction, known)))
+    known_as = known_as.where(record.c.id.in_(same_person(transaction, known)))
     transaction.execute(sa.insert(erased_record).from_select(("erasure_id", "record_id", "ref", "in_export"), known_as))
     _prove(transaction, number)
     return number
@@ -207,16 +213,6 @@ _UNKNOWN = (
 _ALREADY = (
     "Voor deze leerling is er al een verzoek om te wissen: hij gaat nergens meer heen. Zie `doorgeefluik erase list`."
 )
-
-
-def _identities(transaction: Transaction, number: int) -> set[int]:
-    """The record with this number, and those of the same pupil under other keys."""
-    ties = sa.select(change.c.record_id, change.c.replaces_id).where(change.c.replaces_id.is_not(None)).distinct()
-    pairs = [set(pair) for pair in transaction.execute(ties)]
-    same = {number}
-    while more := {other for pair in pairs if pair & same for other in pair} - same:
-        same |= more
-    return same
 
 
 def _erasures(transaction: Transaction) -> list[Erasure]:
@@ -263,6 +259,23 @@ def _note_presence(
         _prove(transaction, number)
 
 
+def _follow(transaction: Transaction, school: str, keys: Collection[str], key_of: Mapping[str, str]) -> None:
+    query = sa.select(erased_record.c.erasure_id, erased_record.c.record_id, erased_record.c.ref)
+    query = query.join_from(erased_record, erasure).where(erasure.c.school == school, erasure.c.closed_at.is_(None))
+    rows = transaction.execute(query).all()
+    if not rows:
+        return
+    heirs = heirs_of(transaction, school, {row.record_id: row.ref for row in rows}, keys, key_of)
+    known = {row.ref for row in rows}
+    for row in rows:
+        heir = heirs.get(row.record_id)
+        if heir and heir.ref not in known and _holds(transaction, row.erasure_id):
+            known.add(heir.ref)
+            new = {"erasure_id": row.erasure_id, "record_id": heir.number, "ref": heir.ref, "in_export": True}
+            transaction.execute(sa.insert(erased_record).values(**new))
+            _prove(transaction, row.erasure_id)
+
+
 def _is_usual(transaction: Transaction, school: str, pupils: int) -> bool:
     """Whether an export is about as large as the largest that a supplier was last delivered from."""
     newest = sa.select(sa.func.max(plan.c.id)).where(plan.c.school == school, plan.c.state.in_(GOOD))
@@ -279,7 +292,7 @@ def _forget_who_left(transaction: Transaction, number: int) -> None:
 
 def _followed(transaction: Transaction, number: int) -> list[Followed]:
     one = _erasure(transaction, number)
-    of_him = change.c.record_id.in_(one.records) | change.c.replaces_id.in_(one.records)
+    of_him = change.c.record_id.in_(one.records)
     newest = sa.select(sa.func.max(change.c.id)).join_from(change, plan).where(of_him).group_by(plan.c.supplier)
     columns = (plan.c.supplier, change.c.operation, change.c.state, change.c.answered_at)
     found = transaction.execute(sa.select(*columns).join_from(change, plan).where(change.c.id.in_(newest)))

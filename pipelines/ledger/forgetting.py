@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from pipelines.ledger.frames import among
-from pipelines.ledger.records import shred_keys
+from pipelines.ledger.records import shred_keys, ties
 from pipelines.ledger.seals import first_broken, note_removals, one_at_a_time
 from pipelines.ledger.tables import change, choice, delivered, erased_record, finding, lease, plan, record
 from pipelines.ledger.transaction import Transaction
@@ -72,8 +72,7 @@ def _settled(transaction: Transaction, before: datetime) -> set[int]:
 
 def _whole_persons(transaction: Transaction, settled: Iterable[int]) -> set[int]:
     """Those of the records that no change ties to one that must stay: the same person under another key."""
-    ties = sa.select(change.c.record_id, change.c.replaces_id).where(change.c.replaces_id.is_not(None)).distinct()
-    pairs = [set(pair) for pair in transaction.execute(ties)]
+    pairs = [set(pair) for pair in ties(transaction)]
     whole = set(settled)
     while torn := {number for pair in pairs if whole & pair and not pair <= whole for number in pair & whole}:
         whole -= torn

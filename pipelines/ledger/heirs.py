@@ -1,6 +1,7 @@
-"""Choices that follow a pupil to another key: what parents chose is about the child, and not about how ParnasSys numbers it."""
+"""Who a pupil is by now under another key, and choices that follow him there: what parents say is about the child, and not about how ParnasSys numbers it."""
 
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -15,9 +16,7 @@ from pipelines.ledger.transaction import Transaction
 def hand_on(transaction: Transaction, school: str, keys: Collection[str], key_of: Mapping[str, str]) -> int:
     """Let what was chosen about a key that is gone count for the pupil who has the same id now; how many choices.
 
-    `keys` are those of all pupils in the export, and known to the ledger; `key_of` finds some by another id, the ECK iD. Who
-    is meant by a key that is gone is known where a supplier still has that pupil under such an id. What was chosen about
-    the new key itself stays.
+    `keys` and `key_of` are as in `heirs_of`. What was chosen about the new key itself stays.
     """
     newest = sa.select(sa.func.max(choice.c.id)).join_from(choice, record).where(record.c.school == school)
     newest = newest.group_by(choice.c.record_id, choice.c.subject)
@@ -25,23 +24,42 @@ def hand_on(transaction: Transaction, school: str, keys: Collection[str], key_of
     chosen = transaction.execute(query).mappings().all()
     if not chosen:
         return 0
-    ref_of = dict(zip(keys, refs_of(school, PUPIL, keys, transaction.keys), strict=True))
-    here = set(ref_of.values())
-    ids = _ids_at_suppliers(transaction, {row["record_id"] for row in chosen if row["ref"] not in here})
-    heirs = {number: ref_of[key_of[wire_id]] for number, wire_id in ids.items() if wire_id in key_of}
-    number_of = _numbers(transaction, school) if heirs else {}
+    heirs = heirs_of(transaction, school, {row["record_id"]: row["ref"] for row in chosen}, keys, key_of)
     own = {(row["ref"], row["subject"]) for row in chosen}
     rows = [
         {
             **{name: row[name] for name in ("subject", "choice", "since", "how", "recorded_by")},
-            "record_id": number_of[heirs[row["record_id"]]],
+            "record_id": heirs[row["record_id"]].number,
             "recorded_at": transaction.now,
         }
         for row in chosen
-        if row["record_id"] in heirs and (heirs[row["record_id"]], row["subject"]) not in own
+        if row["record_id"] in heirs and (heirs[row["record_id"]].ref, row["subject"]) not in own
     ]
     transaction.execute_many(sa.insert(choice), rows)
     return len(rows)
+
+
+class Heir(NamedTuple):
+    """The record of a pupil under the key that he has now."""
+
+    number: int
+    ref: bytes
+
+
+def heirs_of(
+    transaction: Transaction, school: str, refs: Mapping[int, bytes], keys: Collection[str], key_of: Mapping[str, str]
+) -> dict[int, Heir]:
+    """Of these records (refs by number) whose key is gone, who the pupil is now, by the number of the old one.
+
+    `keys` are those of all pupils in the export, and known to the ledger; `key_of` finds some by another id, the ECK iD. Who
+    is meant by a key that is gone is known where a supplier still has that pupil under such an id.
+    """
+    ref_of = dict(zip(keys, refs_of(school, PUPIL, keys, transaction.keys), strict=True))
+    here = set(ref_of.values())
+    ids = _ids_at_suppliers(transaction, {number for number, ref in refs.items() if ref not in here})
+    found = {number: ref_of[key_of[wire_id]] for number, wire_id in ids.items() if wire_id in key_of}
+    number_of = _numbers(transaction, school) if found else {}
+    return {number: Heir(number_of[ref], ref) for number, ref in found.items()}
 
 
 def _numbers(transaction: Transaction, school: str) -> dict[bytes, int]:

@@ -14,7 +14,6 @@ from sqlalchemy.engine import Engine
 from mappings.agreement import FieldSet
 from pipelines.keys import Keys
 from pipelines.ledger import (
-    corrections,
     delivered,
     exports,
     forgetting,
@@ -180,11 +179,6 @@ class Ledger(Database):
         """The supplier's words by refused record: not to be logged or shown in metadata, for they may name a pupil."""
         with self._reading() as transaction:
             return plans.refusals(transaction, plan_id)
-
-    def sent_about(self, school: str, ref: bytes) -> list[corrections.Sent]:
-        """Every change about one record that was to be sent, oldest first. See `corrections.sent_about`."""
-        with self._reading() as transaction:
-            return corrections.sent_about(transaction, school, ref)
 
     def last_plan(self, supplier: str, school: str) -> plans.Plan | None:
         """The newest plan, whatever came of it."""

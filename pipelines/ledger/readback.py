@@ -30,7 +30,11 @@ class Unsure:
 
 
 def forget_content(transaction: Transaction, supplier: str, school: str, fields: FieldSet, unsure: Unsure) -> None:
-    """Count these records as held with unknown content, and the last plan as one that left something to do."""
+    """Count these records as held with unknown content, and the last plan as one that left something to do.
+
+    What the supplier has besides counts as given by the fields of that plan; of the agreed `fields` some may still wait.
+    """
+    last = newest_plan(transaction, supplier, school)
     widths: dict[tuple[int, str], int] = {}
 
     def width(number: int, kind: str) -> int:
@@ -47,10 +51,10 @@ def forget_content(transaction: Transaction, supplier: str, school: str, fields:
             rows += [(row.id, row.field_set_id, width(row.field_set_id, row.kind)) for row in found]
         count_as_unknown(transaction, supplier, rows, lost=lost)
     if unsure.extra:
-        agreed = field_set_id(transaction, fields)
+        agreed = last.field_set_id if last else field_set_id(transaction, fields)
         rows = [(number, agreed, width(agreed, kind)) for number, kind in unsure.extra.items()]
         count_as_unknown(transaction, supplier, rows, lost=False)
-    if last := newest_plan(transaction, supplier, school):
+    if last:
         again = sa.update(plan).where(plan.c.id == last.id, plan.c.state.in_(("delivered", "unchanged")))
         transaction.execute(again.values(state="partial", reason=FOUND))
 

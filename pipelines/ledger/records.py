@@ -7,13 +7,13 @@ import sqlalchemy as sa
 
 from pipelines.keys import Keys
 from pipelines.ledger.frames import among
-from pipelines.ledger.tables import record
+from pipelines.ledger.tables import change, record
 from pipelines.ledger.transaction import Transaction
 
 
 def refs_of(school: str, kind: str, record_keys: Iterable[str], keys: Keys) -> list[bytes]:
     """How the ledger names records without their key: a keyed digest (16 bytes) of school, kind and key."""
-    return list(keys.macs(f"{school}\0{kind}\0".encode(), tuple(record_keys)))
+    return list(keys.macs(f"{school}\0{kind}\0".encode(), record_keys))
 
 
 def register_records(transaction: Transaction, school: str, kind: str, record_keys: pd.Series) -> pd.DataFrame:
@@ -62,6 +62,21 @@ def shred_keys(transaction: Transaction, record_ids: Iterable[int]) -> None:
     rows = [{"number": int(number)} for number in record_ids]
     forget = sa.update(record).where(record.c.id == sa.bindparam("number")).values(key_encrypted=None)
     transaction.execute_many(forget, rows)
+
+
+def same_person(transaction: Transaction, number: int) -> set[int]:
+    """The record with this number, and those of the same person under other keys: tied by changes in which one took another's place."""
+    pairs = [set(pair) for pair in ties(transaction)]
+    same = {number}
+    while more := {other for pair in pairs if pair & same for other in pair} - same:
+        same |= more
+    return same
+
+
+def ties(transaction: Transaction) -> list[tuple[int, int]]:
+    """Each record that took the place of another, and that other: one person under two keys."""
+    query = sa.select(change.c.record_id, change.c.replaces_id).where(change.c.replaces_id.is_not(None)).distinct()
+    return [(new, old) for new, old in transaction.execute(query)]
 
 
 def _ids(transaction: Transaction, school: str, kind: str) -> dict[bytes, int]:

@@ -7,16 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from connectors.base import Export
 from data_contracts.fields import Record
 from pipelines.instance import Instance
-from pipelines.ledger.corrections import Sent
+from pipelines.ledger.dossier import Passed
 from pipelines.ledger.records import refs_of
 from pipelines.names import UnknownNameError, refuse_unknown
+from pipelines.rights.looking import fresh, in_export, in_quarantine
 from pipelines.sync.case import Planned, planned
-from pipelines.sync.erased import sought
 from pipelines.sync.prepare import case_of, prepared
-from pipelines.sync.school import SchoolData, school_data
+from pipelines.sync.school import SchoolData
 
 NOT_READ_BACK = "niet teruggelezen"
 _UNKNOWN = "Deze leerling staat niet in de export van school {school}. Gebruik de sleutel uit ParnasSys."
@@ -39,20 +38,17 @@ def corrections(instance: Instance, school: str, pupil: str, day: date, now: dat
 
     Raises:
         UnknownNameError: no such school, or no such pupil in the export.
-        ConnectorError: the export cannot be had or read.
+        ConnectorError, BrokenTable: the export cannot be had, or cannot be trusted.
     """
     refuse_unknown(instance.settings, [school], [])
     (ref,) = refs_of(school, Record.LEERLING, [pupil], instance.keys)
-    export = instance.source(school).pull(instance.settings.school(school).id_on(day), None)
-    assert isinstance(export, Export)  # everything was asked for
-    wanted = instance.settings.wanted_fields(school, day)
-    data = school_data(export, wanted, day, sought(instance, school))
-    quarantined = data.checked.quarantined["key"].tolist()
-    if pupil not in {*data.checked.roster.leerlingen["key"], *quarantined}:
+    data = fresh(instance, school, day)
+    if not in_export(data, pupil):
         raise UnknownNameError([_UNKNOWN.format(school=school)])
-    sent = instance.ledger.sent_about(school, ref)
+    known = instance.ledger.dossier(school, pupil)
+    sent = known.passed if known else ()
     suppliers = [s for s in instance.settings.suppliers if instance.settings.agreement(s, school)]
-    told = _Told(ref, now - timedelta(days=days), kept_out=pupil in quarantined)
+    told = _Told(ref, now - timedelta(days=days), kept_out=in_quarantine(data, pupil))
     return [
         told.of(
             supplier,
@@ -86,7 +82,7 @@ class _Told:
     kept_out: bool
 
     def of(
-        self, supplier: str, sent: Sequence[Sent], held_since: Mapping[str, datetime], plan: Planned | None
+        self, supplier: str, sent: Sequence[Passed], held_since: Mapping[str, datetime], plan: Planned | None
     ) -> Correction:
         """How it stands at one supplier; `held_since` tells since when an operation waits for a person."""
         rows = plan.plan.changes if plan else None
@@ -103,7 +99,7 @@ class _Told:
             return Correction(supplier, "staat in de export; gaat mee met de volgende levering", fields, since, late)
         return Correction(supplier, f"wacht. {plan.why([operation])}", fields, since, late)
 
-    def _settled(self, supplier: str, sent: Sequence[Sent]) -> Correction:
+    def _settled(self, supplier: str, sent: Sequence[Passed]) -> Correction:
         """Where there is nothing to send about the pupil."""
         if self.kept_out:
             return Correction(supplier, "in quarantaine: verbeter eerst de bevinding in ParnasSys", "", None)
@@ -111,11 +107,11 @@ class _Told:
             return Correction(supplier, "krijgt deze leerling niet", "", None)
         last = sent[-1]
         if last.operation == "update" and last.state == "accepted":
-            return Correction(supplier, "aangenomen; gelijk aan de export", last.fields, last.answered_at)
+            return Correction(supplier, "aangenomen; gelijk aan de export", last.changed_fields or "", last.answered_at)
         return Correction(supplier, "gelijk aan de export; er is niets gecorrigeerd", "", None)
 
 
-def _waiting_since(sent: Sequence[Sent]) -> datetime | None:
+def _waiting_since(sent: Sequence[Passed]) -> datetime | None:
     """When what is now to be sent was first to be sent: the beginning of the last row of changes that were not accepted."""
     since = None
     for one in reversed(sent):

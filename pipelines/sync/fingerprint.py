@@ -66,7 +66,7 @@ def _digests(name: str, column: pd.Series, keys: Keys) -> Prints:
     codes, values = pd.factorize(column)
     prefix = _prefix(name)
     texts = [
-        *keys.macs(prefix + b"=", tuple(values.tolist()), WIDTH),
+        *keys.macs(prefix + b"=", values.tolist(), WIDTH),
         keys.mac(prefix, WIDTH),
     ]  # absent has code -1: the last
     return np.frombuffer(b"".join(texts), dtype=np.uint64)[codes]

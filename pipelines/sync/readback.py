@@ -17,6 +17,7 @@ from data_contracts.fields import CATALOGUE, Record
 from pipelines.instance import Instance
 from pipelines.keys import Keys
 from pipelines.ledger.delivered import is_presumed, may_be_absent
+from pipelines.ledger.leases import BusyError
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.readback import Unsure
 from pipelines.ledger.records import refs_of
@@ -74,26 +75,26 @@ class _Found:
 
 
 def read_back(instance: Instance, supplier: str, school: str, *, repair: bool = False) -> ReadBack:
-    """Compare what a supplier holds with the ledger; with `repair`, let the next plan set right what differs.
+    """Compare what a supplier holds with the ledger; with `repair`, let the next plan set right what differs."""
+    try:
+        with instance.ledger.lease(supplier, school):
+            return _read_back(instance, supplier, school, repair=repair)
+    except BusyError as error:
+        return ReadBack(school, supplier, "unfinished", str(error))
+    except CannotListError as error:
+        return ReadBack(school, supplier, "cannot", error.message)
+    except ConnectorError as error:
+        return ReadBack(school, supplier, "failed", str(error))
 
-    Raises:
-        BusyError: a delivery to this supplier for this school is going on.
-    """
+
+def _read_back(instance: Instance, supplier: str, school: str, *, repair: bool) -> ReadBack:
     ledger = instance.ledger
-    with ledger.lease(supplier, school):
-        if ledger.unfinished_plan(supplier, school):
-            return ReadBack(
-                school, supplier, "unfinished", "Een levering is afgebroken. Lever eerst, en lees dan terug."
-            )
-        try:
-            found = _compared(instance, supplier, school)
-        except CannotListError as error:
-            return ReadBack(school, supplier, "cannot", error.message)
-        except ConnectorError as error:
-            return ReadBack(school, supplier, "failed", str(error))
-        wrong = Unsure(found.missing, found.different, found.extra)
-        if repair and wrong:
-            ledger.count_as_unknown(supplier, school, instance.settings.field_set(supplier, school), wrong)
+    if ledger.unfinished_plan(supplier, school):
+        return ReadBack(school, supplier, "unfinished", "Een levering is afgebroken. Lever eerst, en lees dan terug.")
+    found = _compared(instance, supplier, school)
+    wrong = Unsure(found.missing, found.different, found.extra)
+    if repair and wrong:
+        ledger.count_as_unknown(supplier, school, instance.settings.field_set(supplier, school), wrong)
     return ReadBack(
         school,
         supplier,
@@ -128,7 +129,7 @@ def _compared(instance: Instance, supplier: str, school: str) -> _Found:
         ]
         known = mine[there].assign(id=wire_ids[there])
         _different(ledger, known[~known["fingerprint"].map(is_presumed)], records, instance.keys, found)
-        others = [record_id for record_id in records.index if record_id not in set(wire_ids)]
+        others = records.index[~records.index.isin(wire_ids)].tolist()
         refs = refs_of(school, kind, others, instance.keys)
         numbers = ledger.known_records(school, kind, refs)
         found.extra |= dict.fromkeys(set(numbers.values()) - set(mine["record_id"]), kind)

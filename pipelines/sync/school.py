@@ -58,6 +58,7 @@ def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id
     ledger.register_records(school, Record.LEERLING, pd.Series(pupils, dtype="str"))
     if key_of := _keys_by_eckid(data.checked):
         ledger.hand_on_choices(school, pupils, key_of)
+        ledger.erasures.follow(school, pupils, key_of)
     ledger.replace_findings(export.school.key, run_id, data.checked.findings)
     good = GoodExport(
         school=export.school.key,

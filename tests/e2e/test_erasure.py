@@ -108,6 +108,24 @@ def test_a_supplier_that_does_not_answer_keeps_the_request_open(world: World) ->
     assert (_finished(world), holders(world, roster, key)) == (1, [])
 
 
+def test_a_request_is_also_about_the_key_that_the_pupil_gets_meanwhile(world: World) -> None:
+    """Under neither is he anywhere: where he was known by his ECK iD he does not go on under the new key."""
+    roster = example_school(40)
+    pupils = roster.leerlingen.copy()
+    key = str(pupils["key"].iloc[3])
+    world.export(roster)
+    world.sync()
+    number = _erase(world, key)
+    pupils.loc[3, "key"] = "nieuw-1"
+    renumbered = dataclasses.replace(roster, leerlingen=pupils)
+    world.export(renumbered)
+    world.sync()
+    assert holders(world, roster, key) == holders(world, renumbered, "nieuw-1") == []
+    assert len(world.instance.ledger.erasures.all()[number - 1].records) == 2
+    world.sync()
+    assert (_finished(world), holders(world, renumbered, "nieuw-1")) == (1, [])
+
+
 def test_a_legal_duty_keeps_the_pupil_there_until_he_left(world: World) -> None:
     """AVG art. 17 lid 3 b: the others erase him; the request is closed when the law no longer asks for him."""
     file = world.home / "agreements" / "uwlr_lvs_set.yaml"

@@ -116,6 +116,15 @@ def test_a_supplier_that_does_not_tell_is_told_as_such(world: World) -> None:
     assert read_back(world.instance, LVS, SCHOOL).state == "failed"
 
 
+def test_while_a_delivery_goes_on_the_rest_is_read_back(world: World) -> None:
+    """A busy supplier is told as such and stops no other one."""
+    with world.instance.ledger.lease(LVS, SCHOOL):
+        assert read_back(world.instance, LVS, SCHOOL).state == "unfinished"
+        told = asked("readback", instance=world.home)
+    assert "eerst leveren" in told.stdout, told.stderr
+    assert "kan niet teruglezen" in told.stdout
+
+
 def test_the_command_tells_counts_keys_and_fields(world: World) -> None:
     """Exit code 2 where something differs; values stay unsaid."""
     altered = pupils_in_groups(ROSTER)[1]

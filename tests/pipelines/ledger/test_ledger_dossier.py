@@ -31,5 +31,8 @@ def test_a_dossier_is_about_one_pupil_at_every_supplier(ledger: Ledger) -> None:
         ("drie", "create", "refused"),
     ]
     assert [(entry.subject, entry.choice) for entry in found.choices] == [("twee", "bezwaar")]
+    by_earlier_key = ledger.dossier(SCHOOL, "4710")
+    assert by_earlier_key is not None
+    assert by_earlier_key.passed == found.passed
     assert ledger.dossier(SCHOOL, "4713") is None
     assert ledger.dossier("99YY-00", "4711") is None

@@ -126,6 +126,21 @@ def test_an_earlier_key_of_the_same_pupil_is_meant_too(deliveries: Any, keys: Ke
     assert ledger.verify() is None
 
 
+def test_a_request_follows_its_pupil_to_a_new_key(deliveries: Any, keys: Keys) -> None:
+    """As long as a supplier has him under the id that he brings along; somebody else's key is not meant."""
+    (old,) = deliveries.pupils("a")
+    ledger = deliveries.ledger
+    plan_id = ledger.open_plan(deliveries.plan(), deliveries.changes([old]))
+    ledger.settle_batch(plan_id, 0, deliveries.accepted([old], wire_ids=["eck-a"]), {})
+    ledger.finish_plan(plan_id, "delivered")
+    ledger.erasures.open(SCHOOL, "a", "directeur", "bericht")
+    new, _ = deliveries.pupils("a2", "b")
+    for _ in range(2):
+        ledger.erasures.follow(SCHOOL, ["a2", "b"], {"eck-a": "a2", "eck-b": "b"})
+        assert set(ledger.erasures.refs(SCHOOL).values()) == {old, new}
+    assert ledger.verify() is None
+
+
 def test_who_is_unknown_or_erased_already_is_refused(deliveries: Any, keys: Keys) -> None:
     """Also after the request was closed, as long as he is in the export."""
     ledger = deliveries.ledger
