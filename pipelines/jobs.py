@@ -76,14 +76,14 @@ def wijs_af(context: dg.OpExecutionContext, config: Decided, instance: InstanceR
     _decide(context, config, instance, "discarded")
 
 
-def _empty(*fields: str) -> dict[str, Any]:
+def empty(*fields: str) -> dict[str, Any]:
     """What the Launchpad shows: lines to fill in."""
     return {"config": dict.fromkeys(fields, "")}
 
 
 @dg.job(
     description="Keur een vasthouding goed (eerste levering, veel verwijderingen). Vul in de Launchpad nummer en naam in.",
-    config={"ops": {"keur_goed": _empty("vasthouding", "door")}},
+    config={"ops": {"keur_goed": empty("vasthouding", "door")}},
 )
 def goedkeuren() -> None:
     """One approval, by one person."""
@@ -92,7 +92,7 @@ def goedkeuren() -> None:
 
 @dg.job(
     description="Wijs een vasthouding af. Vul in de Launchpad nummer en naam in.",
-    config={"ops": {"wijs_af": _empty("vasthouding", "door")}},
+    config={"ops": {"wijs_af": empty("vasthouding", "door")}},
 )
 def afwijzen() -> None:
     """One refusal, by one person."""
@@ -127,7 +127,7 @@ def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: Ins
 
 @dg.job(
     description="Leg toestemming of bezwaar van een ouder vast. Vul in de Launchpad school, leerling, onderwerp, keuze en naam in.",
-    config={"ops": {"leg_vast": _empty("school", "leerling", "onderwerp", "keuze", "door")}},
+    config={"ops": {"leg_vast": empty("school", "leerling", "onderwerp", "keuze", "door")}},
 )
 def keuze_vastleggen() -> None:
     """One choice, of one pupil, about one supplier or purpose."""
@@ -157,7 +157,7 @@ def wis(context: dg.OpExecutionContext, config: ToErase, instance: InstanceResou
 
 @dg.job(
     description="Wis een leerling bij elke leverancier (AVG art. 17). Vul in de Launchpad school, leerling en naam in.",
-    config={"ops": {"wis": _empty("school", "leerling", "door")}},
+    config={"ops": {"wis": empty("school", "leerling", "door")}},
 )
 def wissen() -> None:
     """One request, about one pupil."""

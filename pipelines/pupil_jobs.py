@@ -1,15 +1,14 @@
 """The jobs about one pupil that a person finds in the web page: bring him up to date now, and write the letter for access.
 
-A run keeps its config, and with that the key of the pupil, until the runs are cleaned away; never anything else of him.
+A run keeps its config, and with that the key of the pupil, until the first cleaning after it (`retention.OF_ONE_PUPIL`); never anything else of him.
 """
-
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from connectors.base import ConnectorError
 from data_contracts.findings import BrokenTable
+from pipelines.jobs import empty
 from pipelines.metadata import of_letter, of_one_pupil
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.resources import InstanceResource
@@ -68,15 +67,10 @@ def schrijf_brief(context: dg.OpExecutionContext, config: AccessConfig, instance
     context.add_output_metadata(of_letter(write_letter(opened, told), len(told.receivers), told.missing))
 
 
-def _empty(*fields: str) -> dict[str, Any]:
-    """What the Launchpad shows: lines to fill in."""
-    return {"config": dict.fromkeys(fields, "")}
-
-
 @dg.job(
     name=ONE_PUPIL,
     description="Lever of verwijder één leerling nu, zonder op de nacht te wachten. Vul in de Launchpad school en leerling in.",
-    config={"ops": {"lever_een_leerling": _empty("school", "leerling", "leveranciers")}},
+    config={"ops": {"lever_een_leerling": empty("school", "leerling", "leveranciers")}},
 )
 def een_leerling_nu() -> None:
     """One pupil, at one or more suppliers."""
@@ -85,7 +79,7 @@ def een_leerling_nu() -> None:
 
 @dg.job(
     description="Schrijf voor een ouder de brief met alles wat leveranciers van één leerling hebben. Vul in de Launchpad school en leerling in.",
-    config={"ops": {"schrijf_brief": _empty("school", "leerling")}},
+    config={"ops": {"schrijf_brief": empty("school", "leerling")}},
 )
 def inzage() -> None:
     """One letter, about one pupil."""

@@ -17,7 +17,7 @@ from pipelines.rights.erasure import forget, ready
 from pipelines.rotation import drop_old_keys
 from pipelines.sync.outbox import still_needed
 
-OF_ONE_PUPIL = ("keuze_vastleggen", "een_leerling_nu", "inzage")
+OF_ONE_PUPIL = ("keuze_vastleggen", "een_leerling_nu", "inzage", "wissen")
 """Jobs whose settings name a pupil: Dagster keeps those with the run, so the run goes at the first cleaning after it."""
 
 NOT_WHOLE = "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify"

@@ -72,6 +72,10 @@ class Ledger(Database):
             self._numbers[school, kind] = known
         return known
 
+    def forget_numbers(self) -> None:
+        """Ask the database again: another process may have made a record nameless since."""
+        self._numbers.clear()
+
     def record_keys(self, record_ids: Iterable[int]) -> dict[int, str]:
         """The keys of these records; one whose key was shredded is left out."""
         with self._reading() as transaction:

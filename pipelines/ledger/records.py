@@ -13,7 +13,7 @@ from pipelines.ledger.transaction import Transaction
 
 def refs_of(school: str, kind: str, record_keys: Iterable[str], keys: Keys) -> list[bytes]:
     """How the ledger names records without their key: a keyed digest (16 bytes) of school, kind and key."""
-    return list(keys.macs(f"{school}\0{kind}\0".encode(), record_keys))
+    return list(keys.macs(f"{school}\0{kind}\0".encode(), list(record_keys)))
 
 
 def register_records(transaction: Transaction, school: str, kind: str, record_keys: pd.Series) -> pd.DataFrame:

@@ -167,8 +167,10 @@ def _keep_without(instance: Instance, supplier: str, school: str, keys: Sequence
 
 
 def _about(instance: Instance, one: Erasure) -> Iterator[Path]:
-    """The letters about the pupil: those to suppliers, and those that tell his parents what is known of him."""
-    reports = instance.settings.reports
-    yield from (reports / "wissen" / one.school).glob(f"{one.id}-*")
-    for number in one.records:
-        yield from (reports / "inzage" / one.school).glob(f"{number}[-.]*")
+    """The letters about the pupil: those to suppliers, and those that tell his parents what is known of him.
+
+    Also those of anybody whom the ledger did not know yet (number 0): it may have been him, and they can be written again.
+    """
+    yield from (instance.settings.reports / "wissen" / one.school).glob(f"{one.id}-*")
+    for number in (0, *one.records):
+        yield from (instance.settings.letters / one.school).glob(f"{number}-*")
