@@ -15,6 +15,7 @@ from connectors.base import ConnectorError
 from data_contracts.fields import CATALOGUE, Kind, Record
 from data_contracts.findings import BrokenTable
 from mappings.agreement import FieldSet
+from mappings.choices import Choice
 from mappings.purposes import Purpose
 from pipelines.dutch_time import HERE
 from pipelines.grounds import GROUNDS
@@ -182,6 +183,7 @@ def _receiver(
     removed = [_moment(one) for one in passed if one.operation == "delete"]
     sets = {holding.field_set_id} if holding else {one.field_set_id for one in passed if one.operation != "delete"}
     had = {field_id for number in sets for field_id in instance.ledger.field_ids(number)}
+    had -= _never_given(settings.field_set(supplier, school) if agreement else None, known)
     handle = instance.ledger.handles(supplier, [holding.record_id]).get(holding.record_id) if holding else None
     ground, objection = GROUNDS[agreement.legal_basis] if agreement else ("", "")
     return Receiver(
@@ -203,6 +205,12 @@ def _receiver(
         signed=agreement.signed if agreement else None,
         valid_until=agreement.valid_until if agreement else None,
     )
+
+
+def _never_given(fields: FieldSet | None, known: Dossier) -> set[str]:
+    """The fields that go by a consent of their own which nobody ever gave for this pupil."""
+    said = {entry.subject for entry in known.choices if entry.choice == Choice.GIVEN}
+    return {f.id for f in fields.fields if f.consent and f.consent not in said} if fields else set()
 
 
 def _values(seen: Look, fields: FieldSet, pupil: str) -> Iterator[Value]:

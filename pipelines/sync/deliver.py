@@ -14,7 +14,7 @@ from pipelines.ledger.handles import Handle
 from pipelines.ledger.holds import NewHold
 from pipelines.ledger.plans import NewPlan, Plan
 from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, part_of, planned
-from pipelines.sync.guard import ADD_FIELDS, ALLOWED_BY_STAGE, CLEAR_OUT, PARTS
+from pipelines.sync.guard import ADD_FIELDS, ALLOWED_BY_STAGE, CLEAR_OUT, PARTS, Rule
 from pipelines.sync.messages import Message, SnapshotMissing, addressed, deltas, merged, whole_set
 from pipelines.sync.outbox import (
     Parcel,
@@ -258,7 +258,7 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
         field_set=case.field_set,
         schooljaar=case.schooljaar,
         basis=case.basis,
-        export_size=case.export_size,
+        export_size=_believed_size(case, plan),
         counts=plan.counts,
     )
     case.ledger.open_plan(new, changes)
@@ -267,6 +267,13 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
     if ADD_FIELDS in plan.approved:  # from here on these fields are given: see `widening`
         case.ledger.close_hold(case.supplier, case.school, ADD_FIELDS, "done")
     return written
+
+
+def _believed_size(case: Case, plan: Planned) -> int:
+    """The size that the next export is measured against: not that of one whose size waits for a person."""
+    doubted = any(s.rule is Rule.EXPORT_SIZE for part in PARTS for s in plan.stopped_by(part))
+    last_good = case.ledger.last_good_plan(case.supplier, case.school) if doubted else None
+    return last_good.export_size if last_good else case.export_size
 
 
 def _outcome(case: Case, plan: Planned, state: State, reason: str) -> Outcome:

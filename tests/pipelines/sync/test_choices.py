@@ -224,3 +224,17 @@ def test_a_set_from_before_a_choice_is_not_delivered(bench: Bench) -> None:
     before = bench.case(judged(SIX)).terms
     bench.choose(Choice.OBJECTION, 3)
     assert bench.case(judged(SIX)).terms != before
+
+
+def test_the_size_of_an_export_that_waits_does_not_become_the_measure(make_bench: MakeBench) -> None:
+    """Half a school waits also on the second night, though an objection went out from the same export on the first."""
+    bench = make_bench(SMALL)
+    limits = {**WIDE, "export_size": {"minimum_percent": 95, "maximum_percent": 115}}
+    bench.agree(limits=limits)
+    bench.night(SIX)
+    bench.choose(Choice.OBJECTION, 1)
+    half = school(pupils(3))
+    for _ in range(2):
+        assert bench.night(half).state == "held"
+        assert {Rule.EXPORT_SIZE} == {stop.rule for stop in bench.plan(half).stops}
+    assert sorted(bench.shown()) == [eck(number) for number in range(2, 7)]
