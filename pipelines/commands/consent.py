@@ -13,7 +13,7 @@ from mappings.agreement import LegalBasis
 from mappings.choices import Choice
 from pipelines.commands.telling import OK, out, table
 from pipelines.consent import FileRefusedError, Said, answers, named, write_down, write_down_file
-from pipelines.dutch_time import today_in_the_netherlands
+from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.settings import home_folder
@@ -73,7 +73,7 @@ def show_choices(
             "sinds": entry.since.isoformat(),
             "hoe": entry.how,
             "door": entry.recorded_by,
-            "vastgelegd": entry.recorded_at.isoformat(timespec="seconds"),
+            "vastgelegd": entry.recorded_at.astimezone(HERE).isoformat(timespec="seconds"),
         }
         for entry in entries
         if pupil in {None, keys.get(entry.record_id)}
