@@ -1,4 +1,4 @@
-"""The jobs that a person finds in the web page: deliver, preview, approve or discard a hold, write down what a parent chose or asked to erase, publish, clean up."""
+"""The jobs that a person finds in the web page: deliver, preview, approve or discard a hold, read back, publish, clean up. Those about one pupil stand in `pupil_jobs`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,19 +7,12 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from mappings.choices import Choice, How
-from mappings.purposes import Purpose
-from pipelines.consent import Said, named, write_down
-from pipelines.ledger.choices import ChoiceRefusedError
-from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.ledger.holds import Decision, HoldNotFoundError
 from pipelines.metadata import of_read_back, of_removed
-from pipelines.names import UnknownNameError
 from pipelines.pages import write_pages
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
 from pipelines.retention import clean
-from pipelines.rights.erasure import open_case
 from pipelines.sync.readback import read_back
 
 DELIVER, PREVIEW, CLEAN = "leveren", "voorbeeld", "opruimen"
@@ -97,71 +90,6 @@ def goedkeuren() -> None:
 def afwijzen() -> None:
     """One refusal, by one person."""
     wijs_af()
-
-
-class ParentChoice(dg.Config):
-    """Wat een ouder over een leverancier of een doel heeft gezegd."""
-
-    school: str = Field(description="School, zoals 99XX-00.")
-    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
-    onderwerp: str = Field(description=f"Leverancier, zoals basispoort, of een doel: {', '.join(Purpose)}.")
-    keuze: str = Field(description=f"Een van: {', '.join(Choice)}.")
-    door: str = Field(description="Wie dit vastlegt: naam of functie.")
-    hoe: str = Field(default=str(How.FORM), description=f"Hoe de ouder het zei, een van: {', '.join(How)}.")
-    sinds: str = Field(default="", description="Wanneer de ouder het zei, als 2026-11-24. Leeg: vandaag.")
-
-
-@dg.op(description="Leg vast wat een ouder heeft gekozen; het geldt vanaf de volgende levering.")
-def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: InstanceResource) -> None:
-    """Write down one choice."""
-    if not config.door.strip():
-        raise dg.Failure("Vul bij `door` in wie dit vastlegt.", allow_retries=False)
-    said = Said(config.school, config.sinds, config.hoe, config.door.strip())
-    try:
-        choices = {config.leerling.strip(): named(Choice, config.keuze, "De keuze")}
-        news = write_down(instance.opened, said, {config.onderwerp: choices}, instance.today())
-    except (UnknownNameError, ChoiceRefusedError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
-    context.log.info("Vastgelegd voor %s, school %s: %s keer.", config.onderwerp, said.school, news)
-
-
-@dg.job(
-    description="Leg toestemming of bezwaar van een ouder vast. Vul in de Launchpad school, leerling, onderwerp, keuze en naam in.",
-    config={"ops": {"leg_vast": empty("school", "leerling", "onderwerp", "keuze", "door")}},
-)
-def keuze_vastleggen() -> None:
-    """One choice, of one pupil, about one supplier or purpose."""
-    leg_vast()
-
-
-class ToErase(dg.Config):
-    """Welke leerling gewist moet worden, en wie dat vastlegt."""
-
-    school: str = Field(description="School, zoals 99XX-00.")
-    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
-    door: str = Field(description="Wie dit vastlegt: naam of functie.")
-    hoe: str = Field(default=str(How.LETTER), description=f"Hoe de ouder het vroeg, een van: {', '.join(How)}.")
-
-
-@dg.op(description="Leg het verzoek vast; daarna wordt de leerling vanzelf bij elke leverancier verwijderd.")
-def wis(context: dg.OpExecutionContext, config: ToErase, instance: InstanceResource) -> None:
-    """Open one request; the sensor `na_wisverzoek` starts the delivery, and this run is forgotten at the end."""
-    if not config.door.strip():
-        raise dg.Failure("Vul bij `door` in wie dit vastlegt.", allow_retries=False)
-    try:
-        number = open_case(instance.opened, config.school, config.leerling.strip(), config.door.strip(), config.hoe)
-    except (UnknownNameError, ErasureRefusedError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
-    context.log.info("Wisverzoek %s vastgelegd voor school %s.", number, config.school)
-
-
-@dg.job(
-    description="Wis een leerling bij elke leverancier (AVG art. 17). Vul in de Launchpad school, leerling en naam in.",
-    config={"ops": {"wis": empty("school", "leerling", "door")}},
-)
-def wissen() -> None:
-    """One request, about one pupil."""
-    wis()
 
 
 @dg.op(

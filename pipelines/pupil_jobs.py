@@ -1,4 +1,4 @@
-"""The jobs about one pupil that a person finds in the web page: bring him up to date now, and write the letter for access.
+"""The jobs about one pupil that a person finds in the web page: bring him up to date now, write the letter for access, write down what a parent chose, erase.
 
 A run keeps its config, and with that the key of the pupil, until the first cleaning after it (`retention.OF_ONE_PUPIL`); never anything else of him.
 """
@@ -8,11 +8,17 @@ from pydantic import Field
 
 from connectors.base import ConnectorError
 from data_contracts.findings import BrokenTable
+from mappings.choices import Choice, How
+from mappings.purposes import Purpose
+from pipelines.consent import Said, named, write_down
 from pipelines.jobs import empty
+from pipelines.ledger.choices import ChoiceRefusedError
+from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.metadata import of_letter, of_one_pupil
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.resources import InstanceResource
 from pipelines.rights.access import letter, write_letter
+from pipelines.rights.erasure import open_case
 from pipelines.rights.looking import NoExportError
 from pipelines.rights.one_now import deliver_one
 
@@ -84,3 +90,68 @@ def een_leerling_nu() -> None:
 def inzage() -> None:
     """One letter, about one pupil."""
     schrijf_brief()
+
+
+class ParentChoice(dg.Config):
+    """Wat een ouder over een leverancier of een doel heeft gezegd."""
+
+    school: str = Field(description="School, zoals 99XX-00.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
+    onderwerp: str = Field(description=f"Leverancier, zoals basispoort, of een doel: {', '.join(Purpose)}.")
+    keuze: str = Field(description=f"Een van: {', '.join(Choice)}.")
+    door: str = Field(description="Wie dit vastlegt: naam of functie.")
+    hoe: str = Field(default=str(How.FORM), description=f"Hoe de ouder het zei, een van: {', '.join(How)}.")
+    sinds: str = Field(default="", description="Wanneer de ouder het zei, als 2026-11-24. Leeg: vandaag.")
+
+
+@dg.op(description="Leg vast wat een ouder heeft gekozen; het geldt vanaf de volgende levering.")
+def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: InstanceResource) -> None:
+    """Write down one choice."""
+    if not config.door.strip():
+        raise dg.Failure("Vul bij `door` in wie dit vastlegt.", allow_retries=False)
+    said = Said(config.school, config.sinds, config.hoe, config.door.strip())
+    try:
+        choices = {config.leerling.strip(): named(Choice, config.keuze, "De keuze")}
+        news = write_down(instance.opened, said, {config.onderwerp: choices}, instance.today())
+    except (UnknownNameError, ChoiceRefusedError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    context.log.info("Vastgelegd voor %s, school %s: %s keer.", config.onderwerp, said.school, news)
+
+
+@dg.job(
+    description="Leg toestemming of bezwaar van een ouder vast. Vul in de Launchpad school, leerling, onderwerp, keuze en naam in.",
+    config={"ops": {"leg_vast": empty("school", "leerling", "onderwerp", "keuze", "door")}},
+)
+def keuze_vastleggen() -> None:
+    """One choice, of one pupil, about one supplier or purpose."""
+    leg_vast()
+
+
+class ToErase(dg.Config):
+    """Welke leerling gewist moet worden, en wie dat vastlegt."""
+
+    school: str = Field(description="School, zoals 99XX-00.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
+    door: str = Field(description="Wie dit vastlegt: naam of functie.")
+    hoe: str = Field(default=str(How.LETTER), description=f"Hoe de ouder het vroeg, een van: {', '.join(How)}.")
+
+
+@dg.op(description="Leg het verzoek vast; daarna wordt de leerling vanzelf bij elke leverancier verwijderd.")
+def wis(context: dg.OpExecutionContext, config: ToErase, instance: InstanceResource) -> None:
+    """Open one request; the sensor `na_wisverzoek` starts the delivery, and this run is forgotten at the end."""
+    if not config.door.strip():
+        raise dg.Failure("Vul bij `door` in wie dit vastlegt.", allow_retries=False)
+    try:
+        number = open_case(instance.opened, config.school, config.leerling.strip(), config.door.strip(), config.hoe)
+    except (UnknownNameError, ErasureRefusedError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    context.log.info("Wisverzoek %s vastgelegd voor school %s.", number, config.school)
+
+
+@dg.job(
+    description="Wis een leerling bij elke leverancier (AVG art. 17). Vul in de Launchpad school, leerling en naam in.",
+    config={"ops": {"wis": empty("school", "leerling", "door")}},
+)
+def wissen() -> None:
+    """One request, about one pupil."""
+    wis()

@@ -1,4 +1,4 @@
-"""The sensors: a file in the inbox, and an approval, each start the delivery that follows from it."""
+"""The sensors: a file in the inbox, an approval and a request to erase each start what follows from it; broken-off runs are closed."""
 
 from collections.abc import Iterator
 from datetime import date
