@@ -7,6 +7,7 @@ import dagster as dg
 
 from pipelines.assets.roster import school_assets
 from pipelines.assets.supplier import supplier_assets
+from pipelines.collector import search_rarely
 from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, opruimen, publiceren, teruglezen
 from pipelines.pupil_jobs import een_leerling_nu, inzage, keuze_vastleggen, wissen
 from pipelines.resources import InstanceResource
@@ -26,6 +27,7 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
     Raises:
         SettingsError: the settings are wrong.
     """
+    search_rarely()
     settings = settings or load_settings(home_folder(None))
     schools = dg.StaticPartitionsDefinition(list(settings.school_keys))
     assets = school_assets(schools)

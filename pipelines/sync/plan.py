@@ -81,10 +81,15 @@ class ChangePlan:
         cleared = self.changes["cause"].eq(NO_CONSENT) & self.changes["operation"].eq("update")
         return self.changes["cause"].isin([*BY_RIGHT, Cause.AGREEMENT_ENDED]) | cleared
 
-    @cached_property
+    @property
     def may_wait(self) -> Self:
         """The plan without what goes by right: what the limits are for, and what an approval is for."""
-        return replace(self, changes=self.changes[~self.by_right]) if self.by_right.any() else self
+        return self._without_by_right if self.by_right.any() else self
+
+    @cached_property
+    def _without_by_right(self) -> Self:
+        """Apart: a plan that kept itself here would outlive its supplier, until Python looks for such circles."""
+        return replace(self, changes=self.changes[~self.by_right])
 
     @cached_property
     def _digests(self) -> dict[str, bytes]:

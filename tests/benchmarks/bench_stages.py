@@ -17,6 +17,7 @@ import orjson
 
 from connectors.base import Capabilities, Delta, Envelope, Export, NothingChanged, Receipts, Supplier, WholeSet
 from mappings.agreement import FieldSet
+from pipelines.collector import search_rarely
 from pipelines.instance import Instance, open_instance
 from pipelines.sync.case import Outcome, planned
 from pipelines.sync.deliver import delivered
@@ -55,6 +56,7 @@ def sync(home: Path) -> Result:
 
 def synced(instance: Instance, bodies: Path) -> Iterator[Outcome]:
     """The work of the assets, one after the other; what is sent is written to `bodies` as well, for the floor."""
+    search_rarely()
     export = _pulled(instance)
     data = school_data(export, instance.settings.wanted_fields(SCHOOL, DAY), DAY)
     remember(instance.ledger, export, data, DAY, "meting")

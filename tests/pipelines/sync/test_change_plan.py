@@ -1,5 +1,7 @@
 """The change plan: which record is created, updated or deleted, and why."""
 
+import gc
+import weakref
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -46,6 +48,19 @@ def test_a_new_school_is_all_creates_and_a_delivered_one_is_unchanged(bench: Ben
     assert {cause for *_, cause, _ in told(bench.plan(roster))} == {"nieuw"}
     bench.night(roster)
     assert bench.plan(roster).plan.counts == {"create": 0, "update": 0, "delete": 0, "unchanged": 10, "quarantined": 0}
+
+
+def test_a_plan_is_gone_as_soon_as_nobody_has_it(bench: Bench) -> None:
+    """Python looks for circles rarely during a run; the plans of all suppliers would add up until it does."""
+    planned = bench.plan(school(ROWS))
+    assert planned.digest
+    plan = weakref.ref(planned.plan)
+    gc.disable()
+    try:
+        del planned
+        assert plan() is None
+    finally:
+        gc.enable()
 
 
 @dataclass(frozen=True)
