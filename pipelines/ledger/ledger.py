@@ -150,11 +150,16 @@ class Ledger(Database):
             return plans.open_plan(transaction, new, changes)
 
     def settle_batch(
-        self, plan_id: int, batch: int, accepted: Mapping[int, Handle], refused: Mapping[int, str]
+        self,
+        plan_id: int,
+        batch: int,
+        accepted: Mapping[int, Handle],
+        refused: Mapping[int, str],
+        written: pd.DataFrame | None = None,
     ) -> None:
-        """Take over the supplier's answer, by record number: how it knows what it accepted, and why it refused."""
+        """Take over the supplier's answer to one batch, by record number. See `plans.settle_batch`."""
         with self._writing() as transaction:
-            plans.settle_batch(transaction, plan_id, batch, accepted, refused)
+            plans.settle_batch(transaction, plan_id, batch, accepted, refused, written)
 
     def presume_batch(self, plan_id: int, batch: int, wire_ids: Mapping[int, str] | None = None) -> None:
         """Settle a batch of which nobody can say any more whether it arrived: it counts as delivered, with unknown content.

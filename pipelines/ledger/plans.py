@@ -3,7 +3,8 @@
 What a plan should hold is decided in `pipelines.sync`; here it is only remembered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -16,7 +17,7 @@ from pipelines.keys import Keys
 from pipelines.ledger.delivered import Carried, presume, take_over
 from pipelines.ledger.frames import among, framed, values
 from pipelines.ledger.handles import Handle
-from pipelines.ledger.seals import CHANGE_ID, OPERATION, RECORD_ID, REPLACES_ID, disclosures, seal_changes
+from pipelines.ledger.seals import digest, disclosed, disclosures, seal_changes
 from pipelines.ledger.tables import REASON_SIZE, change, changed_record, field_set, plan, record
 from pipelines.ledger.transaction import Transaction
 
@@ -115,29 +116,33 @@ def open_plan(transaction: Transaction, new: NewPlan, changes: pd.DataFrame) -> 
 
 
 def settle_batch(
-    transaction: Transaction, plan_id: int, batch: int, accepted: Mapping[int, Handle], refused: Mapping[int, str]
+    transaction: Transaction,
+    plan_id: int,
+    batch: int,
+    accepted: Mapping[int, Handle],
+    refused: Mapping[int, str],
+    written: pd.DataFrame | None = None,
 ) -> None:
     """Take over the supplier's answer to one batch, by record number: how it knows what it accepted, and why it refused.
 
     What was accepted goes into `delivered` and under a seal. What was settled before, and what is in neither, stays as it is.
+    `written` are the changes of the batch as they went into the plan (with `kind` and `ref`), where the caller has them still:
+    they are not read back then where all of them were accepted.
     """
-    waiting = transaction.raw(disclosures().where(_open(plan_id, batch)))
-    taken = [row for row in waiting if row[RECORD_ID] in accepted]
-    others = {row[RECORD_ID]: row[CHANGE_ID] for row in waiting if row[RECORD_ID] not in accepted}
-    if taken:
-        known = plan_of(transaction, plan_id)
-        seal_id = seal_changes(transaction, plan_id, batch, taken)
+    known, waiting = plan_of(transaction, plan_id), _open(plan_id, batch)
+    if written is not None and _is_all(transaction, waiting, written, accepted):
+        taken = _as_written(transaction, known, batch, written)
+    else:
+        taken = _as_read(transaction, waiting, accepted)
+    if taken.content:
+        seal_id = seal_changes(transaction, plan_id, batch, taken.content)
         # Named by what was not taken, which is little or nothing: a batch may hold thousands.
-        left = among(change.c.id, others.values())
-        _accept(transaction, seal_id, sa.and_(_open(plan_id, batch), *(~condition for condition in left)))
-        carried = Carried(
-            here=_of(plan_id, batch) & (change.c.seal_id == seal_id),
-            deleted={row[RECORD_ID] for row in taken if row[OPERATION] == "delete"},
-            replaced={row[RECORD_ID]: row[REPLACES_ID] for row in taken if row[REPLACES_ID] is not None},
-        )
-        answers = {row[RECORD_ID]: accepted[row[RECORD_ID]] for row in taken}
+        left = among(change.c.id, taken.left.values())
+        _accept(transaction, seal_id, sa.and_(waiting, *(~condition for condition in left)))
+        carried = Carried(_of(plan_id, batch) & (change.c.seal_id == seal_id), taken.deleted, taken.replaced)
+        answers = {number: accepted[number] for number in taken.numbers}
         take_over(transaction, known.supplier, known.field_set_id, carried, answers)
-    _refuse(transaction, {others[number]: text for number, text in refused.items() if number in others})
+    _refuse(transaction, {taken.left[number]: text for number, text in refused.items() if number in taken.left})
 
 
 def presume_batch(transaction: Transaction, plan_id: int, batch: int, wire_ids: Mapping[int, str]) -> None:
@@ -251,6 +256,53 @@ def _write_changes(transaction: Transaction, plan_id: int, changes: pd.DataFrame
     columns = [values(changes[name]) for name in _WRITTEN]
     rows = [(plan_id, "pending", *row) for row in zip(*columns, strict=True)]
     transaction.insert_many(change, ("plan_id", "state", *_WRITTEN), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a supplier took of a batch: what its seal will hold, and the records that it is about.
+
+    `left` has by record the number of each change that it did not take.
+    """
+
+    content: bytes
+    numbers: Sequence[int]
+    deleted: AbstractSet[int]
+    replaced: Mapping[int, int]
+    left: Mapping[int, int]
+
+
+def _is_all(
+    transaction: Transaction, waiting: sa.ColumnElement[bool], written: pd.DataFrame, accepted: Mapping[int, Handle]
+) -> bool:
+    """Whether every change of the batch still waits, and was accepted."""
+    number = transaction.number(sa.select(sa.func.count()).select_from(change).where(waiting))
+    return number == len(written) and accepted.keys() >= set(written["record_id"])
+
+
+def _as_written(transaction: Transaction, known: Plan, batch: int, written: pd.DataFrame) -> _Taken:
+    numbers = written["record_id"].astype("int64")
+    replaced = written["replaces_id"].dropna().astype("int64")
+    return _Taken(
+        content=digest(transaction.keys, disclosed(known.id, batch, known.school, written)),
+        numbers=numbers.tolist(),
+        deleted=set(numbers[written["operation"].eq("delete")].tolist()),
+        replaced=dict(zip(numbers[replaced.index].tolist(), replaced.tolist(), strict=True)),
+        left={},
+    )
+
+
+def _as_read(transaction: Transaction, waiting: sa.ColumnElement[bool], accepted: Mapping[int, Handle]) -> _Taken:
+    about = (change.c.id, change.c.record_id, change.c.operation, change.c.replaces_id)
+    rows = transaction.raw(disclosures(*about).where(waiting))
+    taken = [row for row in rows if row[1] in accepted]
+    return _Taken(
+        content=digest(transaction.keys, list(zip(*taken, strict=True))) if taken else b"",
+        numbers=[number for _, number, *_ in taken],
+        deleted={number for _, number, operation, *_ in taken if operation == "delete"},
+        replaced={number: replaces for _, number, _, replaces, *_ in taken if replaces is not None},
+        left={number: change_id for change_id, number, *_ in rows if number not in accepted},
+    )
 
 
 def _of(plan_id: int, batch: int) -> sa.ColumnElement[bool]:

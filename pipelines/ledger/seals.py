@@ -18,10 +18,11 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
+import pandas as pd
 import sqlalchemy as sa
 
 from pipelines.keys import Keys
-from pipelines.ledger.frames import among
+from pipelines.ledger.frames import among, values
 from pipelines.ledger.resealings import beginning, note_resealing, why_broken
 from pipelines.ledger.tables import CHAIN_SIZE, change, changed_record, field_set, plan, record, removal, seal
 from pipelines.ledger.transaction import AnyRow, Transaction
@@ -39,9 +40,6 @@ _DISCLOSED = (
     change.c.replaces_id,
 )
 _BINARY = [place for place, column in enumerate(_DISCLOSED) if isinstance(column.type, sa.LargeBinary)]
-CHANGE_ID, RECORD_ID = 1, 2
-OPERATION, REPLACES_ID = (3 + _DISCLOSED.index(column) for column in (change.c.operation, change.c.replaces_id))
-"""Where these stand in a row of `disclosures`."""
 
 _CIRCUMSTANCES = (
     plan.c.id,
@@ -70,15 +68,14 @@ class BrokenSeal:
     at: datetime | None = None
 
 
-def seal_changes(transaction: Transaction, plan_id: int, batch: int, changes: Sequence[tuple[Any, ...]]) -> int:
+def seal_changes(transaction: Transaction, plan_id: int, batch: int, content: bytes) -> int:
     """Seal changes of one batch that are being accepted in this transaction; the seal's number.
 
-    `changes` are rows of `disclosures`; the caller writes state, moment and the seal's number into them.
+    `content` digests them, see `digest`; the caller writes state, moment and the seal's number into them.
     """
     one_at_a_time(transaction)
     circumstances = transaction.execute(_circumstances().where(plan.c.id == plan_id)).one()
     previous = _newest_link(transaction) or beginning(transaction)
-    content = _digest(transaction.keys, changes)
     chain = _chain(transaction.keys, previous, content, _about(batch, transaction.now, circumstances))
     row = {"plan_id": plan_id, "batch": batch, "changes": content, "previous": previous, "chain": chain}
     return transaction.number(sa.insert(seal).values(**row, sealed_at=transaction.now).returning(seal.c.id))
@@ -142,10 +139,28 @@ def removed(transaction: Transaction) -> tuple[int, datetime | None]:
     return row[0] or 0, row[1]
 
 
-def disclosures() -> sa.Select[Any]:
-    """The changes in their order: seal, number, record number, and from there on all that is under a seal."""
-    columns = (change.c.seal_id, change.c.id, change.c.record_id, *_DISCLOSED)
-    return sa.select(*columns).select_from(changed_record).order_by(change.c.seal_id, change.c.id)
+def disclosures(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """The changes in their order: these columns, and after them all that is under a seal."""
+    return sa.select(*columns, *_DISCLOSED).select_from(changed_record).order_by(change.c.seal_id, change.c.id)
+
+
+def disclosed(plan_id: int, batch: int, school: str, changes: pd.DataFrame) -> list[Sequence[Any]]:
+    """What is under a seal, column by column, of changes as they were written."""
+    told = changes.assign(
+        plan_id=plan_id, batch=batch, school=school, replaces_id=changes["replaces_id"].astype("Int64")
+    )
+    return [values(told[column.name]) for column in _DISCLOSED]
+
+
+def digest(keys: Keys, columns: Sequence[Sequence[Any]]) -> bytes:
+    """The content of a seal: keyed BLAKE2b over what was disclosed, column by column, as JSON writes it one way only.
+
+    What stands before the columns of a seal does not count.
+    """
+    sealed = list(columns)[-len(_DISCLOSED) :]
+    for place in _BINARY:
+        sealed[place] = [value and value.hex() for value in sealed[place]]
+    return keys.mac(orjson.dumps(sealed), CHAIN_SIZE, purpose=b"zegel-inhoud")
 
 
 def first_broken(transaction: Transaction) -> BrokenSeal | None:
@@ -224,18 +239,10 @@ def _circumstances() -> sa.Select[Any]:
 
 
 def _digests(transaction: Transaction, here: sa.ColumnElement[bool]) -> Iterator[tuple[int, bytes]]:
-    query = disclosures().where(here, change.c.state == "accepted")
+    query = disclosures(change.c.seal_id).where(here, change.c.state == "accepted")
     rows = map(tuple, transaction.execute(query.execution_options(yield_per=5_000)))
     for number, group in groupby(rows, key=itemgetter(0)):
-        yield number, _digest(transaction.keys, list(group))
-
-
-def _digest(keys: Keys, changes: Sequence[tuple[Any, ...]]) -> bytes:
-    """The content of a seal: keyed BLAKE2b over what was disclosed, column by column, as JSON writes it one way only."""
-    columns = list(zip(*changes, strict=True))[-len(_DISCLOSED) :]
-    for place in _BINARY:
-        columns[place] = tuple(value and value.hex() for value in columns[place])
-    return keys.mac(orjson.dumps(columns), CHAIN_SIZE, purpose=b"zegel-inhoud")
+        yield number, digest(transaction.keys, list(zip(*group, strict=True)))
 
 
 def _about(batch: int, at: datetime, circumstances: Sequence[Any]) -> bytes:

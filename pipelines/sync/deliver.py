@@ -3,7 +3,9 @@
 What may be sent was decided before; how a message looks on the wire is the connector's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pandas as pd
 
@@ -58,10 +60,10 @@ def delivered(case: Case, supplier: Supplier, wanted: DeliverySet, quarantined: 
 def resume(case: Case, supplier: Supplier) -> bool:
     """Finish what a broken-off delivery left, and tell whether there was any.
 
-    Messages go out one by one, so at most the first unanswered one may have reached the supplier. It is sent again: the
-    same bytes under the same key, which have one effect. Where today's agreement or the supplier no longer allows that, it
-    counts as received with unknown content, so that the next plan corrects or removes it. What was never sent is dropped:
-    the new plan has it.
+    Of what is unanswered in the ledger at most the first two messages may have reached the supplier. They
+    are sent again: the same bytes under the same key, which have one effect. Where today's agreement or the supplier no
+    longer allows that, they count as received with unknown content, so that the next plan corrects or removes it. What was
+    never sent is dropped: the new plan has it.
 
     Raises:
         TransientError: the supplier does not answer now either; everything stays as it was.
@@ -71,8 +73,7 @@ def resume(case: Case, supplier: Supplier) -> bool:
         return False
     changes = case.ledger.changes(plan.id)
     unanswered = changes.loc[changes["state"] == "pending", "batch"]
-    if len(unanswered):
-        batch = int(unanswered.min())
+    for batch in sorted(map(int, unanswered.unique()))[:_UNDER_WAY]:
         parcel = kept_parcel(case.vault, case.supplier, case.school, plan.digest, batch)
         if (
             parcel is None
@@ -95,9 +96,10 @@ def _still_agreed(case: Case, plan: Plan, parcel: Parcel) -> bool:
 def _sent_again(case: Case, supplier: Supplier, plan: Plan, batch: int, parcel: Parcel) -> bool:
     """Send a parcel that may have arrived already; False where the supplier wants it no more."""
     try:
-        _answered(case, supplier, plan, batch, parcel)
+        receipts = supplier.send(parcel.payload, _key(plan, batch))
     except PermanentError:
         return False
+    _taken_over(case, plan, batch, parcel, receipts)
     return True
 
 
@@ -131,16 +133,32 @@ def _carry_out(
     keep_parcels(case.vault, case.supplier, case.school, plan.digest, parcels)
     row = _opened(case, plan, pd.concat([parcel.changes.assign(batch=batch) for batch, parcel in enumerate(parcels)]))
     refused = 0
-    for batch, parcel in enumerate(parcels):
-        try:
-            refused += _answered(case, supplier, row, batch, parcel)
-        except PermanentError as error:
-            case.ledger.finish_plan(row.id, "single" if plan.only else "failed", error.message)
-            drop_parcels(case.vault, case.supplier, case.school, range(batch, len(parcels)))
-            raise
-        drop_parcels(case.vault, case.supplier, case.school, [batch])
-        renew()
+    try:
+        with closing(_exchange(supplier, row, parcels)) as answers:
+            for batch, receipts in enumerate(answers):
+                refused += _taken_over(case, row, batch, parcels[batch], receipts, written=parcels[batch].changes)
+                drop_parcels(case.vault, case.supplier, case.school, [batch])
+                renew()
+    except PermanentError as error:
+        case.ledger.finish_plan(row.id, "single" if plan.only else "failed", error.message)
+        drop_parcels(case.vault, case.supplier, case.school, range(len(parcels)))
+        raise
     return _finished(case, plan, row, len(chosen), refused)
+
+
+_UNDER_WAY = 2
+"""How many messages may have arrived of which the ledger does not know the answer: see `_exchange`."""
+
+
+def _exchange(supplier: Supplier, plan: Plan, parcels: Sequence[Parcel]) -> Generator[Receipts, None, None]:
+    """The answers in order. While the caller takes over one, the next message is on its way, and never more than that one."""
+    with ThreadPoolExecutor(max_workers=1) as post:
+        under_way = post.submit(supplier.send, parcels[0].payload, _key(plan, 0))
+        for following in range(1, len(parcels)):
+            receipts = under_way.result()
+            under_way = post.submit(supplier.send, parcels[following].payload, _key(plan, following))
+            yield receipts
+        yield under_way.result()
 
 
 def _nothing_sent(case: Case, plan: Planned) -> Outcome:
@@ -206,19 +224,23 @@ def _whole(case: Case, wanted: DeliverySet, chosen: pd.DataFrame, plan: ChangePl
     return whole_set(chosen, waiting, staying, wanted, snapshot)
 
 
-def _answered(case: Case, supplier: Supplier, plan: Plan, batch: int, parcel: Parcel) -> int:
-    """Send one parcel and remember the answer; gives how many of its changes were not accepted.
+def _key(plan: Plan, batch: int) -> str:
+    """Never the key of another plan, not even of one with the same changes or in a ledger that was begun anew."""
+    return f"{plan.digest}-{plan.id}-{plan.created_at:%Y%m%d%H%M%S%f}-{batch}"
 
-    A change that the answer says nothing of may have been applied or not, and is presumed.
+
+def _taken_over(
+    case: Case, plan: Plan, batch: int, parcel: Parcel, receipts: Receipts, written: pd.DataFrame | None = None
+) -> int:
+    """Remember the answer to one parcel; gives how many of its changes were not accepted.
+
+    A change that the answer says nothing of may have been applied or not, and is presumed. `written` as in `settle_batch`.
     """
-    # Never the key of another plan, not even of one with the same changes or in a ledger that was begun anew.
-    key = f"{plan.digest}-{plan.id}-{plan.created_at:%Y%m%d%H%M%S%f}-{batch}"
-    receipts = supplier.send(parcel.payload, key)
     if parcel.whole is not None:
         before = kept_snapshot(case.vault, case.supplier, case.school)
         keep_snapshot(case.vault, case.supplier, case.school, merged(parcel.whole, receipts, before))
     accepted, refused = _answers(parcel, receipts)
-    case.ledger.settle_batch(plan.id, batch, accepted, refused)
+    case.ledger.settle_batch(plan.id, batch, accepted, refused, written)
     if len(accepted) + len(refused) < len(parcel.changes):
         case.ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcel))
     return len(parcel.changes) - len(accepted)

@@ -39,6 +39,26 @@ def test_a_ledger_without_deliveries_holds(deliveries: Any) -> None:
     assert deliveries.ledger.head() is None
 
 
+@pytest.mark.parametrize("altered", [False, True], ids=["untouched", "altered before the answer"])
+def test_a_seal_of_what_was_written_is_that_of_what_stands_there(
+    deliveries: Any, engine: Engine, *, altered: bool
+) -> None:
+    """Changes that are sealed without being read back are sealed as they went in: who altered them before the answer is found."""
+    ledger, (old, new, gone) = deliveries.ledger, deliveries.pupils("a", "b", "c")
+    deliveries.deliver([old, gone])
+    parts = [deliveries.changes([new], "update", replaces=old), deliveries.changes([gone], "delete")]
+    with engine.begin() as connection:
+        refs = dict(connection.execute(sa.select(record.c.id, record.c.ref)).all())
+    written = pd.concat(parts, ignore_index=True)
+    written = written.assign(kind="leerling", ref=[refs[number] for number in written["record_id"]])
+    plan_id = ledger.open_plan(deliveries.plan("d2"), written)
+    if altered:
+        alter(engine, sa.update(change).where(change.c.record_id == new).values(changed_fields="achternaam"))
+    ledger.settle_batch(plan_id, 0, deliveries.accepted([new, gone]), {}, written)
+    assert deliveries.held() == [new]
+    assert (ledger.verify() is None) is not altered
+
+
 @pytest.mark.parametrize(
     "values",
     [

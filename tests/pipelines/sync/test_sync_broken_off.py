@@ -1,5 +1,6 @@
 """Deliveries that were broken off, refused or not answered: the next night nothing is lost and nothing was done twice."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from tests.pipelines.sync.bench import (
     LVS,
     SMALL,
     Bench,
+    Killed,
     eck,
     pupils,
     school,
@@ -68,6 +70,32 @@ def test_a_resumed_message_keeps_its_key(bench: Bench) -> None:
     keys = [request["key"] for request in bench.held.requests]
     assert keys[2] == keys[3]
     assert len(set(keys)) == len(keys) - 1
+
+
+def test_a_message_that_went_out_ahead_of_the_ledger_is_sent_again_too(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While an answer is taken over the next message is under way: killed there, both are sent again under their own keys."""
+
+    def killed(*_: object, **__: object) -> None:
+        deadline = time.monotonic() + 30
+        while len(bench.held.requests) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        raise Killed
+
+    roster = school(pupils(6))
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.ledger, "settle_batch", killed)
+        with pytest.raises(Killed):
+            bench.night(roster)
+    assert len(bench.held.requests) == 2  # and never a third
+    bench.night(roster)
+    keys = [request["key"] for request in bench.held.requests]
+    assert keys[:2] == keys[2:4]
+    assert len(set(keys)) == len(keys) - 2
+    assert bench.night(roster).state == "unchanged"
+    assert {tuple(counts.values()) for counts in bench.applied().values()} == {(1, 0, 0)}
+    assert len(bench.shown()) == 6
 
 
 def test_a_permanent_refusal_is_told_and_tried_anew(bench: Bench) -> None:
