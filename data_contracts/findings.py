@@ -136,7 +136,6 @@ def _break(check: Any, column: Any, output: Any) -> Break:
     """`output` is a check's answer for the rows it saw, or no such thing where it failed on the whole column."""
     name = str(check.name) if isinstance(check, pa.Check) else f"{column or ''}:{check}"
     column, _, rule = name.partition(":")
-    rule = "tekst" if rule.startswith("dtype(") else rule
     rows = output.index[~output.to_numpy(dtype=bool)] if isinstance(output, pd.Series) else pd.RangeIndex(0)
     return Break(column, rule, rows.to_numpy())
 

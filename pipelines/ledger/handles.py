@@ -1,6 +1,6 @@
 """Under which ids a supplier knows its records: encrypted, those of one batch together, and each record in one place only."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import NamedTuple
@@ -55,29 +55,31 @@ def places_of_changes(transaction: Transaction, supplier: str, here: sa.ColumnEl
 
 def handles_in(transaction: Transaction, supplier: str, places: Places) -> dict[int, Handle]:
     """The handles that stand in these places; a record without one is left out."""
-    bundles = {place: _bundle(transaction, supplier, place) for place in _bundles(places)}
-    known = (
-        (record_id, bundles[place].get(str(record_id))) for record_id, place in places.items() if place is not None
-    )
-    return {record_id: Handle(*entry) for record_id, entry in known if entry}
+    found: dict[int, Handle] = {}
+    for place, numbers in _by_place(places).items():
+        bundle = _bundle(transaction, supplier, place)
+        at = dict(zip(bundle.numbers, range(len(bundle.numbers)), strict=True))
+        there = (number for number in numbers if number in at)
+        found |= {number: Handle(bundle.wire_ids[at[number]], bundle.own_ids[at[number]]) for number in there}
+    return found
 
 
 def keep_handles(transaction: Transaction, supplier: str, given: Mapping[int, Handle]) -> int | None:
     """Put these handles together, and give the number by which `delivered` finds them; None if there are none."""
     if not given:
         return None
-    number = transaction.number(sa.insert(handles).values(content_encrypted=b"").returning(handles.c.id))
-    _write(transaction, supplier, number, {str(record_id): list(handle) for record_id, handle in given.items()})
-    return number
+    place = transaction.number(sa.insert(handles).values(content_encrypted=b"").returning(handles.c.id))
+    wire_ids, own_ids = zip(*given.values(), strict=True)
+    _write(transaction, supplier, place, _Bundle(list(given), wire_ids, own_ids))
+    return place
 
 
 def forget_handles(transaction: Transaction, supplier: str, gone: AbstractSet[int], places: Places) -> None:
     """Take these records out of the places where their handles stand."""
-    for place in _bundles({number: place for number, place in places.items() if number in gone}):
-        content = _bundle(transaction, supplier, place)
-        left = {name: entry for name, entry in content.items() if int(name) not in gone}
+    for place in _by_place({number: place for number, place in places.items() if number in gone}):
+        left = [row for row in zip(*_bundle(transaction, supplier, place), strict=True) if row[0] not in gone]
         if left:
-            _write(transaction, supplier, place, left)
+            _write(transaction, supplier, place, _Bundle(*zip(*left, strict=True)))
         else:
             transaction.execute(sa.delete(handles).where(handles.c.id == place))
 
@@ -92,23 +94,34 @@ def encrypt_again(transaction: Transaction, new: Keys) -> None:
         _write(under, supplier, number, _bundle(transaction, supplier, number))
 
 
-_Bundle = dict[str, list[str | None]]
-"""By record number, as JSON has it: wire id and the supplier's own id."""
+class _Bundle(NamedTuple):
+    """The handles of one place, column by column: by what number the ledger knows each record, and how the supplier does."""
+
+    numbers: Sequence[int]
+    wire_ids: Sequence[str | None]
+    own_ids: Sequence[str | None]
+
+    def __repr__(self) -> str:
+        return "_Bundle(...)"
 
 
-def _bundles(places: Places) -> set[int]:
-    return {place for place in places.values() if place is not None}
+def _by_place(places: Places) -> dict[int, list[int]]:
+    """The records whose handles stand in each place."""
+    found: dict[int, list[int]] = {}
+    for number, place in places.items():
+        if place is not None:
+            found.setdefault(place, []).append(number)
+    return found
 
 
-def _bundle(transaction: Transaction, supplier: str, number: int) -> _Bundle:
-    encrypted = transaction.execute(sa.select(handles.c.content_encrypted).where(handles.c.id == number)).scalar_one()
-    content: _Bundle = orjson.loads(transaction.keys.decrypt(encrypted, _place(supplier, number)))
-    return content
+def _bundle(transaction: Transaction, supplier: str, place: int) -> _Bundle:
+    encrypted = transaction.execute(sa.select(handles.c.content_encrypted).where(handles.c.id == place)).scalar_one()
+    return _Bundle(*orjson.loads(transaction.keys.decrypt(encrypted, _place(supplier, place))))
 
 
-def _write(transaction: Transaction, supplier: str, number: int, content: _Bundle) -> None:
-    encrypted = transaction.keys.encrypt(orjson.dumps(content), _place(supplier, number))
-    transaction.execute(sa.update(handles).where(handles.c.id == number).values(content_encrypted=encrypted))
+def _write(transaction: Transaction, supplier: str, place: int, bundle: _Bundle) -> None:
+    encrypted = transaction.keys.encrypt(orjson.dumps(list(bundle)), _place(supplier, place))
+    transaction.execute(sa.update(handles).where(handles.c.id == place).values(content_encrypted=encrypted))
 
 
 def _place(supplier: str, number: int) -> bytes:

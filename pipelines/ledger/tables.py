@@ -206,7 +206,7 @@ handles = sa.Table(
     "handles",
     metadata,
     _id(),
-    _bytes("content_encrypted"),  # JSON: by record number [wire id, the supplier's own id]
+    _bytes("content_encrypted"),  # JSON: record numbers, wire ids, the supplier's own ids
     comment="Under which ids a supplier knows the records that it took in one batch.",
 )
 
