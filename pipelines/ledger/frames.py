@@ -20,7 +20,8 @@ def framed(rows: Sequence[Sequence[Any]], dtypes: Mapping[str, str]) -> pd.DataF
 
 def values(column: pd.Series) -> list[Any]:
     """The values of a column as plain Python objects, absent as None."""
-    return column.astype(object).where(column.notna(), None).tolist()
+    found: list[Any] = column.array.to_numpy(dtype=object, na_value=None).tolist()
+    return found
 
 
 def among(column: sa.ColumnElement[int], ids: Iterable[int]) -> Iterator[sa.ColumnElement[bool]]:

@@ -146,10 +146,8 @@ def disclosures(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
 
 def disclosed(plan_id: int, batch: int, school: str, changes: pd.DataFrame) -> list[Sequence[Any]]:
     """What is under a seal, column by column, of changes as they were written."""
-    told = changes.assign(
-        plan_id=plan_id, batch=batch, school=school, replaces_id=changes["replaces_id"].astype("Int64")
-    )
-    return [values(told[column.name]) for column in _DISCLOSED]
+    same = {change.c.plan_id: plan_id, change.c.batch: batch, record.c.school: school}
+    return [[same[c]] * len(changes) if c in same else values(changes[c.name]) for c in _DISCLOSED]
 
 
 def digest(keys: Keys, columns: Sequence[Sequence[Any]]) -> bytes:
