@@ -94,7 +94,9 @@ def receipts(answered: Iterable[tuple[Record, Any]], words: Words, who: str) -> 
                     refused[kind, key] = str(result.get("reden") or "geen reden gegeven")
     except (AttributeError, KeyError, TypeError):
         raise unreadable(who) from None
-    return Receipts({k: v for k, v in accepted.items() if k not in refused}, refused)
+    for refusal in refused.keys() & accepted.keys():
+        del accepted[refusal]
+    return Receipts(accepted, refused)
 
 
 def texts(column: pd.Series) -> list[str | None]:

@@ -3,14 +3,13 @@
 What may be sent was decided before; how a message looks on the wire is the connector's.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pandas as pd
 
 from connectors.base import ConnectorError, Envelope, PermanentError, Receipts, Supplier, WholeSet
-from data_contracts.fields import Record
 from mappings.projection import DeliverySet
 from pipelines.ledger.handles import Handle
 from pipelines.ledger.holds import NewHold
@@ -191,8 +190,9 @@ def _registered(case: Case, changes: pd.DataFrame) -> pd.DataFrame:
     """The changes with a record id for every record, also those the ledger sees for the first time."""
     changes = changes.copy()
     for kind, new in changes[changes["record_id"].isna()].groupby("kind", sort=False):
-        numbers = case.ledger.numbers(case.school, str(kind), dict(zip(new["ref"], new["key"], strict=True)))
-        changes.loc[new.index, "record_id"] = [numbers[ref] for ref in new["ref"]]
+        refs = new["ref"].tolist()
+        numbers = case.ledger.numbers(case.school, str(kind), dict(zip(refs, new["key"].tolist(), strict=True)))
+        changes.loc[new.index, "record_id"] = [numbers[ref] for ref in refs]
     return changes
 
 
@@ -252,21 +252,16 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[dict[int, Handle], dic
     What a whole set no longer holds is removed by it, so such a delete needs no answer of its own.
     """
     accepted, refused = {}, {}
-    rows = parcel.changes
-    columns = (rows[name].tolist() for name in ("record_id", "key", "previous_id", "operation"))
-    for pair, record_id, key, previous_id, operation in zip(_pairs(rows), *columns, strict=True):
-        if pair in receipts.refused:
-            refused[int(record_id)] = receipts.refused[pair]
-        elif pair in receipts.accepted or (parcel.whole is not None and operation == "delete"):
+    taken, not_taken, whole = receipts.accepted, receipts.refused, parcel.whole is not None
+    columns = (parcel.changes[name].tolist() for name in ("record_id", "kind", "id", "key", "previous_id", "operation"))
+    for number, kind, wire_id, key, previous_id, operation in zip(*columns, strict=True):
+        named = kind, wire_id  # the kind as the text that every `Record` is
+        if named in not_taken:
+            refused[number] = not_taken[named]
+        elif named in taken or (whole and operation == "delete"):
             # The id is told also where it is the key, if that is back in the place of an ECK iD.
-            wire_id = pair[1] if pair[1] != key or previous_id else None
-            accepted[int(record_id)] = Handle(wire_id, receipts.accepted.get(pair))
+            accepted[number] = Handle(wire_id if wire_id != key or previous_id else None, taken.get(named))
     return accepted, refused
-
-
-def _pairs(changes: pd.DataFrame) -> Iterator[tuple[Record, str]]:
-    """Kind, as the text that every `Record` is, and id on the wire of each change."""
-    return zip(changes["kind"].tolist(), changes["id"].tolist(), strict=True)
 
 
 def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
