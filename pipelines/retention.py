@@ -11,22 +11,23 @@ import dagster as dg
 
 from pipelines.instance import Instance
 from pipelines.ledger.forgetting import LedgerBrokenError
+from pipelines.pupil_jobs import OF_ONE_PUPIL
 from pipelines.removal import ENDED, Removed, delete_run, forget_keys
 from pipelines.reports import write_report
 from pipelines.rights.erasure import forget, ready
 from pipelines.rotation import drop_old_keys
 from pipelines.sync.outbox import still_needed
 
-OF_ONE_PUPIL = ("keuze_vastleggen", "een_leerling_nu", "inzage", "wissen")
-"""Jobs whose settings name a pupil: Dagster keeps those with the run, so the run goes at the first cleaning after it."""
-
 NOT_WHOLE = "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify"
 """Why nothing was removed from a ledger in which somebody changed something."""
 
 _AT_ONCE = 100
-_AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-PARTITION_TAG: Final = "dagster/partition"
-"""Run tag with the school, on every run of its assets."""
+_UNDER_WAY = [
+    *(dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING),
+    *(dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING),
+]
+_PARTITION_TAG: Final = "dagster/partition"
+"""Run tag with the school, on every run about a school: its assets', and those about one of its pupils."""
 
 
 def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Iterator[Removed]:
@@ -47,15 +48,15 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
 
 
 def finish_erasures(instance: Instance, dagster: dg.DagsterInstance) -> Removed:
-    """Forget the pupils whom every supplier has erased, each where no run of the school is at work; how many requests were closed.
+    """Forget the pupils whom every supplier has erased, each where no run of the school waits or is at work; how many requests were closed.
 
     One whose run is, or whose ledger or database does not let it, is done the next time.
     """
     number, why = 0, "elke leverancier is klaar"
     for one in ready(instance):
-        busy = dg.RunsFilter(statuses=_AT_WORK, tags={PARTITION_TAG: one.school})
+        busy = dg.RunsFilter(statuses=_UNDER_WAY, tags={_PARTITION_TAG: one.school})
         if dagster.get_runs(busy, limit=1):
-            why = "er is nog een run van de school bezig; de rest volgt de volgende keer"
+            why = "er wacht nog een run van de school, of die is bezig; de rest volgt de volgende keer"
             continue
         try:
             keys = instance.ledger.record_keys(one.records).values()

@@ -17,6 +17,8 @@ from pipelines.build import build_defs
 from pipelines.dagster_home import prepare
 from pipelines.ledger.engine import open_engine
 from pipelines.ledger.tables import change, handles, record
+from pipelines.pupil_jobs import OF_ONE_PUPIL
+from pipelines.resources import InstanceResource
 from pipelines.retention import finish_erasures
 from pipelines.rights.erasure import open_case, standings
 from pipelines.runs import QUIET
@@ -108,6 +110,29 @@ def test_a_supplier_that_does_not_answer_keeps_the_request_open(world: World) ->
     assert (_finished(world), holders(world, roster, key)) == (1, [])
 
 
+@pytest.mark.parametrize("name", OF_ONE_PUPIL)
+def test_nothing_is_forgotten_while_a_run_about_a_pupil_of_the_school_is_at_work(world: World, name: str) -> None:
+    """It may be about him, and what it writes would name him afterwards."""
+    roster = example_school(40)
+    world.export(roster)
+    world.sync()
+    _erase(world, str(roster.leerlingen["key"].iloc[3]))
+    world.sync()
+    meanwhile: list[int] = []
+
+    class Looking(InstanceResource):
+        def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+            super().setup_for_execution(context)
+            meanwhile.append(_finished(world))
+
+    defs = build_defs(load_settings(world.home), resources={"instance": Looking(home=str(world.home))})
+    job = defs.resolve_job_def(name)
+    assert job.partitioned_config is not None
+    form = QUIET | job.partitioned_config.get_run_config_for_partition_key(SCHOOL)
+    job.execute_in_process(run_config=form, partition_key=SCHOOL, instance=world.dagster, raise_on_error=False)
+    assert (meanwhile, _finished(world)) == ([0], 1)
+
+
 def test_a_request_is_also_about_the_key_that_the_pupil_gets_meanwhile(world: World) -> None:
     """Under neither is he anywhere: where he was known by his ECK iD he does not go on under the new key."""
     roster = example_school(40)
@@ -189,10 +214,10 @@ def test_nothing_of_the_pupil_is_left_byte_for_byte(world: World, tmp_path: Path
     assert {"key", "leerling.achternaam", "leerling.roepnaam", "leerling.geboortedatum"} <= set(mine.values())
     world.export_bytes(edexml(roster))
     world.sync()
-    config = dict.fromkeys(("school", "leerling", "onderwerp", "keuze", "door"), "x")
-    config |= {"school": SCHOOL, "leerling": key, "onderwerp": "basispoort", "keuze": "bezwaar"}
+    config = {"leerling": key, "onderwerp": "basispoort", "keuze": "bezwaar", "door": "x"}
     job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
-    job.execute_in_process(run_config=QUIET | {"ops": {"leg_vast": {"config": config}}}, instance=world.dagster)
+    run_config = QUIET | {"ops": {"leg_vast": {"config": config}}}
+    job.execute_in_process(run_config=run_config, partition_key=SCHOOL, instance=world.dagster)
     world.sync()
     assert {file for _, file in found(_files(world), {key: "key"})} >= {f"{SCHOOL}.html", "runs.db"}
     assert len({name for name, _ in found(_opened(world, tmp_path / "before"), mine)}) > 5

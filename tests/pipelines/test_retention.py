@@ -80,11 +80,14 @@ def test_a_run_that_names_a_pupil_goes_at_the_first_cleaning(world: World) -> No
     """What a parent chose stands in the ledger; the key that was typed in the web page does not stay in Dagster."""
     world.instance.ledger.register_records(SCHOOL, "leerling", pd.Series(["KANARIEPIET"], dtype="str"))
     job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
-    config = {"school": SCHOOL, "leerling": "KANARIEPIET", "onderwerp": "basispoort", "keuze": "bezwaar", "door": "ik"}
+    config = {"leerling": "KANARIEPIET", "onderwerp": "basispoort", "keuze": "bezwaar", "door": "ik"}
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     run_config = {**quiet, "ops": {"leg_vast": {"config": config}}}
     resources = {"instance": InstanceResource(home=str(world.home))}
-    assert job.execute_in_process(run_config=run_config, instance=world.dagster, resources=resources).success
+    asked = job.execute_in_process(
+        run_config=run_config, partition_key=SCHOOL, instance=world.dagster, resources=resources
+    )
+    assert asked.success
     assert len(world.dagster.get_runs()) == 1
     assert _cleaned(world)["runs van de webpagina"] == 1
     assert world.dagster.get_runs() == []
