@@ -1,6 +1,7 @@
 """New keys for the ledger: nothing is lost, nothing can be read or tested with the old ones, and what was altered shows still."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -173,6 +174,32 @@ def test_not_while_a_delivery_is_going_on(full: Any) -> None:
     """Its changes are in memory under the old keys."""
     with full.ledger.lease(SUPPLIER, SCHOOL), pytest.raises(BusyError, match="levering"):
         renew(full.ledger)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda ledger, full: ledger.open_plan(full.plan("d4"), full.changes([1])),
+        lambda ledger, full: ledger.register_records(SCHOOL, "leerling", pd.Series(["z"], dtype="str")),
+    ],
+    ids=["a delivery", "a new pupil"],
+)
+def test_who_comes_in_between_waits_and_leaves_nothing_under_the_old_keys(
+    full: Any, database_url: Any, clock: Any, write: Callable[[Ledger, Any], object]
+) -> None:
+    """What it would write then is refused; neither of the two is broken off by the database."""
+    with closing(Ledger.open(database_url, OLD, clock)) as other, ThreadPoolExecutor(1) as thread:
+        came: list[Future[object]] = []
+
+        def meanwhile(*of: Any) -> list[bytes]:
+            if not came:
+                came.append(thread.submit(write, other, full))
+                wait(came, timeout=1)
+            return renewed(*of, before=OLD, keys=NEW)
+
+        full.ledger.renew_keys(NEW, meanwhile)
+        assert isinstance(came[0].exception(), KeyMissingError)
+    assert full.ledger.verify() is None
 
 
 def test_who_opened_the_ledger_before_can_write_nothing_any_more(full: Any, database_url: Any, clock: Any) -> None:
