@@ -220,6 +220,10 @@ class Agreement(Strict):
         """Whether the agreement is in force on `day`, its first and last day included."""
         return self.signed <= day <= self.valid_until
 
+    def obliges_on(self, day: date) -> bool:
+        """Whether the law obliges the school on `day` to give what was agreed: its pupils stay there (AVG art. 17 lid 3 b)."""
+        return self.legal_basis is LegalBasis.LEGAL_DUTY and self.active_on(day)
+
 
 def signed_version(profile: Profile, agreement: Agreement) -> str:
     """The version of the leaflet that counts: what a newer one brings is asked for by nobody until the school signs it."""

@@ -2,13 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from math import ceil
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
 
+from pipelines.dutch_time import day_in_the_netherlands
 from pipelines.instance import Instance
 from pipelines.keys import KeysBusyError
 from pipelines.ledger.forgetting import LedgerBrokenError
@@ -34,8 +35,8 @@ _PARTITION_TAG: Final = "dagster/partition"
 def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Iterator[Removed]:
     """Take away everything that `retention` in the settings says was kept long enough at `now` (aware)."""
     keep = instance.settings.instance.retention
-    if ready(instance):
-        yield finish_erasures(instance, dagster)
+    if ready(instance, day := day_in_the_netherlands(now)):
+        yield finish_erasures(instance, dagster, day)
     yield Removed("kluis", clean_vault(instance, now), f"ouder dan {keep.vault_days} dagen")
     findings = instance.ledger.remove_findings(now - timedelta(days=keep.findings_days))
     yield Removed("bevindingen", findings, f"ouder dan {keep.findings_days} dagen")
@@ -48,13 +49,13 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen of over één leerling")
 
 
-def finish_erasures(instance: Instance, dagster: dg.DagsterInstance) -> Removed:
-    """Forget the pupils whom every supplier has erased, each where no run of the school waits or is at work; how many requests were closed.
+def finish_erasures(instance: Instance, dagster: dg.DagsterInstance, day: date) -> Removed:
+    """Forget the pupils whom every supplier has erased on `day`, each where no run of the school waits or is at work; how many requests were closed.
 
     One whose run is, or whose ledger or database does not let it, is done the next time.
     """
     number, why = 0, "elke leverancier is klaar"
-    for one in ready(instance):
+    for one in ready(instance, day):
         busy = dg.RunsFilter(statuses=_UNDER_WAY, tags={_PARTITION_TAG: one.school})
         if dagster.get_runs(busy, limit=1):
             why = "er wacht nog een run van de school, of die is bezig; de rest volgt de volgende keer"

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from data_contracts.fields import Record
 from data_contracts.roster import Roster
-from mappings.agreement import LegalBasis
 from pipelines.instance import Instance
 from pipelines.keys import Keys
 from pipelines.ledger.records import refs_of
@@ -20,19 +20,18 @@ class Sought:
     keys: Keys = field(repr=False)
 
 
-def sought(instance: Instance, school: str) -> Sought | None:
-    """Whom to look for in the exports of a school; None for nobody.
+def sought(instance: Instance, school: str, day: date) -> Sought | None:
+    """Whom to look for in an export of a school on a day; None for nobody.
 
-    They are not hidden where an agreement rests on a legal duty: that supplier goes on getting them (AVG art. 17 lid 3 b).
+    They are not hidden where an agreement rests on a legal duty: that supplier goes on getting them.
     """
     refs = instance.ledger.erasures.refs(school)
-    return Sought(refs.keys(), not duty_bound(instance, school), instance.keys) if refs else None
+    return Sought(refs.keys(), not duty_bound(instance, school, day), instance.keys) if refs else None
 
 
-def duty_bound(instance: Instance, school: str) -> tuple[str, ...]:
-    """The suppliers to which the law obliges a school to give its pupils."""
-    duties = (a for a in instance.settings.agreements if a.legal_basis is LegalBasis.LEGAL_DUTY)
-    return tuple(a.supplier for a in duties if school in a.schools)
+def duty_bound(instance: Instance, school: str, day: date) -> tuple[str, ...]:
+    """The suppliers to which the law obliges a school on a day to give its pupils."""
+    return tuple(a.supplier for a in instance.settings.agreements if school in a.schools and a.obliges_on(day))
 
 
 def looked_for(roster: Roster, school: str, whom: Sought) -> tuple[Roster, frozenset[bytes]]:

@@ -12,7 +12,7 @@ from connectors.parnassys import read_roster
 from data_contracts.fields import Record
 from data_contracts.findings import Checked, checked
 from data_contracts.rules import Rule
-from mappings.agreement import Agreement, FieldSet, LegalBasis
+from mappings.agreement import Agreement, FieldSet
 from mappings.choices import Choice, Release
 from mappings.projection import has_left
 from pipelines.keys import Keys
@@ -96,15 +96,15 @@ def choices_digest(chosen: Sequence[Chosen], erased: Iterable[bytes] = ()) -> st
 
 
 def release(
-    ledger: Ledger, keys: Keys, fields: FieldSet, legal_basis: LegalBasis, school: str, data: Checked
+    ledger: Ledger, keys: Keys, fields: FieldSet, agreement: Agreement, school: str, data: Checked, day: date
 ) -> Release:
-    """Who of a school may go to a supplier, and with which photo, as its parents chose and asked until now.
+    """Who of a school may go to a supplier on a day, and with which photo, as its parents chose and asked until now.
 
     Pupils in the export are found by ref: a choice outlives the key in the ledger. Others are named by that key.
     """
     chosen, erased = ledger.choices(school, *fields.subjects), ledger.erasures.refs(school)
     if not chosen and not erased:
-        return Release(legal_basis)
+        return Release(agreement.legal_basis)
     numbers = {each.ref: each.record_id for each in chosen} | erased
     pupils = _pupils(data)
     keys_of = dict(zip(refs_of(school, Record.LEERLING, pupils, keys), pupils, strict=True))
@@ -114,8 +114,8 @@ def release(
     for each in chosen:
         if each.ref in found:
             newest[each.subject][found[each.ref]] = Choice(each.choice)
-    gone = frozenset(key for ref, key in found.items() if ref in erased)
-    return Release(legal_basis, newest.pop(fields.supplier), newest, gone)
+    gone = frozenset(key for ref, key in found.items() if ref in erased and not agreement.obliges_on(day))
+    return Release(agreement.legal_basis, newest.pop(fields.supplier), newest, gone)
 
 
 def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str], day: date) -> datetime | None:

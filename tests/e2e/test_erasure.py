@@ -1,8 +1,10 @@
 """A pupil is erased with everything real: at every supplier, from the vault, the ledger and Dagster, and byte for byte."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -54,12 +56,12 @@ def _erase(world: World, key: str) -> int:
 
 
 def _finished(world: World) -> int:
-    return finish_erasures(world.instance, world.dagster).number
+    return finish_erasures(world.instance, world.dagster, world.day).number
 
 
 def _told(world: World, number: int) -> dict[str, str]:
     one = world.instance.ledger.erasures.all()[number - 1]
-    return {each.supplier: each.told for each in standings(world.instance, one)}
+    return {each.supplier: each.told for each in standings(world.instance, one, world.day)}
 
 
 def test_who_is_erased_goes_everywhere_and_comes_back_as_a_new_pupil(world: World) -> None:
@@ -153,9 +155,7 @@ def test_a_request_is_also_about_the_key_that_the_pupil_gets_meanwhile(world: Wo
 
 def test_a_legal_duty_keeps_the_pupil_there_until_he_left(world: World) -> None:
     """AVG art. 17 lid 3 b: the others erase him; the request is closed when the law no longer asks for him."""
-    file = world.home / "agreements" / "uwlr_lvs_set.yaml"
-    text = file.read_text(encoding="utf-8").replace("publieke_taak", "wettelijke_verplichting")
-    file.write_text(text, encoding="utf-8")
+    _oblige(world)
     roster = example_school(60)
     key = str(roster.leerlingen["key"].iloc[3])
     world.export(roster)
@@ -168,6 +168,44 @@ def test_a_legal_duty_keeps_the_pupil_there_until_he_left(world: World) -> None:
     world.export(without(roster, key))
     world.sync()
     assert (_finished(world), holders(world, roster, key)) == (1, [])
+
+
+def test_a_legal_duty_that_is_over_keeps_nobody(world: World) -> None:
+    """The pupil is erased there too, and that waits for nobody."""
+    roster = example_school(60)
+    key = str(roster.leerlingen["key"].iloc[3])
+    world.export(roster)
+    world.sync()
+    _oblige(world, valid_until="2026-11-23")
+    number = _erase(world, key)
+    world.sync()
+    assert holders(world, roster, key) == []
+    assert set(_told(world, number).values()) == {"heeft de leerling verwijderd"}
+    assert _finished(world) == 1
+
+
+def test_a_legal_duty_that_is_to_come_keeps_no_request_open(world: World) -> None:
+    """Until its first day the pupil goes to nobody; from then on the law asks for him."""
+    _oblige(world, signed="2026-11-25")
+    roster = example_school(60)
+    key = str(roster.leerlingen["key"].iloc[3])
+    world.export(roster)
+    world.sync()
+    _erase(world, key)
+    world.sync()
+    assert (_finished(world), holders(world, roster, key)) == (1, [])
+    world.day += timedelta(days=1)
+    world.sync()
+    assert holders(world, roster, key) == ["uwlr_lvs_set"]
+
+
+def _oblige(world: World, **dates: str) -> None:
+    """Make the agreement with the supplier of the LVS set one of a legal duty, with these dates."""
+    file = world.home / "agreements" / "uwlr_lvs_set.yaml"
+    text = re.sub("(?<=legal_basis: ).*", "wettelijke_verplichting", file.read_text(encoding="utf-8"))
+    for name, day in dates.items():
+        text = re.sub(f"(?<={name}: ).*", day, text)
+    file.write_text(text, encoding="utf-8")
 
 
 def _of_the_pupil(school: MarkedSchool, roster: Roster, row: int) -> Marks:

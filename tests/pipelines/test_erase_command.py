@@ -100,7 +100,7 @@ def test_from_the_web_page_the_asking_itself_is_forgotten(world: World) -> None:
     assert (asked("na_wisverzoek"), asked("na_wissen")) == (["wissen-1"], [])
     world.sync()
     assert asked("na_wissen") == ["gewist-1"]
-    assert finish_erasures(world.instance, world.dagster).number == 1
+    assert finish_erasures(world.instance, world.dagster, world.day).number == 1
     assert (asked("na_wisverzoek"), asked("na_wissen")) == ([], [])
     assert _with_the_key(world) == set()
 

@@ -243,7 +243,7 @@ class Bench:
     def wanted(self, data: Checked) -> DeliverySet:
         """The delivery set, as parents have chosen until now."""
         fields = self.in_force.fields
-        released = release(self.ledger, self.keys, fields, self.agreed.legal_basis, SCHOOL, data)
+        released = release(self.ledger, self.keys, fields, self.agreed, SCHOOL, data, self.day)
         return projected(data, self.agreed, self.day, released, fields)
 
     @property
