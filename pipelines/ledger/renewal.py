@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from pipelines.keys import Keys
 from pipelines.ledger.delivered import is_presumed
-from pipelines.ledger.erasures import first_broken_erasure, renew_erasures
+from pipelines.ledger.erasure_proofs import first_broken_erasure, renew_erasures
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.handles import encrypt_again
 from pipelines.ledger.leases import BusyError

@@ -289,6 +289,15 @@ erased_record = sa.Table(
     comment="The records of the pupil that a request is about: more than one where he had another key before.",
 )
 
+erased_eckid = sa.Table(
+    "erased_eckid",
+    metadata,
+    sa.Column("erasure_id", sa.Integer, sa.ForeignKey("erasure.id"), primary_key=True, autoincrement=False),
+    sa.Column("record_id", sa.Integer, sa.ForeignKey("record.id"), primary_key=True, autoincrement=False),
+    _bytes("ref"),
+    comment="Keyed BLAKE2b of school and ECK iD, by which who was erased is known under another key; none once he left and all is done.",
+)
+
 erasure_confirmation = sa.Table(
     "erasure_confirmation",
     metadata,

@@ -13,9 +13,13 @@ from pipelines.ledger.records import refs_of
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """The pupils to look for, by ref; `hidden` where no supplier may have them: then the rest of the run does not see them."""
+    """The pupils to look for, by ref of their key or of their ECK iD.
+
+    `hidden` where no supplier may have them: then the rest of the run does not see them.
+    """
 
     refs: Collection[bytes] = field(repr=False)
+    eckids: Collection[bytes] = field(repr=False)
     hidden: bool
     keys: Keys = field(repr=False)
 
@@ -25,8 +29,10 @@ def sought(instance: Instance, school: str, day: date) -> Sought | None:
 
     They are not hidden where an agreement rests on a legal duty: that supplier goes on getting them.
     """
-    refs = instance.ledger.erasures.refs(school)
-    return Sought(refs.keys(), not duty_bound(instance, school, day), instance.keys) if refs else None
+    erasures = instance.ledger.erasures
+    if not (refs := erasures.refs(school)):
+        return None
+    return Sought(refs.keys(), erasures.eckids(school), not duty_bound(instance, school, day), instance.keys)
 
 
 def duty_bound(instance: Instance, school: str, day: date) -> tuple[str, ...]:
@@ -34,11 +40,22 @@ def duty_bound(instance: Instance, school: str, day: date) -> tuple[str, ...]:
     return tuple(a.supplier for a in instance.settings.agreements if school in a.schools and a.obliges_on(day))
 
 
-def looked_for(roster: Roster, school: str, whom: Sought) -> tuple[Roster, frozenset[bytes]]:
-    """The roster, without whom is hidden, and the refs of those who are in it."""
+def looked_for(roster: Roster, school: str, whom: Sought) -> tuple[Roster, dict[bytes, bytes | None]]:
+    """The roster, without whom is hidden; and of those who are in it the ref of the ECK iD (None where it is not told) by ref."""
     refs = refs_of(school, Record.LEERLING, roster.leerlingen["key"].fillna("").tolist(), whom.keys)
-    there = [ref in whom.refs for ref in refs]
-    found = frozenset(ref for ref, one in zip(refs, there, strict=True) if one)
+    eckids = _eckids(roster, school, whom.keys)
+    there = [ref in whom.refs or eckid in whom.eckids for ref, eckid in zip(refs, eckids, strict=True)]
+    found = {ref: eckid for ref, eckid, one in zip(refs, eckids, there, strict=True) if one}
     if not found or not whom.hidden:
         return roster, found
     return replace(roster, leerlingen=roster.leerlingen[[not one for one in there]].reset_index(drop=True)), found
+
+
+def _eckids(roster: Roster, school: str, keys: Keys) -> list[bytes | None]:
+    """The ref of the ECK iD of every pupil; None where it was not read, is absent, or is another's too."""
+    if "eckid" not in roster.leerlingen:
+        return [None] * len(roster.leerlingen)
+    told = roster.leerlingen["eckid"]
+    alone = told.notna() & ~told.duplicated(keep=False)
+    refs = refs_of(school, "eckid", told.fillna("").tolist(), keys)
+    return [ref if one else None for ref, one in zip(refs, alone, strict=True)]

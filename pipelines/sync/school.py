@@ -1,7 +1,7 @@
 """One school in one run: from export to checked roster, and what is remembered of it."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -28,14 +28,14 @@ class SchoolData:
     """What a school's export says today, checked.
 
     `digest` names everything that deliveries follow from: the content, what was kept out, and who has left by now.
-    `erased` are the refs of those in the export whom a parent asked to erase.
+    `erased` are those in the export whom a parent asked to erase, as `looked_for` tells them.
     """
 
     checked: Checked = field(repr=False)
     digest: str
     schooljaar: str
     pupils: int
-    erased: frozenset[bytes] = field(default=frozenset(), repr=False)
+    erased: Mapping[bytes, bytes | None] = field(default_factory=dict, repr=False)
 
 
 def school_data(export: Export, wanted: frozenset[str], day: date, sought: Sought | None = None) -> SchoolData:
@@ -46,7 +46,7 @@ def school_data(export: Export, wanted: frozenset[str], day: date, sought: Sough
         BrokenTable: too much of it breaks its contract.
     """
     roster = read_roster(export.content, wanted, export.school)
-    roster, erased = looked_for(roster, export.school.key, sought) if sought else (roster, frozenset())
+    roster, erased = looked_for(roster, export.school.key, sought) if sought else (roster, {})
     result = checked(roster, day, read=wanted)
     return SchoolData(result, _digest(result, day), export.school.schooljaar, len(roster.leerlingen), erased)
 

@@ -153,6 +153,29 @@ def test_a_request_is_also_about_the_key_that_the_pupil_gets_meanwhile(world: Wo
     assert (_finished(world), holders(world, renumbered, "nieuw-1")) == (1, [])
 
 
+def test_who_gets_another_key_after_all_was_done_stays_away_until_he_left(world: World) -> None:
+    """He is known by his ECK iD, which goes with the rest when he has left: under whatever key he comes back, he is new."""
+    roster = example_school(40)
+    key = str(roster.leerlingen["key"].iloc[3])
+    world.export(roster)
+    world.sync()
+    _erase(world, key)
+    world.sync()
+    assert _finished(world) == 1
+    pupils = roster.leerlingen.copy()
+    pupils.loc[3, "key"] = "nieuw-1"
+    renumbered = dataclasses.replace(roster, leerlingen=pupils)
+    world.export(renumbered)
+    assert states(world.sync()) == {"unchanged"}
+    assert states(world.sync()) == {"unchanged"}
+    world.export(without(roster, key))
+    assert states(world.sync()) == {"unchanged"}
+    world.export(renumbered)
+    assert states(world.sync()) == {"delivered"}
+    assert len(holders(world, renumbered, "nieuw-1")) == 3
+    assert world.instance.ledger.verify() is None
+
+
 def test_a_legal_duty_keeps_the_pupil_there_until_he_left(world: World) -> None:
     """AVG art. 17 lid 3 b: the others erase him; the request is closed when the law no longer asks for him."""
     _oblige(world)

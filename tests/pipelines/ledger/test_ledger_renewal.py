@@ -54,6 +54,8 @@ def full(deliveries: Any, clock: Any) -> Any:
     ledger.presume_batch(plan_id, 1)
     ledger.finish_plan(plan_id, "failed")
     ledger.erasures.open(SCHOOL, "b", "directeur", "bericht")
+    (of_b,) = refs_of(SCHOOL, "leerling", ["b"], OLD)
+    ledger.erasures.note_presence(SCHOOL, {of_b: refs_of(SCHOOL, "eckid", ["eck-b"], OLD)[0]}, 200, unnamed=False)
     return deliveries
 
 
@@ -94,6 +96,7 @@ def test_nothing_in_the_ledger_is_what_the_old_keys_made(full: Any, engine: Engi
         "resealing": {"links", "proof"},
         "erasure": {"proof"},
         "erased_record": {"ref"},
+        "erased_eckid": {"ref"},
     }
     binary = {
         name: {c.name for c in table.c if isinstance(c.type, sa.LargeBinary)} for name, table in metadata.tables.items()
