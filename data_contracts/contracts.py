@@ -150,8 +150,9 @@ def _own_rules(field: Field, known: Known) -> dict[Rule, Callable[[pd.Series], p
             return {Rule.UNIQUE: _unique, Rule.PILOT: _no_pilot, Rule.URL: partial(_matches, r"(?i:https?)://\S+")}
         case "groep":
             return {Rule.REFERENCE: partial(_is_in, known.groepen)}
-        case "vestiging" if known.vestigingen is not None:
-            return {Rule.REFERENCE: partial(_is_in, known.vestigingen)}
+        case "vestiging":
+            there = _no_dummy if known.vestigingen is None else partial(_is_in, known.vestigingen)
+            return {Rule.REFERENCE: there}
         case "jaargroep" if field.record is Record.LEERLING:
             return {Rule.COMBINATION: _no_combination}
         case _:

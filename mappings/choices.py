@@ -84,7 +84,7 @@ def refusal(choice: Choice, ground: LegalBasis | None, before: Choice | None) ->
 class Release:
     """Who may go out: the legal basis of an agreement, and by pupil key the newest choice about the supplier and about each purpose.
 
-    `erased` are the keys of whom a parent asked to erase.
+    `erased` are the keys of whom a parent asked to erase, and whom the law does not oblige the school to give.
     """
 
     legal_basis: LegalBasis
@@ -105,10 +105,10 @@ class Release:
         return self.purposes.get(purpose, {})
 
     def _cause(self, key: str) -> str | None:
-        if self.legal_basis is LegalBasis.LEGAL_DUTY:  # also to erase: AVG art. 17 lid 3 b
-            return None
         if key in self.erased:
             return ERASED
+        if self.legal_basis is LegalBasis.LEGAL_DUTY:
+            return None
         newest = self.newest.get(key)
         if newest in REFUSED:
             return str(newest)

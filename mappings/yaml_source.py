@@ -14,7 +14,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from mappings.agreement import SCHOOL_KEY, SUPPLIER_NAME
+from mappings.agreement import SCHOOL_KEY
+from mappings.profile import SUPPLIER_NAME
 
 M = TypeVar("M", bound=BaseModel)
 Place = tuple[str | int, ...]

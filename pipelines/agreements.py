@@ -6,7 +6,8 @@ from datetime import date
 from typing import Literal
 
 from data_contracts.fields import CATALOGUE, STEERING, Record
-from mappings.agreement import Agreement, FieldSet, LegalBasis, Profile
+from mappings.agreement import Agreement, FieldSet, LegalBasis
+from mappings.profile import Profile
 from mappings.transforms import sources
 from mappings.written import numbered
 from pipelines.instance import Instance

@@ -9,7 +9,7 @@ from pipelines.assets.roster import school_assets
 from pipelines.assets.supplier import supplier_assets
 from pipelines.collector import search_rarely
 from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, opruimen, publiceren, teruglezen
-from pipelines.pupil_jobs import een_leerling_nu, inzage, keuze_vastleggen, wissen
+from pipelines.pupil_jobs import pupil_jobs
 from pipelines.resources import InstanceResource
 from pipelines.schedules import cleaning, nightly, reading_back
 from pipelines.sensors import approval_sensor, broken_off_sensor, erased_sensor, erasure_sensor, inbox_sensor
@@ -39,7 +39,7 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
         jobs=[
             *asset_jobs(settings.suppliers),
             *(goedkeuren, afwijzen),
-            *(keuze_vastleggen, een_leerling_nu, inzage, wissen),
+            *pupil_jobs(schools),
             *(publiceren, teruglezen, opruimen),
         ],
         schedules=[nightly(settings), cleaning, reading_back],

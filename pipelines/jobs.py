@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from pipelines.launchpad import by_whom, empty
 from pipelines.ledger.holds import Decision, HoldNotFoundError
 from pipelines.metadata import of_read_back, of_removed
 from pipelines.pages import write_pages
@@ -67,11 +68,6 @@ def keur_goed(context: dg.OpExecutionContext, config: Decided, instance: Instanc
 def wijs_af(context: dg.OpExecutionContext, config: Decided, instance: InstanceResource) -> None:
     """Discard one hold."""
     _decide(context, config, instance, "discarded")
-
-
-def empty(*fields: str) -> dict[str, Any]:
-    """What the Launchpad shows: lines to fill in."""
-    return {"config": dict.fromkeys(fields, "")}
 
 
 @dg.job(
@@ -150,10 +146,9 @@ def publiceren() -> None:
 
 
 def _decide(context: dg.OpExecutionContext, config: Decided, instance: InstanceResource, decision: Decision) -> None:
-    if not config.door.strip():
-        raise dg.Failure("Vul bij `door` in wie dit besluit.", allow_retries=False)
+    by = by_whom(config.door)
     try:
-        hold = instance.opened.ledger.decide_hold(config.vasthouding, decision, config.door)
+        hold = instance.opened.ledger.decide_hold(config.vasthouding, decision, by)
     except HoldNotFoundError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     renew_report(instance.opened, hold.school, context.log)

@@ -1,7 +1,10 @@
 """The jobs about one pupil that a person finds in the web page: bring him up to date now, write the letter for access, write down what a parent chose, erase.
 
-A run keeps its config, and with that the key of the pupil, until the first cleaning after it (`retention.OF_ONE_PUPIL`); never anything else of him.
+A run keeps its config, and with that the key of the pupil, until the first cleaning after it; never anything else of him.
+Like every run about a school it has that school as its partition.
 """
+
+from collections.abc import Mapping
 
 import dagster as dg
 from pydantic import Field
@@ -11,7 +14,7 @@ from data_contracts.findings import BrokenTable
 from mappings.choices import Choice, How
 from mappings.purposes import Purpose
 from pipelines.consent import Said, named, write_down
-from pipelines.jobs import empty
+from pipelines.launchpad import by_whom, empty, school_of
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.metadata import of_letter, of_one_pupil
@@ -28,7 +31,6 @@ ONE_PUPIL = "een_leerling_nu"
 class OnePupilConfig(dg.Config):
     """Welke leerling, en bij welke leveranciers."""
 
-    school: str = Field(description="School, zoals 99XX-00.")
     leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
     leveranciers: str = Field(
         default="", description="Namen met komma's, zoals basispoort. Leeg: alle van deze school."
@@ -42,10 +44,11 @@ def lever_een_leerling(context: dg.OpExecutionContext, config: OnePupilConfig, i
     """Bring one pupil up to date."""
     opened, day = instance.opened, instance.today()
     asked = [name.strip() for name in config.leveranciers.split(",") if name.strip()]
+    school = school_of(context)
     try:
-        refuse_unknown(opened.settings, [config.school], asked)
-        suppliers = [s for s in asked or opened.settings.suppliers if opened.settings.agreement(s, config.school)]
-        outcomes = deliver_one(opened, config.school, config.leerling.strip(), suppliers, day, context.run_id)
+        refuse_unknown(opened.settings, [school], asked)
+        suppliers = [s for s in asked or opened.settings.suppliers if opened.settings.agreement(s, school)]
+        outcomes = deliver_one(opened, school, config.leerling.strip(), suppliers, day, context.run_id)
     except (ConnectorError, BrokenTable, NoExportError, UnknownNameError) as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     failed = [f"{outcome.supplier}: {outcome.reason}" for outcome in outcomes if outcome.state == "failed"]
@@ -57,45 +60,24 @@ def lever_een_leerling(context: dg.OpExecutionContext, config: OnePupilConfig, i
 class AccessConfig(dg.Config):
     """Over welke leerling de brief gaat."""
 
-    school: str = Field(description="School, zoals 99XX-00.")
     leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
 
 
 @dg.op(description="Schrijf de brief voor inzage (AVG art. 15) in de map `reports/inzage` van de installatie.")
 def schrijf_brief(context: dg.OpExecutionContext, config: AccessConfig, instance: InstanceResource) -> None:
     """Write the letter; the run tells where it is, and nothing that is in it."""
-    opened = instance.opened
+    opened, school = instance.opened, school_of(context)
     try:
-        refuse_unknown(opened.settings, [config.school], [])
-        told = letter(opened, config.school, config.leerling.strip(), instance.today())
+        refuse_unknown(opened.settings, [school], [])
+        told = letter(opened, school, config.leerling.strip(), instance.today())
     except UnknownNameError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     context.add_output_metadata(of_letter(write_letter(opened, told), len(told.receivers), told.missing))
 
 
-@dg.job(
-    name=ONE_PUPIL,
-    description="Lever of verwijder één leerling nu, zonder op de nacht te wachten. Vul in de Launchpad school en leerling in.",
-    config={"ops": {"lever_een_leerling": empty("school", "leerling", "leveranciers")}},
-)
-def een_leerling_nu() -> None:
-    """One pupil, at one or more suppliers."""
-    lever_een_leerling()
-
-
-@dg.job(
-    description="Schrijf voor een ouder de brief met alles wat leveranciers van één leerling hebben. Vul in de Launchpad school en leerling in.",
-    config={"ops": {"schrijf_brief": empty("school", "leerling")}},
-)
-def inzage() -> None:
-    """One letter, about one pupil."""
-    schrijf_brief()
-
-
 class ParentChoice(dg.Config):
     """Wat een ouder over een leverancier of een doel heeft gezegd."""
 
-    school: str = Field(description="School, zoals 99XX-00.")
     leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
     onderwerp: str = Field(description=f"Leverancier, zoals basispoort, of een doel: {', '.join(Purpose)}.")
     keuze: str = Field(description=f"Een van: {', '.join(Choice)}.")
@@ -107,9 +89,7 @@ class ParentChoice(dg.Config):
 @dg.op(description="Leg vast wat een ouder heeft gekozen; het geldt vanaf de volgende levering.")
 def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: InstanceResource) -> None:
     """Write down one choice."""
-    if not config.door.strip():
-        raise dg.Failure("Vul bij `door` in wie dit vastlegt.", allow_retries=False)
-    said = Said(config.school, config.sinds, config.hoe, config.door.strip())
+    said = Said(school_of(context), config.sinds, config.hoe, by_whom(config.door))
     try:
         choices = {config.leerling.strip(): named(Choice, config.keuze, "De keuze")}
         news = write_down(instance.opened, said, {config.onderwerp: choices}, instance.today())
@@ -118,19 +98,9 @@ def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: Ins
     context.log.info("Vastgelegd voor %s, school %s: %s keer.", config.onderwerp, said.school, news)
 
 
-@dg.job(
-    description="Leg toestemming of bezwaar van een ouder vast. Vul in de Launchpad school, leerling, onderwerp, keuze en naam in.",
-    config={"ops": {"leg_vast": empty("school", "leerling", "onderwerp", "keuze", "door")}},
-)
-def keuze_vastleggen() -> None:
-    """One choice, of one pupil, about one supplier or purpose."""
-    leg_vast()
-
-
 class ToErase(dg.Config):
     """Welke leerling gewist moet worden, en wie dat vastlegt."""
 
-    school: str = Field(description="School, zoals 99XX-00.")
     leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
     door: str = Field(description="Wie dit vastlegt: naam of functie.")
     hoe: str = Field(default=str(How.LETTER), description=f"Hoe de ouder het vroeg, een van: {', '.join(How)}.")
@@ -139,19 +109,44 @@ class ToErase(dg.Config):
 @dg.op(description="Leg het verzoek vast; daarna wordt de leerling vanzelf bij elke leverancier verwijderd.")
 def wis(context: dg.OpExecutionContext, config: ToErase, instance: InstanceResource) -> None:
     """Open one request; the sensor `na_wisverzoek` starts the delivery, and this run is forgotten at the end."""
-    if not config.door.strip():
-        raise dg.Failure("Vul bij `door` in wie dit vastlegt.", allow_retries=False)
+    school, by = school_of(context), by_whom(config.door)
     try:
-        number = open_case(instance.opened, config.school, config.leerling.strip(), config.door.strip(), config.hoe)
+        number = open_case(instance.opened, school, config.leerling.strip(), by, config.hoe)
     except (UnknownNameError, ErasureRefusedError) as error:
         raise dg.Failure(str(error), allow_retries=False) from None
-    context.log.info("Wisverzoek %s vastgelegd voor school %s.", number, config.school)
+    context.log.info("Wisverzoek %s vastgelegd voor school %s.", number, school)
 
 
-@dg.job(
-    description="Wis een leerling bij elke leverancier (AVG art. 17). Vul in de Launchpad school, leerling en naam in.",
-    config={"ops": {"wis": empty("school", "leerling", "door")}},
-)
-def wissen() -> None:
-    """One request, about one pupil."""
-    wis()
+_JOBS: Mapping[str, tuple[dg.OpDefinition, str, tuple[str, ...]]] = {
+    "keuze_vastleggen": (
+        leg_vast,
+        "Leg toestemming of bezwaar van een ouder vast.",
+        ("leerling", "onderwerp", "keuze", "door"),
+    ),
+    ONE_PUPIL: (
+        lever_een_leerling,
+        "Lever of verwijder één leerling nu, zonder op de nacht te wachten.",
+        ("leerling", "leveranciers"),
+    ),
+    "inzage": (
+        schrijf_brief,
+        "Schrijf voor een ouder de brief met alles wat leveranciers van één leerling hebben.",
+        ("leerling",),
+    ),
+    "wissen": (wis, "Wis een leerling bij elke leverancier (AVG art. 17).", ("leerling", "door")),
+}
+OF_ONE_PUPIL = tuple(_JOBS)
+"""Jobs whose settings name a pupil: Dagster keeps those with the run, so the run goes at the first cleaning after it."""
+
+
+def pupil_jobs(schools: dg.PartitionsDefinition[str]) -> list[dg.JobDefinition]:
+    """The jobs, for each of these schools."""
+    return [_job(name, schools) for name in _JOBS]
+
+
+def _job(name: str, schools: dg.PartitionsDefinition[str]) -> dg.JobDefinition:
+    op, description, fields = _JOBS[name]
+    form = {"ops": {op.name: empty(*fields)}}
+    told = f"{description} Kies in de Launchpad de school, en vul in: {', '.join(fields)}."
+    config = dg.PartitionedConfig(partitions_def=schools, run_config_for_partition_key_fn=lambda _: form)
+    return dg.GraphDefinition(name=name, description=told, node_defs=[op]).to_job(config=config)

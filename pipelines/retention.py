@@ -2,38 +2,41 @@
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from math import ceil
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
 
+from pipelines.dutch_time import day_in_the_netherlands
 from pipelines.instance import Instance
+from pipelines.keys import KeysBusyError
 from pipelines.ledger.forgetting import LedgerBrokenError
+from pipelines.pupil_jobs import OF_ONE_PUPIL
 from pipelines.removal import ENDED, Removed, delete_run, forget_keys
 from pipelines.reports import write_report
 from pipelines.rights.erasure import forget, ready
 from pipelines.rotation import drop_old_keys
 from pipelines.sync.outbox import still_needed
 
-OF_ONE_PUPIL = ("keuze_vastleggen", "een_leerling_nu", "inzage", "wissen")
-"""Jobs whose settings name a pupil: Dagster keeps those with the run, so the run goes at the first cleaning after it."""
-
 NOT_WHOLE = "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify"
 """Why nothing was removed from a ledger in which somebody changed something."""
 
 _AT_ONCE = 100
-_AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-PARTITION_TAG: Final = "dagster/partition"
-"""Run tag with the school, on every run of its assets."""
+_UNDER_WAY = [
+    *(dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING),
+    *(dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING),
+]
+_PARTITION_TAG: Final = "dagster/partition"
+"""Run tag with the school, on every run about a school: its assets', and those about one of its pupils."""
 
 
 def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Iterator[Removed]:
     """Take away everything that `retention` in the settings says was kept long enough at `now` (aware)."""
     keep = instance.settings.instance.retention
-    if ready(instance):
-        yield finish_erasures(instance, dagster)
+    if ready(instance, day := day_in_the_netherlands(now)):
+        yield finish_erasures(instance, dagster, day)
     yield Removed("kluis", clean_vault(instance, now), f"ouder dan {keep.vault_days} dagen")
     findings = instance.ledger.remove_findings(now - timedelta(days=keep.findings_days))
     yield Removed("bevindingen", findings, f"ouder dan {keep.findings_days} dagen")
@@ -41,21 +44,21 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     yield Removed("brieven voor inzage", letters, f"ouder dan {keep.letters_days} dagen")
     yield clean_changes(instance, now)
     yield clean_keys(instance)
-    yield Removed("oude sleutels", drop_old_keys(instance, now), "niets staat er nog onder")
+    yield clean_old_keys(instance, now)
     runs = clean_runs(dagster, instance.settings.dagster_home, now - timedelta(days=keep.runs_days))
     yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen of over één leerling")
 
 
-def finish_erasures(instance: Instance, dagster: dg.DagsterInstance) -> Removed:
-    """Forget the pupils whom every supplier has erased, each where no run of the school is at work; how many requests were closed.
+def finish_erasures(instance: Instance, dagster: dg.DagsterInstance, day: date) -> Removed:
+    """Forget the pupils whom every supplier has erased on `day`, each where no run of the school waits or is at work; how many requests were closed.
 
     One whose run is, or whose ledger or database does not let it, is done the next time.
     """
     number, why = 0, "elke leverancier is klaar"
-    for one in ready(instance):
-        busy = dg.RunsFilter(statuses=_AT_WORK, tags={PARTITION_TAG: one.school})
+    for one in ready(instance, day):
+        busy = dg.RunsFilter(statuses=_UNDER_WAY, tags={_PARTITION_TAG: one.school})
         if dagster.get_runs(busy, limit=1):
-            why = "er is nog een run van de school bezig; de rest volgt de volgende keer"
+            why = "er wacht nog een run van de school, of die is bezig; de rest volgt de volgende keer"
             continue
         try:
             keys = instance.ledger.record_keys(one.records).values()
@@ -103,6 +106,15 @@ def clean_keys(instance: Instance) -> Removed:
     except LedgerBrokenError:
         number, why = 0, NOT_WHOLE
     return Removed("sleutels in het grootboek", number, why)
+
+
+def clean_old_keys(instance: Instance, now: datetime) -> Removed:
+    """Take away the keys of before a renewal under which nothing is any more; none while somebody is at the keys."""
+    try:
+        number, why = drop_old_keys(instance, now), "niets staat er nog onder"
+    except KeysBusyError as error:
+        number, why = 0, str(error)
+    return Removed("oude sleutels", number, why)
 
 
 def clean_runs(dagster: dg.DagsterInstance, home: Path, before: datetime) -> int:

@@ -59,6 +59,9 @@ def drop_old_keys(instance: Instance, now: datetime) -> int:
     """Encrypt anew what in the vault is under an old key, and take away the keys under which nothing is any more; how many.
 
     Not within the life of the vault after a renewal: a run that began before it may write with the old key until it ends.
+
+    Raises:
+        KeysBusyError: somebody else is at the keys.
     """
     folder, renewed_at = instance.settings.sleutels, instance.ledger.keys_renewed()
     if renewed_at is None:

@@ -57,13 +57,14 @@ def run_one_pupil(
 ) -> list[Outcome]:
     """Bring one pupil up to date at these suppliers, in this process; one outcome for each, also where it failed before them."""
     end_broken_off(instance)
-    asked = {"school": school, "leerling": pupil, "leveranciers": ",".join(suppliers)}
+    asked = {"leerling": pupil, "leveranciers": ",".join(suppliers)}
     result = (
         build_defs(settings, resources=resources)
         .resolve_job_def(ONE_PUPIL)
         .execute_in_process(
             run_config={**QUIET, "ops": {"lever_een_leerling": {"config": asked}}},
             instance=instance,
+            partition_key=school,
             tags={SCHOOL_TAG: school},
             raise_on_error=False,
         )

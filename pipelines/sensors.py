@@ -8,6 +8,7 @@ import dagster as dg
 
 from connectors.base import ConnectorError
 from connectors.parnassys import school_of
+from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.jobs import CLEAN, DELIVER
 from pipelines.rights.erasure import ready
@@ -83,7 +84,7 @@ def erased_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Rond een wisverzoek af zodra elke leverancier klaar is.",
     )
     def sensor() -> Iterator[dg.RunRequest]:
-        for one in ready(open_instance(settings.home)):
+        for one in ready(open_instance(settings.home), today_in_the_netherlands()):
             yield dg.RunRequest(run_key=f"gewist-{one.id}")
 
     return sensor

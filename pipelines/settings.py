@@ -18,14 +18,8 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, field
 from connectors.base import SchoolId
 from connectors.secrets import resolve
 from data_contracts.fields import STEERING
-from mappings.agreement import (
-    Agreement,
-    FieldSet,
-    Profile,
-    SchoolKey,
-    field_set,
-    narrowing_errors,
-)
+from mappings.agreement import Agreement, FieldSet, SchoolKey, field_set, narrowing_errors
+from mappings.profile import Profile
 from mappings.profiles import profile_texts
 from mappings.purposes import Purpose
 from mappings.transforms import sources

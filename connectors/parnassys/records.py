@@ -22,6 +22,9 @@ Row: TypeAlias = list[Any]
 _Read: TypeAlias = Callable[[Element, Any], Any]
 """Element, and what the row holds already -> new value."""
 
+NO_KEY = "#"
+"""What stands for the key of a reference that has none: a dummy, as every key that begins like this (EDEXML guide)."""
+
 _ATTRIBUTES = ("key", "eckid")
 _NO_CHILD = frozenset({*_ATTRIBUTES, "rollen", "vestigingen"})
 """Columns that no child element of the same name fills."""
@@ -111,8 +114,9 @@ def _known(values: Mapping[str, str | None]) -> dict[str, str]:
     return {name: " ".join(v.split()) if name in _NAMES else v for name, v in tidied.items() if v is not None}
 
 
-def _key(element: Element, _: Any) -> str | None:
-    return element.get("key")
+def _key(element: Element, _: Any) -> str:
+    """The key of a reference; one without a key stays in the row, to be found by its contract."""
+    return tidy(element.get("key")) or NO_KEY
 
 
 def _keys(element: Element, earlier: list[str | None] | None) -> list[str | None]:

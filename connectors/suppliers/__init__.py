@@ -13,7 +13,8 @@ from connectors.secrets import private_file, public_file, resolve
 from connectors.suppliers.edexml_whole_set import EdexmlWholeSet
 from connectors.suppliers.json_delta import JsonDelta
 from connectors.suppliers.wire import Door
-from mappings.agreement import Connection, Profile
+from mappings.agreement import Connection
+from mappings.profile import Profile
 
 WIRE_FORMATS: MappingProxyType[str, Callable[[Door, int | None], Supplier]] = MappingProxyType(
     {

@@ -69,7 +69,7 @@ def school_assets(schools: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
             passed = dg.AssetCheckResult(passed=True, check_name="contract")
             return dg.MaterializeResult(value=None, metadata=of_export(export), check_results=[passed])
         wanted = opened.settings.wanted_fields(context.partition_key, day)
-        whom = sought(opened, context.partition_key)
+        whom = sought(opened, context.partition_key, day)
         if whom and whom.hidden:  # he is in it as it came
             opened.vault.remove(kept_as("export", school=context.partition_key))
         with _told_if_failed(context, opened):

@@ -10,7 +10,7 @@ import dagster as dg
 
 from connectors.base import ConnectorError
 from data_contracts.delivery import ContractBroken
-from mappings.agreement import Profile
+from mappings.profile import Profile
 from pipelines.assets import UNFORESEEN, Result
 from pipelines.jobs import PREVIEW
 from pipelines.ledger.leases import BusyError

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipelines.commands.outcomes import tell, write_json
 from pipelines.commands.sync import chosen_pairs, deliver
 from pipelines.commands.telling import FAILED, HELD, OK, err, out, table
-from pipelines.dutch_time import HERE
+from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.ledger.erasures import Erasure
 from pipelines.names import UnknownNameError
@@ -34,7 +34,7 @@ def start(option: Path | None, school: str, pupil: str, by: str, how: str, *, su
         err.print("Er is niets gewist.")
         return FAILED
     number = open_case(instance, school, pupil.strip(), by.strip() or getpass.getuser(), how)
-    if duties := duty_bound(instance, school):
+    if duties := duty_bound(instance, school, today_in_the_netherlands()):
         _line(_DUTY.format(suppliers=", ".join(duties)))
     tell(deliver(instance.settings, chosen_pairs(instance.settings, [school], None)), "Uitkomst", as_json=False)
     return _told(instance, number)
@@ -66,7 +66,7 @@ def _told(instance: Instance, number: int) -> int:
     _show(instance, one)
     if one.closed_at:
         return OK
-    if files := letters(instance, one):
+    if files := letters(instance, one, today_in_the_netherlands()):
         _line(_ASK_THEM)
         for file in files:
             _line(f"  {file}")
@@ -87,7 +87,7 @@ def _agreed(school: str) -> bool:
 
 def _show(instance: Instance, one: Erasure) -> None:
     title = f"Wisverzoek {one.id}, school {one.school}, van {_day(one.opened_at)} ({one.opened_by}): {_state(one)}"
-    rows = [(s.supplier, s.told, _day(s.at)) for s in standings(instance, one)]
+    rows = [(s.supplier, s.told, _day(s.at)) for s in standings(instance, one, today_in_the_netherlands())]
     _line(title)
     out.print(table("", ("leverancier", "wat", "wanneer"), rows))
     if one.closed_at and one.in_export:
@@ -106,7 +106,7 @@ def _document(instance: Instance, one: Erasure) -> dict[str, object]:
         "in_export": one.in_export,
         "suppliers": [
             {"supplier": s.supplier, "told": s.told, "done": s.done, "at": s.at.isoformat() if s.at else None}
-            for s in standings(instance, one)
+            for s in standings(instance, one, today_in_the_netherlands())
         ],
     }
 

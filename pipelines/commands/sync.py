@@ -11,6 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from pipelines.commands.outcomes import show_next, tell
 from pipelines.commands.telling import err, terminal
 from pipelines.dagster_home import prepare
+from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.names import refuse_unknown
 from pipelines.retention import finish_erasures
@@ -52,7 +53,7 @@ def deliver(settings: Settings, chosen: dict[str, list[str]], *, preview: bool =
             progress(school, done)
             outcomes += run_school(settings, school, suppliers, instance, preview=preview)
         if not preview:
-            finish_erasures(open_instance(settings.home), instance)
+            finish_erasures(open_instance(settings.home), instance, today_in_the_netherlands())
     return outcomes
 
 

@@ -1,28 +1,25 @@
 """Requests to erase a pupil (AVG art. 17): who may not go out any more, what each supplier did, and what is then forgotten.
 
-A request stands under a keyed proof, as a note of removal does: who can write in the database cannot mend it. Numbers have no
-gaps, so that a request that is taken out shows too; of the newest ones it shows only where something of them is left.
+A request stands under a keyed proof (`erasure_proofs`). Who of the erased is in an export, and when he has left, is in `presence`.
 """
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 
-from pipelines.keys import Keys
+from pipelines.ledger import presence
+from pipelines.ledger.erasure_proofs import holds, prove
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.handles import forget_handles, places_of
-from pipelines.ledger.heirs import heirs_of
-from pipelines.ledger.plans import GOOD
+from pipelines.ledger.presence import forget_who_left
 from pipelines.ledger.records import refs_of, same_person
-from pipelines.ledger.seals import BrokenSeal, first_broken, note_removals, one_at_a_time
+from pipelines.ledger.seals import first_broken, note_removals, one_at_a_time
 from pipelines.ledger.tables import (
-    CHAIN_SIZE,
     REF_SIZE,
     change,
     choice,
@@ -37,8 +34,6 @@ from pipelines.ledger.tables import (
 from pipelines.ledger.transaction import Transaction
 
 PUPIL = "leerling"
-_USUAL_PERCENT = 95
-"""How large an export must be, in percent of what was last delivered, to believe from it that somebody has left."""
 
 
 class ErasureRefusedError(Exception):
@@ -111,23 +106,26 @@ class Erasures:
     def refs(self, school: str) -> dict[bytes, int]:
         """Who of a school may not go out any more: record numbers by ref."""
         with self._reading() as transaction:
-            known = sa.select(erased_record.c.ref, erased_record.c.record_id).join_from(erased_record, erasure)
-            query = known.where(erasure.c.school == school, erased_record.c.ref.is_not(None))
-            return dict(transaction.execute(query.order_by(erased_record.c.record_id)).all())
+            return presence.refs(transaction, school)
 
-    def note_presence(self, school: str, seen: Collection[bytes], pupils: int, *, unnamed: bool) -> None:
-        """Take over from a good export of `pupils` pupils who of the erased is in it (`seen`, by ref).
+    def eckids(self, school: str) -> set[bytes]:
+        """By which ECK iDs (`refs_of` kind `eckid`) those are recognised who may have got another key since their request was closed."""
+        with self._reading() as transaction:
+            return presence.eckids(transaction, school)
+
+    def note_presence(self, school: str, seen: Mapping[bytes, bytes | None], pupils: int, *, unnamed: bool) -> None:
+        """Take over from a good export of `pupils` pupils who of the erased is in it (`seen`: the ref of his ECK iD, if it is told, by ref).
 
         Who is not has left, unless some pupil in it has no usable key (`unnamed`) or the export is smaller than usual.
         One who left after everything was done is known by nothing any more: if he comes back, he is a new pupil.
         """
         with self._writing() as transaction:
-            _note_presence(transaction, school, seen, pupils, unnamed=unnamed)
+            presence.note_presence(transaction, school, seen, pupils, unnamed=unnamed)
 
     def follow(self, school: str, keys: Collection[str], key_of: Mapping[str, str]) -> None:
         """Let the open requests be also about the keys that their pupils have by now; `keys` and `key_of` as in `heirs_of`."""
         with self._writing() as transaction:
-            _follow(transaction, school, keys, key_of)
+            presence.follow(transaction, school, keys, key_of)
 
     def followed(self, number: int) -> list[Followed]:
         """Every supplier that has, had or was to get something of the pupil, by name."""
@@ -156,30 +154,6 @@ class Erasures:
             _close(transaction, number)
 
 
-def renew_erasures(transaction: Transaction, new: Keys) -> None:
-    """Bring the requests under other keys; the caller has seen that every one of them holds."""
-    rows = transaction.execute(sa.select(erased_record).where(erased_record.c.ref.is_not(None))).all()
-    write = sa.update(erased_record).where(erased_record.c.erasure_id == sa.bindparam("of"))
-    write = write.where(erased_record.c.record_id == sa.bindparam("number")).values(ref=sa.bindparam("name"))
-    refs = new.renewed([row.ref for row in rows], transaction.keys)
-    written = [
-        {"of": row.erasure_id, "number": row.record_id, "name": ref} for row, ref in zip(rows, refs, strict=True)
-    ]
-    transaction.execute_many(write, written)
-    for number in transaction.execute(sa.select(erasure.c.id)).scalars().all():
-        _prove(replace(transaction, keys=new), number)
-
-
-def first_broken_erasure(transaction: Transaction) -> BrokenSeal | None:
-    """The first request that no longer says what it said, or None."""
-    for place, one in enumerate(_erasures(transaction), 1):
-        if one.id != place:
-            return BrokenSeal(None, None, f"Wisverzoek {place} is weggehaald.")
-        if not _holds(transaction, one.id):
-            return BrokenSeal(None, None, f"Wisverzoek {one.id} is later veranderd.", one.opened_at)
-    return None
-
-
 def _open(transaction: Transaction, school: str, pupil: str, by: str, how: str) -> int:
     one_at_a_time(transaction)
     (ref,) = refs_of(school, PUPIL, [pupil], transaction.keys)
@@ -202,7 +176,7 @@ def _open(transaction: Transaction, school: str, pupil: str, by: str, how: str) 
     known_as = sa.select(sa.literal(number), record.c.id, record.c.ref, sa.true())
     known_as = known_as.where(record.c.id.in_(same_person(transaction, known)))
     transaction.execute(sa.insert(erased_record).from_select(("erasure_id", "record_id", "ref", "in_export"), known_as))
-    _prove(transaction, number)
+    prove(transaction, number)
     return number
 
 
@@ -238,58 +212,6 @@ def _erasures(transaction: Transaction) -> list[Erasure]:
     ]
 
 
-def _note_presence(
-    transaction: Transaction, school: str, seen: Collection[bytes], pupils: int, *, unnamed: bool
-) -> None:
-    query = sa.select(erased_record).join_from(erased_record, erasure)
-    rows = transaction.execute(query.where(erasure.c.school == school, erased_record.c.ref.is_not(None))).all()
-    if not rows:
-        return
-    here = {row.record_id: row.ref in seen for row in rows}
-    if unnamed or not _is_usual(transaction, school, pupils):
-        here = {number: present for number, present in here.items() if present}
-    changed = [row for row in rows if here.get(row.record_id, row.in_export) != row.in_export]
-    for number in sorted({row.erasure_id for row in changed}):
-        if not _holds(transaction, number):
-            continue  # what was tampered with must stay to be found
-        for row in (row for row in changed if row.erasure_id == number):
-            mine = (erased_record.c.erasure_id == number) & (erased_record.c.record_id == row.record_id)
-            transaction.execute(sa.update(erased_record).where(mine).values(in_export=here[row.record_id]))
-        _forget_who_left(transaction, number)
-        _prove(transaction, number)
-
-
-def _follow(transaction: Transaction, school: str, keys: Collection[str], key_of: Mapping[str, str]) -> None:
-    query = sa.select(erased_record.c.erasure_id, erased_record.c.record_id, erased_record.c.ref)
-    query = query.join_from(erased_record, erasure).where(erasure.c.school == school, erasure.c.closed_at.is_(None))
-    rows = transaction.execute(query).all()
-    if not rows:
-        return
-    heirs = heirs_of(transaction, school, {row.record_id: row.ref for row in rows}, keys, key_of)
-    known = {row.ref for row in rows}
-    for row in rows:
-        heir = heirs.get(row.record_id)
-        if heir and heir.ref not in known and _holds(transaction, row.erasure_id):
-            known.add(heir.ref)
-            new = {"erasure_id": row.erasure_id, "record_id": heir.number, "ref": heir.ref, "in_export": True}
-            transaction.execute(sa.insert(erased_record).values(**new))
-            _prove(transaction, row.erasure_id)
-
-
-def _is_usual(transaction: Transaction, school: str, pupils: int) -> bool:
-    """Whether an export is about as large as the largest that a supplier was last delivered from."""
-    newest = sa.select(sa.func.max(plan.c.id)).where(plan.c.school == school, plan.c.state.in_(GOOD))
-    largest = sa.select(sa.func.max(plan.c.export_size)).where(plan.c.id.in_(newest.group_by(plan.c.supplier)))
-    return 100 * pupils >= _USUAL_PERCENT * (transaction.execute(largest).scalar() or 0)
-
-
-def _forget_who_left(transaction: Transaction, number: int) -> None:
-    """Of a closed request: nothing names any more who is not in the export."""
-    closed = sa.select(erasure.c.id).where(erasure.c.id == number, erasure.c.closed_at.is_not(None))
-    left = erased_record.c.erasure_id.in_(closed) & ~erased_record.c.in_export
-    transaction.execute(sa.update(erased_record).where(left).values(ref=None))
-
-
 def _followed(transaction: Transaction, number: int) -> list[Followed]:
     one = _erasure(transaction, number)
     of_him = change.c.record_id.in_(one.records)
@@ -322,7 +244,7 @@ def _confirm(transaction: Transaction, number: int, supplier: str, by: str) -> N
     row = {"erasure_id": number, "supplier": supplier, "confirmed_at": transaction.now, "confirmed_by": by[:100]}
     upsert = transaction.insert(erasure_confirmation).values(**row)
     transaction.execute(upsert.on_conflict_do_update(index_elements=["erasure_id", "supplier"], set_=row))
-    _prove(transaction, number)
+    prove(transaction, number)
 
 
 def _close(transaction: Transaction, number: int) -> None:
@@ -334,8 +256,8 @@ def _close(transaction: Transaction, number: int) -> None:
         raise LedgerBrokenError(broken.reason)
     _make_nameless(transaction, one.records)
     transaction.execute(sa.update(erasure).where(erasure.c.id == number).values(closed_at=transaction.now))
-    _forget_who_left(transaction, number)
-    _prove(transaction, number)
+    forget_who_left(transaction, number)
+    prove(transaction, number)
 
 
 def _make_nameless(transaction: Transaction, records: Collection[int]) -> None:
@@ -368,32 +290,6 @@ def _unclosed(transaction: Transaction, number: int) -> Erasure:
     found = _erasure(transaction, number)
     if found.closed_at:
         raise ErasureRefusedError(f"Wisverzoek {number} is al afgerond.")
-    if not _holds(transaction, number):
+    if not holds(transaction, number):
         raise LedgerBrokenError(f"Wisverzoek {number} is later veranderd.")
     return found
-
-
-def _prove(transaction: Transaction, number: int) -> None:
-    here = erasure.c.id == number
-    transaction.execute(sa.update(erasure).where(here).values(proof=_proof(transaction, number)))
-
-
-def _holds(transaction: Transaction, number: int) -> bool:
-    here = erasure.c.id == number
-    return bool(transaction.execute(sa.select(erasure.c.proof).where(here)).scalar() == _proof(transaction, number))
-
-
-def _proof(transaction: Transaction, number: int) -> bytes:
-    """Keyed digest of a request and all that belongs to it."""
-    content = orjson.dumps(list(_content(transaction, number)))
-    return transaction.keys.mac(content, CHAIN_SIZE, purpose=b"wisverzoek")
-
-
-def _content(transaction: Transaction, number: int) -> Iterator[list[Any]]:
-    orders = {erasure: erasure.c.id, erased_record: erased_record.c.record_id}
-    orders[erasure_confirmation] = erasure_confirmation.c.supplier
-    for table, order in orders.items():
-        mine = table.c.id if table is erasure else table.c.erasure_id
-        columns = [column for column in table.c if column.name != "proof"]
-        for row in transaction.execute(sa.select(*columns).where(mine == number).order_by(order)):
-            yield [value.hex() if isinstance(value, bytes) else value for value in row]

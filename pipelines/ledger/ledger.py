@@ -32,7 +32,8 @@ from pipelines.ledger import (
 from pipelines.ledger.choices import Chosen, Entry, NewChoices, history, newest_choices, record_choices
 from pipelines.ledger.database import Database, utc_now
 from pipelines.ledger.dossier import Dossier, dossier
-from pipelines.ledger.erasures import Erasures, first_broken_erasure
+from pipelines.ledger.erasure_proofs import first_broken_erasure
+from pipelines.ledger.erasures import Erasures
 from pipelines.ledger.handles import Handle, handles_of
 from pipelines.ledger.holds import Closing, Decision, Hold, NewHold
 

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from pipelines.keys import Keys
 from pipelines.ledger.delivered import is_presumed
-from pipelines.ledger.erasures import first_broken_erasure, renew_erasures
+from pipelines.ledger.erasure_proofs import first_broken_erasure, renew_erasures
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.handles import encrypt_again
 from pipelines.ledger.leases import BusyError
 from pipelines.ledger.plans import answer_again
-from pipelines.ledger.seals import first_broken, one_at_a_time, reseal
+from pipelines.ledger.seals import first_broken, reseal
 from pipelines.ledger.tables import change, delivered, key_use, lease, record
 from pipelines.ledger.transaction import AnyRow, Transaction
 
@@ -26,13 +26,12 @@ _AT_ONCE = 20_000
 
 
 def renew_keys(transaction: Transaction, new: Keys, prints: Prints) -> None:
-    """Bring everything under the keys `new`, of which those of `transaction` are the first.
+    """Bring everything under the keys `new`, of which those of `transaction` are the first; the caller writes alone.
 
     Raises:
         BusyError: a delivery is going on.
         LedgerBrokenError: a seal does not hold; new seals would hide that.
     """
-    one_at_a_time(transaction, "plan, seal")
     if transaction.execute(sa.select(lease.c.token).where(lease.c.expires_at > transaction.now).limit(1)).first():
         raise BusyError(
             "Er loopt een levering, of die is net afgebroken. Vernieuw de sleutels als zij klaar is, of over een kwartier."
@@ -54,9 +53,13 @@ def ids_of(keys: Keys) -> dict[str, str]:
     return {"encryption": keys.encryption_id, "fingerprint": keys.fingerprint_id}
 
 
-def ids_in_use(transaction: Transaction) -> dict[str, str]:
-    """The keys with which the ledger was written, by purpose; held until this transaction ends, so that nobody renews them."""
-    rows = transaction.execute(sa.select(key_use.c.purpose, key_use.c.key_id).with_for_update(read=True))
+def ids_in_use(transaction: Transaction, *, alone: bool = False) -> dict[str, str]:
+    """The keys with which the ledger was written, by purpose.
+
+    Held until this transaction ends, so that nobody renews them; `alone`: so that nobody else writes anything at all. Every
+    transaction that writes asks this first, so on PostgreSQL none waits here with something that another waits for.
+    """
+    rows = transaction.execute(sa.select(key_use.c.purpose, key_use.c.key_id).with_for_update(read=not alone))
     return dict(rows.all())
 
 

@@ -219,6 +219,7 @@ delivered = sa.Table(
     _link("field_set_id", "field_set.id"),
     sa.Column("handles_id", sa.Integer, sa.ForeignKey("handles.id", ondelete="SET NULL"), nullable=True),
     _moment("updated_at"),
+    sa.Index("ix_delivered_record_id", "record_id"),
     comment="What each supplier is known to hold now.",
     sqlite_with_rowid=False,  # one tree instead of two
 )
@@ -286,6 +287,15 @@ erased_record = sa.Table(
     _bytes("ref", nullable=True),  # by which he is kept from going out; null once he left and all is done
     sa.Column("in_export", sa.Boolean, nullable=False),
     comment="The records of the pupil that a request is about: more than one where he had another key before.",
+)
+
+erased_eckid = sa.Table(
+    "erased_eckid",
+    metadata,
+    sa.Column("erasure_id", sa.Integer, sa.ForeignKey("erasure.id"), primary_key=True, autoincrement=False),
+    sa.Column("record_id", sa.Integer, sa.ForeignKey("record.id"), primary_key=True, autoincrement=False),
+    _bytes("ref"),
+    comment="Keyed BLAKE2b of school and ECK iD, by which who was erased is known under another key; none once he left and all is done.",
 )
 
 erasure_confirmation = sa.Table(

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts.fields import CATALOGUE, Privacy, Record
-from mappings.agreement import AgreedField, LegalBasis, Stage, came_later
+from mappings.agreement import AgreedField, LegalBasis, Stage
+from mappings.profile import came_later
 from pipelines.agreements import Agreed, agreed
 from pipelines.grounds import GROUNDS
 from pipelines.instance import Instance

@@ -5,14 +5,13 @@ What Dagster keeps of him is taken away in `pipelines.retention`; the deletes th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from data_contracts.fields import Record
 from mappings.agreement import Stage
 from mappings.choices import How
 from pipelines.consent import named
-from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.ledger.erasures import Erasure, Followed
 from pipelines.ledger.handles import NO_HANDLE
@@ -59,25 +58,25 @@ def open_case(instance: Instance, school: str, pupil: str, by: str, how: str) ->
     return instance.ledger.erasures.open(school, pupil, by, named(How, how, "De manier"))
 
 
-def standings(instance: Instance, one: Erasure) -> list[Standing]:
-    """How an open or closed request stands with every supplier of the school, and every other that had something of him."""
+def standings(instance: Instance, one: Erasure, day: date) -> list[Standing]:
+    """How an open or closed request stands on a day with every supplier of the school, and every other that had something of him."""
     known = {each.supplier: each for each in instance.ledger.erasures.followed(one.id)}
     here = {a.supplier for a in instance.settings.agreements if one.school in a.schools}
     return [
-        _standing(instance, one, known.get(supplier) or Followed(supplier, held=False, under_way=False))
+        _standing(instance, one, known.get(supplier) or Followed(supplier, held=False, under_way=False), day)
         for supplier in sorted({*here, *known})
     ]
 
 
-def ready(instance: Instance) -> list[Erasure]:
-    """The open requests of which every supplier is done."""
+def ready(instance: Instance, day: date) -> list[Erasure]:
+    """The open requests of which every supplier is done on a day."""
     unclosed = [one for one in instance.ledger.erasures.all() if one.closed_at is None]
-    return [one for one in unclosed if all(each.done for each in standings(instance, one))]
+    return [one for one in unclosed if all(each.done for each in standings(instance, one, day))]
 
 
-def letters(instance: Instance, one: Erasure) -> list[Path]:
+def letters(instance: Instance, one: Erasure, day: date) -> list[Path]:
     """Write a letter to every supplier that must be asked; it names the school, and the pupil by his ids at the supplier only."""
-    return [_letter(instance, one, each) for each in standings(instance, one) if each.ask]
+    return [_letter(instance, one, each, day) for each in standings(instance, one, day) if each.ask]
 
 
 def forget(instance: Instance, one: Erasure) -> None:
@@ -95,9 +94,9 @@ def forget(instance: Instance, one: Erasure) -> None:
     instance.ledger.compact()
 
 
-def _standing(instance: Instance, one: Erasure, known: Followed) -> Standing:
+def _standing(instance: Instance, one: Erasure, known: Followed, day: date) -> Standing:
     if one.closed_at is None:
-        if known.supplier in duty_bound(instance, one.school) and (known.held or one.in_export):
+        if known.supplier in duty_bound(instance, one.school, day) and (known.held or one.in_export):
             return Standing(known.supplier, DUTY, done=False)
         if known.under_way:
             return Standing(known.supplier, BROKEN_OFF, done=False)
@@ -126,7 +125,7 @@ def _holding(instance: Instance, one: Erasure, known: Followed) -> Standing:
     return Standing(known.supplier, f"{WAITS}. De vorige keer: {missed}" if missed else WAITS, done=False)
 
 
-def _letter(instance: Instance, one: Erasure, standing: Standing) -> Path:
+def _letter(instance: Instance, one: Erasure, standing: Standing, day: date) -> Path:
     keys = instance.ledger.record_keys(one.records)
     handles = instance.ledger.handles(standing.supplier, one.records)
     known = [(handles.get(number, NO_HANDLE), keys.get(number)) for number in one.records]
@@ -138,7 +137,7 @@ def _letter(instance: Instance, one: Erasure, standing: Standing) -> Path:
         school=instance.settings.school(one.school),
         supplier=profile.name if profile else standing.supplier,
         ids=list(dict.fromkeys(filter(None, ids))),
-        today=datetime.now(HERE).date(),
+        today=day,
         number=one.id,
     )
 

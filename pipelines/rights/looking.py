@@ -65,7 +65,7 @@ def fresh(instance: Instance, school: str, day: date) -> SchoolData:
     export = instance.source(school).pull(instance.settings.school(school).id_on(day), None)
     if isinstance(export, NothingChanged):
         raise NoExportError(AGAIN)
-    return school_data(export, instance.settings.wanted_fields(school, day), day, sought(instance, school))
+    return school_data(export, instance.settings.wanted_fields(school, day), day, sought(instance, school, day))
 
 
 def look(instance: Instance, agreement: Agreement, school: str, data: SchoolData, day: date, pupil: str) -> Look:

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from data_contracts.fields import Record
 from data_contracts.roster import Roster
-from mappings.agreement import LegalBasis
 from pipelines.instance import Instance
 from pipelines.keys import Keys
 from pipelines.ledger.records import refs_of
@@ -13,33 +13,49 @@ from pipelines.ledger.records import refs_of
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """The pupils to look for, by ref; `hidden` where no supplier may have them: then the rest of the run does not see them."""
+    """The pupils to look for, by ref of their key or of their ECK iD.
+
+    `hidden` where no supplier may have them: then the rest of the run does not see them.
+    """
 
     refs: Collection[bytes] = field(repr=False)
+    eckids: Collection[bytes] = field(repr=False)
     hidden: bool
     keys: Keys = field(repr=False)
 
 
-def sought(instance: Instance, school: str) -> Sought | None:
-    """Whom to look for in the exports of a school; None for nobody.
+def sought(instance: Instance, school: str, day: date) -> Sought | None:
+    """Whom to look for in an export of a school on a day; None for nobody.
 
-    They are not hidden where an agreement rests on a legal duty: that supplier goes on getting them (AVG art. 17 lid 3 b).
+    They are not hidden where an agreement rests on a legal duty: that supplier goes on getting them.
     """
-    refs = instance.ledger.erasures.refs(school)
-    return Sought(refs.keys(), not duty_bound(instance, school), instance.keys) if refs else None
+    erasures = instance.ledger.erasures
+    if not (refs := erasures.refs(school)):
+        return None
+    return Sought(refs.keys(), erasures.eckids(school), not duty_bound(instance, school, day), instance.keys)
 
 
-def duty_bound(instance: Instance, school: str) -> tuple[str, ...]:
-    """The suppliers to which the law obliges a school to give its pupils."""
-    duties = (a for a in instance.settings.agreements if a.legal_basis is LegalBasis.LEGAL_DUTY)
-    return tuple(a.supplier for a in duties if school in a.schools)
+def duty_bound(instance: Instance, school: str, day: date) -> tuple[str, ...]:
+    """The suppliers to which the law obliges a school on a day to give its pupils."""
+    return tuple(a.supplier for a in instance.settings.agreements if school in a.schools and a.obliges_on(day))
 
 
-def looked_for(roster: Roster, school: str, whom: Sought) -> tuple[Roster, frozenset[bytes]]:
-    """The roster, without whom is hidden, and the refs of those who are in it."""
+def looked_for(roster: Roster, school: str, whom: Sought) -> tuple[Roster, dict[bytes, bytes | None]]:
+    """The roster, without whom is hidden; and of those who are in it the ref of the ECK iD (None where it is not told) by ref."""
     refs = refs_of(school, Record.LEERLING, roster.leerlingen["key"].fillna("").tolist(), whom.keys)
-    there = [ref in whom.refs for ref in refs]
-    found = frozenset(ref for ref, one in zip(refs, there, strict=True) if one)
+    eckids = _eckids(roster, school, whom.keys)
+    there = [ref in whom.refs or eckid in whom.eckids for ref, eckid in zip(refs, eckids, strict=True)]
+    found = {ref: eckid for ref, eckid, one in zip(refs, eckids, there, strict=True) if one}
     if not found or not whom.hidden:
         return roster, found
     return replace(roster, leerlingen=roster.leerlingen[[not one for one in there]].reset_index(drop=True)), found
+
+
+def _eckids(roster: Roster, school: str, keys: Keys) -> list[bytes | None]:
+    """The ref of the ECK iD of every pupil; None where it was not read, is absent, or is another's too."""
+    if "eckid" not in roster.leerlingen:
+        return [None] * len(roster.leerlingen)
+    told = roster.leerlingen["eckid"]
+    alone = told.notna() & ~told.duplicated(keep=False)
+    refs = refs_of(school, "eckid", told.fillna("").tolist(), keys)
+    return [ref if one else None for ref, one in zip(refs, alone, strict=True)]

@@ -132,7 +132,7 @@ def projected(
         ContractBroken: that is not exactly what was agreed.
     """
     # Read after the terms of the case were noted: a choice made in between makes this set too new, never too old.
-    released = release(instance.ledger, instance.keys, fields, agreement.legal_basis, school, checked)
+    released = release(instance.ledger, instance.keys, fields, agreement, school, checked, day)
     wanted = delivery_set(checked, fields, agreement.scope, released, school, day)
     for kind, frame in wanted.records.items():
         assert_delivery(frame, [CATALOGUE[agreed.id] for agreed in fields.of(kind)])

@@ -1,7 +1,7 @@
 """One school in one run: from export to checked roster, and what is remembered of it."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -12,7 +12,7 @@ from connectors.parnassys import read_roster
 from data_contracts.fields import Record
 from data_contracts.findings import Checked, checked
 from data_contracts.rules import Rule
-from mappings.agreement import Agreement, FieldSet, LegalBasis
+from mappings.agreement import Agreement, FieldSet
 from mappings.choices import Choice, Release
 from mappings.projection import has_left
 from pipelines.keys import Keys
@@ -28,14 +28,14 @@ class SchoolData:
     """What a school's export says today, checked.
 
     `digest` names everything that deliveries follow from: the content, what was kept out, and who has left by now.
-    `erased` are the refs of those in the export whom a parent asked to erase.
+    `erased` are those in the export whom a parent asked to erase, as `looked_for` tells them.
     """
 
     checked: Checked = field(repr=False)
     digest: str
     schooljaar: str
     pupils: int
-    erased: frozenset[bytes] = field(default=frozenset(), repr=False)
+    erased: Mapping[bytes, bytes | None] = field(default_factory=dict, repr=False)
 
 
 def school_data(export: Export, wanted: frozenset[str], day: date, sought: Sought | None = None) -> SchoolData:
@@ -46,7 +46,7 @@ def school_data(export: Export, wanted: frozenset[str], day: date, sought: Sough
         BrokenTable: too much of it breaks its contract.
     """
     roster = read_roster(export.content, wanted, export.school)
-    roster, erased = looked_for(roster, export.school.key, sought) if sought else (roster, frozenset())
+    roster, erased = looked_for(roster, export.school.key, sought) if sought else (roster, {})
     result = checked(roster, day, read=wanted)
     return SchoolData(result, _digest(result, day), export.school.schooljaar, len(roster.leerlingen), erased)
 
@@ -96,15 +96,15 @@ def choices_digest(chosen: Sequence[Chosen], erased: Iterable[bytes] = ()) -> st
 
 
 def release(
-    ledger: Ledger, keys: Keys, fields: FieldSet, legal_basis: LegalBasis, school: str, data: Checked
+    ledger: Ledger, keys: Keys, fields: FieldSet, agreement: Agreement, school: str, data: Checked, day: date
 ) -> Release:
-    """Who of a school may go to a supplier, and with which photo, as its parents chose and asked until now.
+    """Who of a school may go to a supplier on a day, and with which photo, as its parents chose and asked until now.
 
     Pupils in the export are found by ref: a choice outlives the key in the ledger. Others are named by that key.
     """
     chosen, erased = ledger.choices(school, *fields.subjects), ledger.erasures.refs(school)
     if not chosen and not erased:
-        return Release(legal_basis)
+        return Release(agreement.legal_basis)
     numbers = {each.ref: each.record_id for each in chosen} | erased
     pupils = _pupils(data)
     keys_of = dict(zip(refs_of(school, Record.LEERLING, pupils, keys), pupils, strict=True))
@@ -114,8 +114,8 @@ def release(
     for each in chosen:
         if each.ref in found:
             newest[each.subject][found[each.ref]] = Choice(each.choice)
-    gone = frozenset(key for ref, key in found.items() if ref in erased)
-    return Release(legal_basis, newest.pop(fields.supplier), newest, gone)
+    gone = frozenset(key for ref, key in found.items() if ref in erased and not agreement.obliges_on(day))
+    return Release(agreement.legal_basis, newest.pop(fields.supplier), newest, gone)
 
 
 def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str], day: date) -> datetime | None:

@@ -22,8 +22,9 @@ from connectors.suppliers.edexml_whole_set import EdexmlWholeSet
 from connectors.suppliers.wire import Door
 from data_contracts.findings import checked
 from data_contracts.roster import Roster
-from mappings.agreement import Agreement, Connection, FieldSet, LegalBasis, Profile, Scope, field_set
+from mappings.agreement import Agreement, Connection, FieldSet, LegalBasis, Scope, field_set
 from mappings.choices import Release
+from mappings.profile import Profile
 from mappings.profiles import profile_texts
 from mappings.projection import delivery_set
 

@@ -29,7 +29,8 @@ from connectors.sandbox.suppliers import PAGE, supplier_app
 from connectors.suppliers import WIRE_FORMATS
 from connectors.suppliers.wire import Door
 from data_contracts.fields import Record
-from mappings.agreement import Agreement, Connection, FieldSet, Profile, field_set
+from mappings.agreement import Agreement, Connection, FieldSet, field_set
+from mappings.profile import Profile
 from mappings.profiles import profile_texts
 
 TOKEN = "proef-sleutel"

@@ -59,7 +59,7 @@ class Night:
         assert agreement is not None
         fields = self.instance.settings.field_set(supplier, self.school)
         opened = self.instance
-        released = release(opened.ledger, opened.keys, fields, agreement.legal_basis, self.school, self.data.checked)
+        released = release(opened.ledger, opened.keys, fields, agreement, self.school, self.data.checked, self.day)
         return delivery_set(self.data.checked, fields, agreement.scope, released, self.school, self.day)
 
     def left_to_do(self, supplier: str) -> int:
@@ -86,7 +86,7 @@ def night(home: Path, school: str, day: date) -> Night:
     instance = open_instance(home)
     export = instance.source(school).pull(instance.settings.school(school).id_on(day), None)
     assert not isinstance(export, NothingChanged)
-    data = school_data(export, instance.settings.wanted_fields(school, day), day, sought(instance, school))
+    data = school_data(export, instance.settings.wanted_fields(school, day), day, sought(instance, school, day))
     remember(instance.ledger, export, data, day, "proef")
     return Night(instance, school, day, data)
 

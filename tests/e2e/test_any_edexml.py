@@ -236,8 +236,8 @@ def dangling_reference(data: st.DataObject, root: Any) -> bytes:
 
 
 def keyless_reference(data: st.DataObject, root: Any) -> bytes:
-    """A reference to a composed group, or a teacher's to any group, that names none."""
-    references = root.xpath("//leerling//samengestelde_groep|//leerkracht/groepen/*")
+    """A reference to a group that names none."""
+    references = root.xpath("//leerling/groep|//leerling//samengestelde_groep|//leerkracht/groepen/*")
     del data.draw(st.sampled_from(references)).attrib["key"]
     return _written(root)
 

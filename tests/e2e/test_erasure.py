@@ -1,8 +1,10 @@
 """A pupil is erased with everything real: at every supplier, from the vault, the ledger and Dagster, and byte for byte."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -17,6 +19,8 @@ from pipelines.build import build_defs
 from pipelines.dagster_home import prepare
 from pipelines.ledger.engine import open_engine
 from pipelines.ledger.tables import change, handles, record
+from pipelines.pupil_jobs import OF_ONE_PUPIL
+from pipelines.resources import InstanceResource
 from pipelines.retention import finish_erasures
 from pipelines.rights.erasure import open_case, standings
 from pipelines.runs import QUIET
@@ -52,12 +56,12 @@ def _erase(world: World, key: str) -> int:
 
 
 def _finished(world: World) -> int:
-    return finish_erasures(world.instance, world.dagster).number
+    return finish_erasures(world.instance, world.dagster, world.day).number
 
 
 def _told(world: World, number: int) -> dict[str, str]:
     one = world.instance.ledger.erasures.all()[number - 1]
-    return {each.supplier: each.told for each in standings(world.instance, one)}
+    return {each.supplier: each.told for each in standings(world.instance, one, world.day)}
 
 
 def test_who_is_erased_goes_everywhere_and_comes_back_as_a_new_pupil(world: World) -> None:
@@ -108,6 +112,29 @@ def test_a_supplier_that_does_not_answer_keeps_the_request_open(world: World) ->
     assert (_finished(world), holders(world, roster, key)) == (1, [])
 
 
+@pytest.mark.parametrize("name", OF_ONE_PUPIL)
+def test_nothing_is_forgotten_while_a_run_about_a_pupil_of_the_school_is_at_work(world: World, name: str) -> None:
+    """It may be about him, and what it writes would name him afterwards."""
+    roster = example_school(40)
+    world.export(roster)
+    world.sync()
+    _erase(world, str(roster.leerlingen["key"].iloc[3]))
+    world.sync()
+    meanwhile: list[int] = []
+
+    class Looking(InstanceResource):
+        def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+            super().setup_for_execution(context)
+            meanwhile.append(_finished(world))
+
+    defs = build_defs(load_settings(world.home), resources={"instance": Looking(home=str(world.home))})
+    job = defs.resolve_job_def(name)
+    assert job.partitioned_config is not None
+    form = QUIET | job.partitioned_config.get_run_config_for_partition_key(SCHOOL)
+    job.execute_in_process(run_config=form, partition_key=SCHOOL, instance=world.dagster, raise_on_error=False)
+    assert (meanwhile, _finished(world)) == ([0], 1)
+
+
 def test_a_request_is_also_about_the_key_that_the_pupil_gets_meanwhile(world: World) -> None:
     """Under neither is he anywhere: where he was known by his ECK iD he does not go on under the new key."""
     roster = example_school(40)
@@ -126,11 +153,32 @@ def test_a_request_is_also_about_the_key_that_the_pupil_gets_meanwhile(world: Wo
     assert (_finished(world), holders(world, renumbered, "nieuw-1")) == (1, [])
 
 
+def test_who_gets_another_key_after_all_was_done_stays_away_until_he_left(world: World) -> None:
+    """He is known by his ECK iD, which goes with the rest when he has left: under whatever key he comes back, he is new."""
+    roster = example_school(40)
+    key = str(roster.leerlingen["key"].iloc[3])
+    world.export(roster)
+    world.sync()
+    _erase(world, key)
+    world.sync()
+    assert _finished(world) == 1
+    pupils = roster.leerlingen.copy()
+    pupils.loc[3, "key"] = "nieuw-1"
+    renumbered = dataclasses.replace(roster, leerlingen=pupils)
+    world.export(renumbered)
+    assert states(world.sync()) == {"unchanged"}
+    assert states(world.sync()) == {"unchanged"}
+    world.export(without(roster, key))
+    assert states(world.sync()) == {"unchanged"}
+    world.export(renumbered)
+    assert states(world.sync()) == {"delivered"}
+    assert len(holders(world, renumbered, "nieuw-1")) == 3
+    assert world.instance.ledger.verify() is None
+
+
 def test_a_legal_duty_keeps_the_pupil_there_until_he_left(world: World) -> None:
     """AVG art. 17 lid 3 b: the others erase him; the request is closed when the law no longer asks for him."""
-    file = world.home / "agreements" / "uwlr_lvs_set.yaml"
-    text = file.read_text(encoding="utf-8").replace("publieke_taak", "wettelijke_verplichting")
-    file.write_text(text, encoding="utf-8")
+    _oblige(world)
     roster = example_school(60)
     key = str(roster.leerlingen["key"].iloc[3])
     world.export(roster)
@@ -143,6 +191,44 @@ def test_a_legal_duty_keeps_the_pupil_there_until_he_left(world: World) -> None:
     world.export(without(roster, key))
     world.sync()
     assert (_finished(world), holders(world, roster, key)) == (1, [])
+
+
+def test_a_legal_duty_that_is_over_keeps_nobody(world: World) -> None:
+    """The pupil is erased there too, and that waits for nobody."""
+    roster = example_school(60)
+    key = str(roster.leerlingen["key"].iloc[3])
+    world.export(roster)
+    world.sync()
+    _oblige(world, valid_until="2026-11-23")
+    number = _erase(world, key)
+    world.sync()
+    assert holders(world, roster, key) == []
+    assert set(_told(world, number).values()) == {"heeft de leerling verwijderd"}
+    assert _finished(world) == 1
+
+
+def test_a_legal_duty_that_is_to_come_keeps_no_request_open(world: World) -> None:
+    """Until its first day the pupil goes to nobody; from then on the law asks for him."""
+    _oblige(world, signed="2026-11-25")
+    roster = example_school(60)
+    key = str(roster.leerlingen["key"].iloc[3])
+    world.export(roster)
+    world.sync()
+    _erase(world, key)
+    world.sync()
+    assert (_finished(world), holders(world, roster, key)) == (1, [])
+    world.day += timedelta(days=1)
+    world.sync()
+    assert holders(world, roster, key) == ["uwlr_lvs_set"]
+
+
+def _oblige(world: World, **dates: str) -> None:
+    """Make the agreement with the supplier of the LVS set one of a legal duty, with these dates."""
+    file = world.home / "agreements" / "uwlr_lvs_set.yaml"
+    text = re.sub("(?<=legal_basis: ).*", "wettelijke_verplichting", file.read_text(encoding="utf-8"))
+    for name, day in dates.items():
+        text = re.sub(f"(?<={name}: ).*", day, text)
+    file.write_text(text, encoding="utf-8")
 
 
 def _of_the_pupil(school: MarkedSchool, roster: Roster, row: int) -> Marks:
@@ -189,10 +275,10 @@ def test_nothing_of_the_pupil_is_left_byte_for_byte(world: World, tmp_path: Path
     assert {"key", "leerling.achternaam", "leerling.roepnaam", "leerling.geboortedatum"} <= set(mine.values())
     world.export_bytes(edexml(roster))
     world.sync()
-    config = dict.fromkeys(("school", "leerling", "onderwerp", "keuze", "door"), "x")
-    config |= {"school": SCHOOL, "leerling": key, "onderwerp": "basispoort", "keuze": "bezwaar"}
+    config = {"leerling": key, "onderwerp": "basispoort", "keuze": "bezwaar", "door": "x"}
     job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
-    job.execute_in_process(run_config=QUIET | {"ops": {"leg_vast": {"config": config}}}, instance=world.dagster)
+    run_config = QUIET | {"ops": {"leg_vast": {"config": config}}}
+    job.execute_in_process(run_config=run_config, partition_key=SCHOOL, instance=world.dagster)
     world.sync()
     assert {file for _, file in found(_files(world), {key: "key"})} >= {f"{SCHOOL}.html", "runs.db"}
     assert len({name for name, _ in found(_opened(world, tmp_path / "before"), mine)}) > 5

@@ -106,8 +106,8 @@ def test_a_letter_lies_in_one_folder_and_its_values_nowhere_else(
     ).resolve_job_def("inzage")
     (tmp_path / "dagster").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as dagster:
-        config = {"ops": {"schrijf_brief": {"config": {"school": SCHOOL, "leerling": key}}}}
-        assert job.execute_in_process(instance=dagster, run_config=config).success
+        config = {"ops": {"schrijf_brief": {"config": {"leerling": key}}}}
+        assert job.execute_in_process(instance=dagster, partition_key=SCHOOL, run_config=config).success
     assert [hit.key for hit in found_by_name(fresh(world.instance, SCHOOL, DAY), CANARY.upper())] == [key]
     (file,) = (world.home / "reports" / "inzage" / SCHOOL).iterdir()
     assert (file.stat().st_mode & 0o077, file.name) == (0, f"0-{DAY}.html")

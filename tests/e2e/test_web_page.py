@@ -139,6 +139,18 @@ def test_the_launchpad_shows_two_fields_to_fill_in(site: Site, job: str, op: str
     assert "naam of functie" in told["door"]
 
 
+def test_a_job_about_a_pupil_lets_a_person_choose_the_school(site: Site) -> None:
+    """The school is picked out of a list, and then the lines about the pupil are there to fill in."""
+    site.open(JOBS)
+    site.page.evaluate("localStorage.clear()")
+    site.open(f"{JOBS}/wissen/playground")
+    site.page.get_by_placeholder("Partition").click()
+    site.page.get_by_role("menuitem").filter(has_text=SCHOOL).click()
+    lines = site.page.locator(".CodeMirror-line")
+    lines.filter(has_text="leerling").wait_for()
+    assert not lines.filter(has_text="school").count()
+
+
 def _ready_today(world: World) -> None:
     """The servers know no other day than today; and the export lies outside the inbox, lest the sensor be the first to start."""
     today = datetime.now(ZoneInfo("Europe/Amsterdam")).date()

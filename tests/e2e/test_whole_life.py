@@ -197,7 +197,7 @@ def test_the_whole_life_of_one_pupil(life: Life) -> None:
     assert life.held() == life.told() == {}
     erased = "verwijderd: verzoek tot wissen"
     assert life.went() == went | {s: [*went[s], erased] for s in (BASISPOORT, PARRO)}
-    assert finish_erasures(world.instance, world.dagster).number == 1
+    assert finish_erasures(world.instance, world.dagster, world.day).number == 1
     _is_known_by_nothing_any_more(life)
     _is_not_sent_again(life)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from data_contracts.fields import CATALOGUE, Privacy
-from mappings.agreement import Agreement, NarrowingError, Profile, field_set
+from mappings.agreement import Agreement, NarrowingError, field_set
+from mappings.profile import Profile
 from mappings.yaml_source import Problem, SettingsError, parsed
 from pipelines.settings import load_settings
 

@@ -268,19 +268,20 @@ def test_explain_says_what_the_ground_means_for_pupils(world: World, supplier: s
         ({"keuze": "toestemming"}, False),
         ({"keuze": "onzin"}, False),
         ({"leerling": "4713"}, False),
-        ({"school": "99ZZ-00"}, False),
         ({"door": " "}, False),
     ],
 )
 def test_a_person_writes_it_down_in_the_web_page(world: World, changed: dict[str, str], *, works: bool) -> None:
     """The job does as the command does, and fails with a sentence where that refuses."""
-    config = {"school": SCHOOL, "leerling": PUPIL, "onderwerp": "basispoort", "keuze": "bezwaar", "door": "directeur"}
+    config = {"leerling": PUPIL, "onderwerp": "basispoort", "keuze": "bezwaar", "door": "directeur"}
     run_config = {
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         "ops": {"leg_vast": {"config": config | changed}},
     }
     job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
     with dg.DagsterInstance.ephemeral() as instance:
-        result = job.execute_in_process(run_config=run_config, instance=instance, raise_on_error=False)
+        result = job.execute_in_process(
+            run_config=run_config, partition_key=SCHOOL, instance=instance, raise_on_error=False
+        )
     assert result.success is works
     assert [row["keuze"] for row in listed(world)] == ([(config | changed)["keuze"]] if works else [])

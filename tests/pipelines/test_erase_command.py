@@ -87,9 +87,9 @@ def test_nobody_is_erased_by_mistake(world: World) -> None:
 def test_from_the_web_page_the_asking_itself_is_forgotten(world: World) -> None:
     """The job starts a delivery by a sensor; when all is done a cleaning follows, and no run has the key any more."""
     definitions = build_defs(load_settings(world.home))
-    config = {"ops": {"wis": {"config": {"school": SCHOOL, "leerling": KEY, "door": "directeur"}}}}
+    config = {"ops": {"wis": {"config": {"leerling": KEY, "door": "directeur"}}}}
     job = definitions.resolve_job_def("wissen")
-    assert job.execute_in_process(run_config=QUIET | config, instance=world.dagster).success
+    assert job.execute_in_process(run_config=QUIET | config, partition_key=SCHOOL, instance=world.dagster).success
     assert "runs.db" in _with_the_key(world)
 
     def asked(sensor: str) -> list[str | None]:
@@ -100,7 +100,7 @@ def test_from_the_web_page_the_asking_itself_is_forgotten(world: World) -> None:
     assert (asked("na_wisverzoek"), asked("na_wissen")) == (["wissen-1"], [])
     world.sync()
     assert asked("na_wissen") == ["gewist-1"]
-    assert finish_erasures(world.instance, world.dagster).number == 1
+    assert finish_erasures(world.instance, world.dagster, world.day).number == 1
     assert (asked("na_wisverzoek"), asked("na_wissen")) == ([], [])
     assert _with_the_key(world) == set()
 

@@ -43,7 +43,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         number = open_case(world.instance, SCHOOL, roster.leerlingen["key"].iloc[6], "directeur", "bericht")
         world.agree("uwlr_lvs_set", stage="create_update")
         (asked,) = (one for one in world.instance.ledger.erasures.all() if one.id == number)
-        letters(world.instance, asked)
+        letters(world.instance, asked, DAY)
         world.export_bytes(b"geen EDEXML")
         world.sync("uwlr_smalle_set")
         write_pages(world.instance, DAY)

@@ -13,10 +13,12 @@ import pytest
 from connectors.sandbox.school import example_school
 from pipelines.build import build_defs
 from pipelines.dagster_home import prepare
+from pipelines.keys import changing
 from pipelines.metadata import REMOVED
 from pipelines.removal import Removed
 from pipelines.resources import InstanceResource
 from pipelines.retention import clean
+from pipelines.rotation import rotate
 from pipelines.runs import run_cleaning
 from pipelines.settings import load_settings
 from tests.pipelines.test_cli import asked
@@ -80,11 +82,14 @@ def test_a_run_that_names_a_pupil_goes_at_the_first_cleaning(world: World) -> No
     """What a parent chose stands in the ledger; the key that was typed in the web page does not stay in Dagster."""
     world.instance.ledger.register_records(SCHOOL, "leerling", pd.Series(["KANARIEPIET"], dtype="str"))
     job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
-    config = {"school": SCHOOL, "leerling": "KANARIEPIET", "onderwerp": "basispoort", "keuze": "bezwaar", "door": "ik"}
+    config = {"leerling": "KANARIEPIET", "onderwerp": "basispoort", "keuze": "bezwaar", "door": "ik"}
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     run_config = {**quiet, "ops": {"leg_vast": {"config": config}}}
     resources = {"instance": InstanceResource(home=str(world.home))}
-    assert job.execute_in_process(run_config=run_config, instance=world.dagster, resources=resources).success
+    asked = job.execute_in_process(
+        run_config=run_config, partition_key=SCHOOL, instance=world.dagster, resources=resources
+    )
+    assert asked.success
     assert len(world.dagster.get_runs()) == 1
     assert _cleaned(world)["runs van de webpagina"] == 1
     assert world.dagster.get_runs() == []
@@ -119,6 +124,19 @@ def test_the_terms_are_those_of_the_settings(world: World) -> None:
     assert _cleaned(world, days=2.1) == {"kluis": 5, "bevindingen": 0, LETTERS: 0, "runs van de webpagina": 0}
     assert _cleaned(world, days=39)["runs van de webpagina"] == 0
     assert _cleaned(world, days=41)["runs van de webpagina"] == 1
+
+
+def test_who_is_at_the_keys_keeps_nothing_else_from_being_cleaned(world: World) -> None:
+    """It is told, and the old keys go the next time."""
+    job = dg.job(name="leeg")(lambda: None)
+    world.dagster.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
+    rotate(world.instance)
+    later = datetime.now(UTC) + timedelta(days=40)
+    with changing(world.home / "sleutels"):
+        told = {one.what: one for one in clean(world.instance, world.dagster, later)}
+    assert (told[OLD_KEYS].number, "aan de sleutels gewerkt" in told[OLD_KEYS].why) == (0, True)
+    assert told["runs van de webpagina"].number == 1
+    assert {one.what: one.number for one in clean(world.instance, world.dagster, later)}[OLD_KEYS] == 1
 
 
 def test_a_run_that_is_not_over_stays(world: World) -> None:

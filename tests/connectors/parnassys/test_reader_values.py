@@ -13,6 +13,7 @@ from connectors.parnassys import read_roster
 from connectors.parnassys.records import layout
 from data_contracts.fields import CATALOGUE, STEERING, Record, columns
 from data_contracts.findings import checked
+from tests.connectors.parnassys.conftest import PUPIL
 
 EVERYTHING = frozenset(CATALOGUE)
 NOTHING_MORE: frozenset[str] = frozenset()
@@ -187,6 +188,33 @@ def test_a_reference_without_a_key_is_a_finding(
         assert first(result.roster.leerlingen, "samengestelde_groepen") == '["s"]'
         finding = ["leerling", "1", "samengestelde_groepen", "verwijzing", "waarde"]
         assert result.findings.to_numpy().tolist() == [finding]
+
+
+@pytest.mark.parametrize("read", [EVERYTHING, EVERYTHING - {"school.vestigingen"}], ids=["all", "no locations"])
+@pytest.mark.parametrize("field", ["groep", "vestiging"])
+@pytest.mark.parametrize("key", ["", 'key=" "'])
+def test_the_own_group_or_location_without_a_key_is_a_finding(
+    edexml: Made, school: SchoolId, read: frozenset[str], field: str, key: str
+) -> None:
+    """It says that there is one and not which; a pupil of whom it says nothing is in order."""
+    content = edexml(
+        f'<leerling key="1"><roepnaam>Noor</roepnaam><{field} {key}/></leerling>'
+        '<leerling key="2"><roepnaam>Sem</roepnaam></leerling>'
+    )
+    result = checked(read_roster(content, read, school), date(2026, 11, 24), read=read)
+    assert result.findings.to_numpy().tolist() == [["leerling", "1", field, "verwijzing", "waarde"]]
+    assert result.roster.leerlingen[field].isna().all()
+
+
+@pytest.mark.parametrize("record", ["groep", "samengestelde_groep", "leerling", "leerkracht"])
+@pytest.mark.parametrize("key", ["", 'key=" "'])
+def test_a_record_without_a_key_is_a_finding(edexml: Made, school: SchoolId, record: str, key: str) -> None:
+    """Whatever else it lacks: it is kept out, and nobody can be named."""
+    section = {"leerling": "leerlingen", "leerkracht": "leerkrachten"}.get(record, "groepen")
+    content = edexml(**{section: f"<{record} {key}/>" + (PUPIL if record == "leerling" else "")})
+    result = checked(read_roster(content, EVERYTHING, school), date(2026, 11, 24))
+    assert result.quarantined[["soort", "key"]].to_numpy().tolist() == [[record, ""]]
+    assert [record, "", "key", "verplicht", "record"] in result.findings.to_numpy().tolist()
 
 
 def test_a_field_is_decoded_for_the_kind_that_it_was_asked_for(edexml: Made, school: SchoolId) -> None:

@@ -8,7 +8,8 @@ import yaml
 from connectors.base import PermanentError
 from connectors.suppliers import WIRE_FORMATS, make_supplier
 from data_contracts.fields import CATALOGUE, Privacy
-from mappings.agreement import Connection, Profile
+from mappings.agreement import Connection
+from mappings.profile import Profile
 from mappings.profiles import profile_texts
 from mappings.transforms import TRANSFORMS
 

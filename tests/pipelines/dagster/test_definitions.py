@@ -14,6 +14,7 @@ from pipelines.build import build_defs
 from pipelines.instance import open_instance
 from pipelines.jobs import DELIVER
 from pipelines.ledger.holds import NewHold
+from pipelines.pupil_jobs import OF_ONE_PUPIL
 from pipelines.settings import Settings, load_settings
 
 AGREEMENT = """\
@@ -75,6 +76,7 @@ def test_these_are_the_assets_jobs_schedules_and_sensors(settings: Settings) -> 
     ]
     jobs = {name for name in repository.job_names if not name.startswith("__")}
     about_one = {"keuze_vastleggen", "een_leerling_nu", "inzage", "wissen"}
+    assert set(OF_ONE_PUPIL) == about_one
     assert (
         jobs == {"leveren", "voorbeeld", "goedkeuren", "afwijzen", "publiceren", "teruglezen", "opruimen"} | about_one
     )

@@ -1,5 +1,6 @@
 """Requests to erase a pupil: who is meant, when somebody has left, what is forgotten, and that all of it stays provable."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,16 @@ from pipelines.ledger.choices import NewChoices
 from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.records import refs_of
-from pipelines.ledger.tables import change, choice, erased_record, erasure, erasure_confirmation, finding, record
+from pipelines.ledger.tables import (
+    change,
+    choice,
+    erased_eckid,
+    erased_record,
+    erasure,
+    erasure_confirmation,
+    finding,
+    record,
+)
 from tests.pipelines.ledger.conftest import SCHOOL, SUPPLIER
 from tests.pipelines.ledger.test_ledger_seals import alter
 
@@ -27,7 +37,7 @@ def _gone(deliveries: Any, keys: Keys) -> int:
     deliveries.deliver([one, two])
     number = deliveries.ledger.erasures.open(SCHOOL, "a", "directeur", "bericht")
     deliveries.deliver([one], "delete", digest="d2")
-    deliveries.ledger.erasures.note_presence(SCHOOL, {_ref(keys, "a")}, 200, unnamed=False)
+    deliveries.ledger.erasures.note_presence(SCHOOL, {_ref(keys, "a"): None}, 200, unnamed=False)
     return int(number)
 
 
@@ -67,20 +77,35 @@ def test_who_is_still_in_the_export_stays_known_until_he_left(deliveries: Any, k
     ledger, number = deliveries.ledger, _gone(deliveries, keys)
     ledger.erasures.close(number)
     assert ledger.erasures.refs(SCHOOL) == {_ref(keys, "a"): 1}
-    for seen, pupils, unnamed in (({_ref(keys, "a")}, 200, False), (set(), 200, True), (set(), 189, False)):
+    for seen, pupils, unnamed in (({_ref(keys, "a"): None}, 200, False), ({}, 200, True), ({}, 189, False)):
         ledger.erasures.note_presence(SCHOOL, seen, pupils, unnamed=unnamed)
         assert ledger.erasures.refs(SCHOOL)
-    ledger.erasures.note_presence(SCHOOL, set(), 199, unnamed=False)
+    ledger.erasures.note_presence(SCHOOL, {}, 199, unnamed=False)
     assert ledger.erasures.refs(SCHOOL) == {}
     assert deliveries.pupils("b", "a") == [2, 3]
     assert ledger.verify() is None
+
+
+def test_who_gets_another_key_after_all_is_done_is_recognised_by_his_eckid(deliveries: Any, keys: Keys) -> None:
+    """And forgotten like anybody when he left; an open request does not go by it, for a supplier knows him by the old key."""
+    ledger, number = deliveries.ledger, _gone(deliveries, keys)
+    see = partial(ledger.erasures.note_presence, SCHOOL, pupils=200, unnamed=False)
+    old, new, eckid = _ref(keys, "a"), _ref(keys, "a2"), _ref(keys, "eck-a")
+    see({old: eckid})
+    assert ledger.erasures.eckids(SCHOOL) == set()
+    ledger.erasures.close(number)
+    assert ledger.erasures.eckids(SCHOOL) == {eckid}
+    see({new: eckid})
+    assert (ledger.erasures.refs(SCHOOL), ledger.verify()) == ({new: 1}, None)
+    see({})
+    assert (ledger.erasures.refs(SCHOOL), ledger.erasures.eckids(SCHOOL), ledger.verify()) == ({}, set(), None)
 
 
 def test_who_left_before_the_last_supplier_is_done_is_forgotten_then(deliveries: Any, keys: Keys) -> None:
     """As long as the request is open he is recognised; at its end nothing is kept to do so."""
     ledger = deliveries.ledger
     number = _gone(deliveries, keys)
-    ledger.erasures.note_presence(SCHOOL, set(), 200, unnamed=False)
+    ledger.erasures.note_presence(SCHOOL, {}, 200, unnamed=False)
     assert ledger.erasures.refs(SCHOOL)
     ledger.erasures.close(number)
     assert ledger.erasures.refs(SCHOOL) == {}
@@ -162,12 +187,13 @@ def test_who_is_unknown_or_erased_already_is_refused(deliveries: Any, keys: Keys
         sa.update(erased_record).values(ref=None),
         sa.update(erased_record).values(in_export=False),
         sa.delete(erased_record),
+        sa.insert(erased_eckid).values(erasure_id=1, record_id=1, ref=bytes(16)),
         sa.insert(erasure_confirmation).values(
             erasure_id=1, supplier="x", confirmed_by="x", confirmed_at=sa.func.current_timestamp()
         ),
         sa.update(erasure).values(proof=bytes(32)),
     ],
-    ids=["closed", "by", "ref", "in export", "record", "confirmation", "proof"],
+    ids=["closed", "by", "ref", "in export", "record", "eckid", "confirmation", "proof"],
 )
 def test_a_tampered_request_is_found(deliveries: Any, engine: Engine, keys: Keys, statement: sa.Executable) -> None:
     """Whatever is changed by hand: `verify` says so, and no later export mends it."""
@@ -176,7 +202,7 @@ def test_a_tampered_request_is_found(deliveries: Any, engine: Engine, keys: Keys
     alter(engine, statement)
     for _ in range(2):
         assert "Wisverzoek 1 is later veranderd" in ledger.verify().reason
-        ledger.erasures.note_presence(SCHOOL, set(), 200, unnamed=False)
+        ledger.erasures.note_presence(SCHOOL, {}, 200, unnamed=False)
 
 
 def test_a_request_that_was_taken_out_is_found(deliveries: Any, engine: Engine, keys: Keys) -> None:

@@ -3,6 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
 from mappings.agreement import AgreedField
 from tests.pipelines.conftest import Clock
 
@@ -15,6 +19,19 @@ def test_what_suppliers_hold_is_counted_by_kind(deliveries: Any) -> None:
     elsewhere.deliver(elsewhere.pupils("a"))
     one = {"leerling": 1}
     assert deliveries.ledger.held_by_kind() == {("99XX-00", "basispoort"): one, ("99XX-01", "basispoort"): one}
+
+
+def test_one_school_is_counted_without_going_through_every_other(deliveries: Any, engine: Engine) -> None:
+    """SQLite, which has counted nothing beforehand, would otherwise read all that is delivered once for each record of the school."""
+    if engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by what it counted itself")
+    asked: list[tuple[str, Any]] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda _c, _r, sql, values, *_: asked.append((sql, values)))
+    deliveries.ledger.held_by_kind("99XX-00")
+    query, values = asked[-1]
+    with engine.connect() as connection:
+        steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)]
+    assert not [step for step in steps if step.startswith("SCAN")]
 
 
 def test_what_really_went_out_is_told_by_kind(deliveries: Any, clock: Clock) -> None:

@@ -1,6 +1,7 @@
 """New keys for the ledger: nothing is lost, nothing can be read or tested with the old ones, and what was altered shows still."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -53,6 +54,8 @@ def full(deliveries: Any, clock: Any) -> Any:
     ledger.presume_batch(plan_id, 1)
     ledger.finish_plan(plan_id, "failed")
     ledger.erasures.open(SCHOOL, "b", "directeur", "bericht")
+    (of_b,) = refs_of(SCHOOL, "leerling", ["b"], OLD)
+    ledger.erasures.note_presence(SCHOOL, {of_b: refs_of(SCHOOL, "eckid", ["eck-b"], OLD)[0]}, 200, unnamed=False)
     return deliveries
 
 
@@ -93,6 +96,7 @@ def test_nothing_in_the_ledger_is_what_the_old_keys_made(full: Any, engine: Engi
         "resealing": {"links", "proof"},
         "erasure": {"proof"},
         "erased_record": {"ref"},
+        "erased_eckid": {"ref"},
     }
     binary = {
         name: {c.name for c in table.c if isinstance(c.type, sa.LargeBinary)} for name, table in metadata.tables.items()
@@ -173,6 +177,32 @@ def test_not_while_a_delivery_is_going_on(full: Any) -> None:
     """Its changes are in memory under the old keys."""
     with full.ledger.lease(SUPPLIER, SCHOOL), pytest.raises(BusyError, match="levering"):
         renew(full.ledger)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda ledger, full: ledger.open_plan(full.plan("d4"), full.changes([1])),
+        lambda ledger, full: ledger.register_records(SCHOOL, "leerling", pd.Series(["z"], dtype="str")),
+    ],
+    ids=["a delivery", "a new pupil"],
+)
+def test_who_comes_in_between_waits_and_leaves_nothing_under_the_old_keys(
+    full: Any, database_url: Any, clock: Any, write: Callable[[Ledger, Any], object]
+) -> None:
+    """What it would write then is refused; neither of the two is broken off by the database."""
+    with closing(Ledger.open(database_url, OLD, clock)) as other, ThreadPoolExecutor(1) as thread:
+        came: list[Future[object]] = []
+
+        def meanwhile(*of: Any) -> list[bytes]:
+            if not came:
+                came.append(thread.submit(write, other, full))
+                wait(came, timeout=1)
+            return renewed(*of, before=OLD, keys=NEW)
+
+        full.ledger.renew_keys(NEW, meanwhile)
+        assert isinstance(came[0].exception(), KeyMissingError)
+    assert full.ledger.verify() is None
 
 
 def test_who_opened_the_ledger_before_can_write_nothing_any_more(full: Any, database_url: Any, clock: Any) -> None:

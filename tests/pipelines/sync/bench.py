@@ -18,8 +18,9 @@ from connectors.suppliers.wire import Door
 from data_contracts.fields import Record
 from data_contracts.findings import Checked, checked
 from data_contracts.roster import Roster
-from mappings.agreement import Agreement, FieldSet, Profile, field_set
+from mappings.agreement import Agreement, FieldSet, field_set
 from mappings.choices import Choice, How, Release
+from mappings.profile import Profile
 from mappings.profiles import profile_texts
 from mappings.projection import DeliverySet, delivery_set
 from mappings.yaml_source import document, validated
@@ -243,7 +244,7 @@ class Bench:
     def wanted(self, data: Checked) -> DeliverySet:
         """The delivery set, as parents have chosen until now."""
         fields = self.in_force.fields
-        released = release(self.ledger, self.keys, fields, self.agreed.legal_basis, SCHOOL, data)
+        released = release(self.ledger, self.keys, fields, self.agreed, SCHOOL, data, self.day)
         return projected(data, self.agreed, self.day, released, fields)
 
     @property
