@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -31,7 +32,7 @@ _ID_SIZE: Final = 4
 _NONCE_SIZE: Final = 12
 _TAG_SIZE: Final = 16
 _SECRET_SIZE: Final = 32
-_WORTH_KEEPING, _KEPT = 1000, 8
+_WORTH_KEEPING, _KEPT = 1000, 16
 """From how many texts on an answer of `macs` is kept, and how many answers: those about one large school."""
 HEAD_SIZE: Final = len(_VERSION) + _ID_SIZE
 """How many bytes at the beginning tell with which key something was encrypted."""
@@ -69,7 +70,7 @@ class Keys:
         self._header = _VERSION + _key_id(self._encryption[-1])
         self._ciphers = {_VERSION + _key_id(secret): AESGCM(secret) for secret in self._encryption}
         self._cipher = self._ciphers[self._header]
-        self._answered: dict[tuple[bytes, int, int], tuple[tuple[str, ...], tuple[bytes, ...]]] = {}
+        self._answered: dict[tuple[bytes, int, bytes], tuple[bytes, ...]] = {}
         self._mask = Cipher(AES256(self.mac(b"", _SECRET_SIZE, purpose=b"masker")), ECB())  # noqa: S305  see `masks`
 
     @classmethod
@@ -152,14 +153,12 @@ class Keys:
 
         The last long answers are kept, for one supplier after another asks about the same pupils.
         """
-        wanted = tuple(texts)
+        wanted = list(texts)
         if len(wanted) < _WORTH_KEEPING:
             return tuple(self._macs(prefix, wanted, size))
-        question = (prefix, size, len(wanted))
-        asked, found = self._answered.pop(question, ((), ()))
-        if asked != wanted:
-            found = tuple(self._macs(prefix, wanted, size))
-        self._answered[question] = wanted, found  # the newest stands last
+        question = prefix, size, hashlib.blake2b(orjson.dumps(wanted), digest_size=16).digest()
+        found = self._answered.pop(question, None) or tuple(self._macs(prefix, wanted, size))
+        self._answered[question] = found  # the newest stands last
         if len(self._answered) > _KEPT:
             del self._answered[next(iter(self._answered))]
         return found
