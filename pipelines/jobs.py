@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from pipelines.ledger.holds import Decision, HoldNotFoundError
-from pipelines.metadata import of_read_back, of_removed
+from pipelines.metadata import as_sentence, hold_in_words, of_read_back, of_removed, of_told
 from pipelines.pages import write_pages
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
@@ -103,7 +103,7 @@ def ruim_op(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
     context.add_output_metadata(of_removed(removed))
 
 
-@dg.job(name=CLEAN, description="Ruim op waarvan de bewaartermijn voorbij is. Gebeurt vanzelf elke dag.")
+@dg.job(name=CLEAN, description="Ruim op waarvan de bewaartermijn voorbij is. Gebeurt vanzelf elke dag.", config={})
 def opruimen() -> None:
     """One cleaning."""
     ruim_op()
@@ -128,7 +128,10 @@ _DIFFERS = (
 )
 
 
-@dg.job(description="Leg naast elkaar wat leveranciers hebben en wat het grootboek zegt. Gebeurt vanzelf elke zondag.")
+@dg.job(
+    description="Leg naast elkaar wat leveranciers hebben en wat het grootboek zegt. Gebeurt vanzelf elke zondag.",
+    config={},
+)
 def teruglezen() -> None:
     """One comparison, of all schools."""
     lees_terug()
@@ -138,30 +141,37 @@ def teruglezen() -> None:
 def schrijf_paginas(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
     """Write every page for others than the ICT coordinator, as things stand now."""
     written = write_pages(instance.opened, instance.today())
-    context.log.info("Geschreven in de map %s: %d bestanden.", instance.opened.settings.reports.name, len(written))
+    context.add_output_metadata(
+        of_told(f"{len(written)} bestanden geschreven in de map {instance.opened.settings.reports}.")
+    )
 
 
 @dg.job(
-    description="Schrijf de pagina voor ouders, het verwerkingsregister en het overzicht voor het bestuur. Zet niets op internet."
+    description="Schrijf de pagina voor ouders, het verwerkingsregister en het overzicht voor het bestuur. Zet niets op internet.",
+    config={},
 )
 def publiceren() -> None:
     """The pages, out of settings and ledger."""
     schrijf_paginas()
 
 
+def refused(why: str | Exception) -> dg.Failure:
+    """What a run ends with that a person asked for wrongly: the reason as a sentence. Doing it again would not help."""
+    return dg.Failure(as_sentence(str(why)), allow_retries=False)
+
+
 def _decide(context: dg.OpExecutionContext, config: Decided, instance: InstanceResource, decision: Decision) -> None:
     if not config.door.strip():
-        raise dg.Failure("Vul bij `door` in wie dit besluit.", allow_retries=False)
+        raise refused("Vul bij `door` in wie dit besluit.")
     try:
         hold = instance.opened.ledger.decide_hold(config.vasthouding, decision, config.door)
     except HoldNotFoundError as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
+        raise refused(error) from None
     renew_report(instance.opened, hold.school, context.log)
-    context.log.info(
-        "Vasthouding %s: %s keer %s voor %s, school %s.",
-        hold.id,
-        hold.number,
-        hold.operation,
-        hold.supplier,
-        hold.school,
-    )
+    context.add_output_metadata(of_told(_DECIDED[decision].format(hold_in_words(hold))))
+
+
+_DECIDED: dict[Decision, str] = {
+    "approved": "Goedgekeurd: {}. De levering begint binnen een minuut vanzelf.",
+    "discarded": "Afgewezen: {}. Er wordt niets van verstuurd zolang het plan hetzelfde blijft.",
+}

@@ -158,9 +158,8 @@ def of_plan(plan: Planned, outcome: Outcome, gone: Mapping[int, str]) -> Metadat
 
 def of_outcome(outcome: Outcome, waiting: Sequence[Hold] = ()) -> Metadata:
     """How it ended, and what a person must now decide."""
-    reason = f" {outcome.reason}" if outcome.reason else ""
     return {
-        SUMMARY: f"{STATES[outcome.state].capitalize()}: {_work(outcome.counts)}.{reason}",
+        SUMMARY: as_sentence(_how(outcome)),
         **(_to_decide(waiting) if waiting else {}),
         **_counts(outcome.counts),
         **_ending(outcome),
@@ -174,7 +173,7 @@ def of_one_pupil(outcomes: Sequence[Outcome]) -> Metadata:
         for o in outcomes
     ]
     return {
-        SUMMARY: "; ".join(f"{o.supplier}: {STATES[o.state]}" for o in outcomes) or "Er is geen overeenkomst.",
+        SUMMARY: " ".join(f"{o.supplier} {_how(o)}" for o in outcomes) or "Er is geen overeenkomst.",
         BY_SUPPLIER: _table(rows, ["Leverancier", STATE, *_COUNTS.values(), _REASON, _PLAN]),
     }
 
@@ -185,6 +184,11 @@ def of_letter(file: Path, receivers: int, missing: str) -> Metadata:
         SUMMARY: f"De brief is geschreven en gaat over {receivers} leveranciers. {missing}".strip(),
         "Bestand": dg.MetadataValue.path(str(file)),
     }
+
+
+def of_told(sentences: str) -> Metadata:
+    """What was done and what follows, where a few sentences say it all."""
+    return {SUMMARY: sentences}
 
 
 def of_removed(removed: Sequence[Removed]) -> Metadata:
@@ -300,6 +304,23 @@ _COUNTS = {
 
 def _counts(counts: Mapping[str, int]) -> Metadata:
     return {dutch: counts[name] for name, dutch in _COUNTS.items()}
+
+
+def hold_in_words(hold: Hold) -> str:
+    """What a hold is about, within a sentence."""
+    return f"{DUTCH[hold.operation]} ({hold.number}) bij {hold.supplier}, school {hold.school}"
+
+
+def as_sentence(text: str) -> str:
+    """With a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def _how(outcome: Outcome) -> str:
+    """How it ended, with what was done and why; a reason alone where nothing was."""
+    idle = outcome.reason and not any(outcome.counts.get(operation) for operation in DUTCH)
+    told = STATES[outcome.state] if idle else f"{STATES[outcome.state]}: {_work(outcome.counts)}"
+    return f"{told}. {outcome.reason}".strip()
 
 
 def _work(counts: Mapping[str, int]) -> str:

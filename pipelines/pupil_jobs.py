@@ -10,11 +10,11 @@ from connectors.base import ConnectorError
 from data_contracts.findings import BrokenTable
 from mappings.choices import Choice, How
 from mappings.purposes import Purpose
-from pipelines.consent import Said, named, write_down
-from pipelines.jobs import empty
+from pipelines.consent import Said, write_down_one
+from pipelines.jobs import empty, refused
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.erasures import ErasureRefusedError
-from pipelines.metadata import of_letter, of_one_pupil
+from pipelines.metadata import of_letter, of_one_pupil, of_told
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.resources import InstanceResource
 from pipelines.rights.access import letter, write_letter
@@ -47,7 +47,7 @@ def lever_een_leerling(context: dg.OpExecutionContext, config: OnePupilConfig, i
         suppliers = [s for s in asked or opened.settings.suppliers if opened.settings.agreement(s, config.school)]
         outcomes = deliver_one(opened, config.school, config.leerling.strip(), suppliers, day, context.run_id)
     except (ConnectorError, BrokenTable, NoExportError, UnknownNameError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
+        raise refused(error) from None
     failed = [f"{outcome.supplier}: {outcome.reason}" for outcome in outcomes if outcome.state == "failed"]
     if failed:
         raise dg.Failure(" ".join(failed), metadata=of_one_pupil(outcomes), allow_retries=False)
@@ -69,7 +69,7 @@ def schrijf_brief(context: dg.OpExecutionContext, config: AccessConfig, instance
         refuse_unknown(opened.settings, [config.school], [])
         told = letter(opened, config.school, config.leerling.strip(), instance.today())
     except UnknownNameError as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
+        raise refused(error) from None
     context.add_output_metadata(of_letter(write_letter(opened, told), len(told.receivers), told.missing))
 
 
@@ -108,14 +108,13 @@ class ParentChoice(dg.Config):
 def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: InstanceResource) -> None:
     """Write down one choice."""
     if not config.door.strip():
-        raise dg.Failure("Vul bij `door` in wie dit vastlegt.", allow_retries=False)
+        raise refused("Vul bij `door` in wie dit vastlegt.")
     said = Said(config.school, config.sinds, config.hoe, config.door.strip())
     try:
-        choices = {config.leerling.strip(): named(Choice, config.keuze, "De keuze")}
-        news = write_down(instance.opened, said, {config.onderwerp: choices}, instance.today())
+        told = write_down_one(instance.opened, said, config.onderwerp, config.leerling, config.keuze, instance.today())
     except (UnknownNameError, ChoiceRefusedError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
-    context.log.info("Vastgelegd voor %s, school %s: %s keer.", config.onderwerp, said.school, news)
+        raise refused(error) from None
+    context.add_output_metadata(of_told(told))
 
 
 @dg.job(
@@ -140,16 +139,22 @@ class ToErase(dg.Config):
 def wis(context: dg.OpExecutionContext, config: ToErase, instance: InstanceResource) -> None:
     """Open one request; the sensor `na_wisverzoek` starts the delivery, and this run is forgotten at the end."""
     if not config.door.strip():
-        raise dg.Failure("Vul bij `door` in wie dit vastlegt.", allow_retries=False)
+        raise refused("Vul bij `door` in wie dit vastlegt.")
     try:
         number = open_case(instance.opened, config.school, config.leerling.strip(), config.door.strip(), config.hoe)
     except (UnknownNameError, ErasureRefusedError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
-    context.log.info("Wisverzoek %s vastgelegd voor school %s.", number, config.school)
+        raise refused(error) from None
+    context.add_output_metadata(of_told(_ERASING.format(number=number, school=config.school)))
+
+
+_ERASING = (
+    "Wisverzoek {number} is vastgelegd voor school {school}. Het verwijderen bij de leveranciers begint binnen een minuut vanzelf. "
+    "`doorgeefluik erase list` zegt hoe het staat, en schrijft een brief voor wie je het zelf moet vragen."
+)
 
 
 @dg.job(
-    description="Wis een leerling bij elke leverancier (AVG art. 17). Vul in de Launchpad school, leerling en naam in.",
+    description="Wis een leerling bij elke leverancier (AVG art. 17). Dit is niet terug te draaien. Vul in de Launchpad school, leerling en naam in.",
     config={"ops": {"wis": empty("school", "leerling", "door")}},
 )
 def wissen() -> None:

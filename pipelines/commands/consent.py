@@ -12,19 +12,17 @@ import orjson
 from mappings.agreement import LegalBasis
 from mappings.choices import Choice
 from pipelines.commands.telling import OK, out, table
-from pipelines.consent import FileRefusedError, Said, answers, named, write_down, write_down_file
+from pipelines.consent import FileRefusedError, Said, answers, write_down_file, write_down_one
 from pipelines.dutch_time import HERE, today_in_the_netherlands
-from pipelines.instance import Instance, open_instance
+from pipelines.instance import open_instance
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.settings import home_folder
 
 
 def choose(option: Path | None, choice: str, pupil: str, subject: str, said: Said) -> int:
     """Write down one choice of one pupil's parents."""
-    instance, chosen = open_instance(home_folder(option)), named(Choice, choice, "De keuze")
-    news = write_down(instance, _signed(said), {subject: {pupil.strip(): chosen}}, today_in_the_netherlands())
-    what = f"{_words(chosen)}, {subject}, school {said.school}"
-    told = f"Vastgelegd: {what}. {_then(instance, said.school, subject)}" if news else f"Dit was al vastgelegd: {what}."
+    instance = open_instance(home_folder(option))
+    told = write_down_one(instance, _signed(said), subject, pupil, choice, today_in_the_netherlands())
     out.print(told, markup=False, soft_wrap=True)
     return OK
 
@@ -104,15 +102,6 @@ def _columns(asked: Sequence[str]) -> dict[str, str]:
             raise UnknownNameError([f"{subject} staat er twee keer; kies één kolom."])
         found[subject] = column
     return found
-
-
-def _then(instance: Instance, school: str, subject: str) -> str:
-    """What comes of a choice."""
-    agreements = [agreed for agreed in instance.settings.agreements if school in agreed.schools]
-    concerned = (instance.settings.field_set(agreed.supplier, school) for agreed in agreements)
-    if any(subject in fields.subjects for fields in concerned):
-        return "Het geldt vanaf de volgende levering."
-    return "Geen leverancier krijgt hiervoor iets; de lijst is voor de school zelf."
 
 
 def _signed(said: Said) -> Said:
