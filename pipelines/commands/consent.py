@@ -63,6 +63,7 @@ def show_choices(
     if newest:
         entries = list({(entry.record_id, entry.subject): entry for entry in entries}.values())
     keys = ledger.record_keys(entry.record_id for entry in entries)
+    told = [entry for entry in entries if pupil in {None, keys.get(entry.record_id)}]
     rows = [
         {
             "leerling": keys.get(entry.record_id, ""),
@@ -73,13 +74,22 @@ def show_choices(
             "door": entry.recorded_by,
             "vastgelegd": entry.recorded_at.astimezone(HERE).isoformat(timespec="seconds"),
         }
-        for entry in entries
-        if pupil in {None, keys.get(entry.record_id)}
+        for entry in told
     ]
     if as_json:
         sys.stdout.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n")
     elif rows:
-        shown = [[_words(value) if name == "keuze" else value for name, value in row.items()] for row in rows]
+        shown = [
+            list(
+                {
+                    **row,
+                    "keuze": entry.choice.replace("_", " "),
+                    "sinds": f"{entry.since:%d-%m-%Y}",
+                    "vastgelegd": f"{entry.recorded_at.astimezone(HERE):%d-%m-%Y %H:%M}",
+                }.values()
+            )
+            for row, entry in zip(rows, told, strict=True)
+        ]
         what = "wat nu geldt" if newest else "de onderste van een leerling en onderwerp telt"
         out.print(table(f"Keuzes van ouders; {what}", tuple(rows[0]), shown))
     else:
@@ -106,7 +116,3 @@ def _columns(asked: Sequence[str]) -> dict[str, str]:
 
 def _signed(said: Said) -> Said:
     return replace(said, by=said.by.strip() or getpass.getuser())
-
-
-def _words(choice: str) -> str:
-    return choice.replace("_", " ")

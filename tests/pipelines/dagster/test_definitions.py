@@ -240,7 +240,9 @@ def test_a_person_decides_a_hold_from_the_web_page(
         )
         assert result.success is works
         told = [e.step_output_data.metadata["Samenvatting"].text for e in result.all_events if e.is_successful_output]
-        assert [text.partition(".")[0] for text in told] == [f"{TOLD[state]}: toevoegen (20) bij basispoort, school 99XX-01"] * works
+        assert [text.partition(".")[0] for text in told] == [
+            f"{TOLD[state]}: toevoegen (20) bij basispoort, school 99XX-01"
+        ] * works
     (hold,) = open_instance(settings.home).ledger.holds(state=None)
     assert (hold.state, hold.decided_by) == (state, "ICT-coördinator")
 
