@@ -52,7 +52,7 @@ class Decided(dg.Config):
     vasthouding: str = Field(
         description="Nummer of kenmerk; staat bij de stap `levering` en in `doorgeefluik hold list`."
     )
-    door: str = Field(description="Wie dit besluit: naam of functie.")
+    door: str = Field(description="Wie dit besluit: naam of functie, zoals directeur.")
 
 
 @dg.op(description="Keur precies deze vasthouding goed; daarna wordt zij vanzelf geleverd.")

@@ -29,7 +29,7 @@ class OnePupilConfig(dg.Config):
     """Welke leerling, en bij welke leveranciers."""
 
     school: str = Field(description="School, zoals 99XX-00.")
-    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys, zoals 4711; geen naam.")
     leveranciers: str = Field(
         default="", description="Namen met komma's, zoals basispoort. Leeg: alle van deze school."
     )
@@ -58,7 +58,7 @@ class AccessConfig(dg.Config):
     """Over welke leerling de brief gaat."""
 
     school: str = Field(description="School, zoals 99XX-00.")
-    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys, zoals 4711; geen naam.")
 
 
 @dg.op(description="Schrijf de brief voor inzage (AVG art. 15) in de map `reports/inzage` van de installatie.")
@@ -96,10 +96,10 @@ class ParentChoice(dg.Config):
     """Wat een ouder over een leverancier of een doel heeft gezegd."""
 
     school: str = Field(description="School, zoals 99XX-00.")
-    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys, zoals 4711; geen naam.")
     onderwerp: str = Field(description=f"Leverancier, zoals basispoort, of een doel: {', '.join(Purpose)}.")
     keuze: str = Field(description=f"Een van: {', '.join(Choice)}.")
-    door: str = Field(description="Wie dit vastlegt: naam of functie.")
+    door: str = Field(description="Wie dit vastlegt: naam of functie, zoals directeur.")
     hoe: str = Field(default=str(How.FORM), description=f"Hoe de ouder het zei, een van: {', '.join(How)}.")
     sinds: str = Field(default="", description="Wanneer de ouder het zei, als 2026-11-24. Leeg: vandaag.")
 
@@ -130,8 +130,8 @@ class ToErase(dg.Config):
     """Welke leerling gewist moet worden, en wie dat vastlegt."""
 
     school: str = Field(description="School, zoals 99XX-00.")
-    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
-    door: str = Field(description="Wie dit vastlegt: naam of functie.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys, zoals 4711; geen naam.")
+    door: str = Field(description="Wie dit vastlegt: naam of functie, zoals directeur.")
     hoe: str = Field(default=str(How.LETTER), description=f"Hoe de ouder het vroeg, een van: {', '.join(How)}.")
 
 
