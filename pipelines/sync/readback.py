@@ -128,7 +128,7 @@ def _compared(instance: Instance, supplier: str, school: str) -> _Found:
             int(r) for r, p in zip(absent["record_id"], absent["fingerprint"], strict=True) if not may_be_absent(p)
         ]
         known = mine[there].assign(id=wire_ids[there])
-        _different(ledger, known[~known["fingerprint"].map(is_presumed)], records, instance.keys, found)
+        _different(ledger, known[~known["fingerprint"].map(is_presumed).astype("bool")], records, instance.keys, found)
         others = records.index[~records.index.isin(wire_ids)].tolist()
         refs = refs_of(school, kind, others, instance.keys)
         numbers = ledger.known_records(school, kind, refs)

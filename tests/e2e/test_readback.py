@@ -57,6 +57,15 @@ def test_what_did_not_drift_is_equal_page_after_page(world: World) -> None:
     assert seen(world) == sent
 
 
+def test_who_has_nothing_has_what_he_should(tmp_path: Path) -> None:
+    """Before the first delivery, and after all was cleared out; what he has all the same is counted."""
+    with a_world(tmp_path / "instance", {LVS: "json_delta"}) as world:
+        assert read_back(world.instance, LVS, SCHOOL) == ReadBack(SCHOOL, LVS, "equal")
+        drift(world, {"vreemd-1": {"achternaam": "Piet"}})
+        found = read_back(world.instance, LVS, SCHOOL)
+        assert (found.state, found.strangers) == ("different", {"leerling": 1})
+
+
 def test_each_sort_of_drift_is_named_and_the_next_plan_sets_it_right(world: World) -> None:
     """Lost, altered, known but too much, and never known: of the last not even the id is repeated, nor a value of any."""
     world.export(ROSTER)
