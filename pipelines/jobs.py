@@ -117,7 +117,7 @@ def lees_terug(context: dg.OpExecutionContext, instance: InstanceResource) -> No
     opened = instance.opened
     found = [read_back(opened, a.supplier, school) for a in opened.settings.agreements for school in a.schools]
     told = of_read_back(found)
-    if any(one.state in {"different", "failed"} for one in found):
+    if any(one.wrong for one in found):
         raise dg.Failure(_DIFFERS, metadata=told, allow_retries=False)
     context.add_output_metadata(told)
 

@@ -201,7 +201,7 @@ def of_removed(removed: Sequence[Removed]) -> Metadata:
 
 
 def of_read_back(found: Sequence[ReadBack]) -> Metadata:
-    """How what suppliers hold compares with the ledger: counts and names of fields."""
+    """How what suppliers hold compares with the ledger: counts and names of fields, what is wrong first and by name."""
     heads = ("Gelezen", "Ontbreekt", "Anders", "Te veel")
     rows: list[Mapping[str, str | int]] = [
         {
@@ -212,11 +212,13 @@ def of_read_back(found: Sequence[ReadBack]) -> Metadata:
             "Velden": ", ".join(one.fields),
             "Toelichting": one.reason,
         }
-        for one in found
+        for one in sorted(found, key=lambda one: not one.wrong)
     ]
     counts = Counter(TOLD[one.state] for one in found)
+    wrong = ", ".join(f"{one.supplier} ({one.school})" for one in found if one.wrong)
+    told = ", ".join(f"{number} keer {state}" for state, number in counts.items()) or "er is niets terug te lezen"
     return {
-        SUMMARY: ", ".join(f"{number} keer {told}" for told, number in counts.items()) or "Er is niets terug te lezen.",
+        SUMMARY: f"Kijk naar {wrong}. In totaal: {told}." if wrong else f"{as_sentence(told)}.",
         "Teruggelezen": _table(rows, ["School", "Leverancier", "Stand", *heads, "Velden", "Toelichting"]),
     }
 

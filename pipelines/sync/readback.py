@@ -54,6 +54,11 @@ class ReadBack:
     repaired: int = 0
 
     @property
+    def wrong(self) -> bool:
+        """Whether a person must look at it: something differs, or could not be read."""
+        return self.state in {"different", "failed"}
+
+    @property
     def numbers(self) -> tuple[int, int, int, int]:
         """How many records were read, are missing, are different, and are there besides."""
         missing, different, extra = (

@@ -157,7 +157,9 @@ def test_the_weekly_job_fails_where_something_differs_and_names_nobody(world: Wo
         result = job.execute_in_process(instance=dagster, run_config=QUIET, raise_on_error=False)
     assert not result.success
     (failed,) = (event for event in result.all_events if event.is_step_failure)
-    rows = failed.step_failure_data.user_failure_data.metadata["Teruggelezen"].records
+    metadata = failed.step_failure_data.user_failure_data.metadata
+    assert metadata["Samenvatting"].text.startswith(f"Kijk naar {LVS} ({SCHOOL}). ")
+    rows = metadata["Teruggelezen"].records
     told = {row.data["Leverancier"]: (row.data["Stand"], row.data["Anders"], row.data["Velden"]) for row in rows}
     assert told == {LVS: ("verschil", 1, "leerling.achternaam"), "basispoort": ("kan niet teruglezen", 0, "")}
     assert altered not in str([row.data for row in rows])
