@@ -136,7 +136,7 @@ def _keys(record: Record, label: str) -> list[Field]:
             "key",
             text,
             identifying,
-            f"{label}key",
+            f"sleutel van de {label}",
             "Sleutel uit ParnasSys; blijft gelijk zolang iemand aan de school verbonden is.",
             256,
             required=True,
@@ -162,7 +162,7 @@ def _group(record: Record) -> list[Field]:
             "key",
             Kind.TEXT,
             edu,
-            "groepskey",
+            "sleutel van de groep",
             "Sleutel van de groep, geldig in één schooljaar.",
             256,
             required=True,
@@ -205,7 +205,7 @@ def _school() -> list[Field]:
         Field(
             r, "instellingsnummer", code, edu, "instellingsnummer", "Nummer van een Vlaamse school.", pattern=r"\d{2,6}"
         ),
-        Field(r, "schoolkey", text, edu, "schoolkey", "Sleutel van de school in ParnasSys.", 256),
+        Field(r, "schoolkey", text, edu, "sleutel van de school", "Sleutel van de school in ParnasSys.", 256),
         Field(r, "aanmaakdatum", Kind.MOMENT, edu, "aanmaakdatum", "Moment waarop de export is gemaakt."),
         Field(r, "auteur", text, Privacy.IDENTIFYING, "auteur", "Wie de export heeft gemaakt.", 128),
         Field(r, "xsdversie", text, edu, "xsdversie", "Versie van het schema van de export.", 32),
@@ -242,7 +242,7 @@ def _leerling() -> list[Field]:
             "Jaargroep van de leerling zelf, ook in een combinatiegroep.",
             values=JAARGROEPEN,
         ),
-        Field(r, "groep", text, edu, "groepskey", "Sleutel van de stamgroep.", 256),
+        Field(r, "groep", text, edu, "sleutel van de stamgroep", "Sleutel van de groep waar de leerling in zit.", 256),
         Field(
             r,
             "samengestelde_groepen",

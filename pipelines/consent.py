@@ -57,6 +57,27 @@ def write_down(instance: Instance, said: Said, choices: Mapping[str, Mapping[str
     return instance.ledger.record_choices(*new)
 
 
+def write_down_one(instance: Instance, said: Said, subject: str, pupil: str, choice: str, today: date) -> str:
+    """Write down one choice, as a person typed it, of the parents of one pupil; what comes of it, in Dutch and without the pupil.
+
+    Raises:
+        UnknownNameError, ChoiceRefusedError: as `write_down`.
+    """
+    chosen = named(Choice, choice, "De keuze")
+    news = write_down(instance, said, {subject: {pupil.strip(): chosen}}, today)
+    what = f"{chosen.replace('_', ' ')}, {subject}, school {said.school}"
+    return f"Vastgelegd: {what}. {_then(instance, said.school, subject)}" if news else f"Dit was al vastgelegd: {what}."
+
+
+def _then(instance: Instance, school: str, subject: str) -> str:
+    """What comes of a choice."""
+    agreements = [agreed for agreed in instance.settings.agreements if school in agreed.schools]
+    concerned = (instance.settings.field_set(agreed.supplier, school) for agreed in agreements)
+    if any(subject in fields.subjects for fields in concerned):
+        return "Het geldt vanaf de volgende levering."
+    return "Geen leverancier krijgt hiervoor iets; de lijst is voor de school zelf."
+
+
 def _refuse(instance: Instance, school: str, subject: str, chosen: Mapping[str, Choice]) -> None:
     agreement = instance.settings.agreement(subject, school)
     if agreement is None and subject not in set(Purpose):

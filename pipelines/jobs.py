@@ -7,9 +7,9 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from pipelines.launchpad import by_whom, empty
+from pipelines.launchpad import by_whom, empty, refused
 from pipelines.ledger.holds import Decision, HoldNotFoundError
-from pipelines.metadata import of_read_back, of_removed
+from pipelines.metadata import hold_in_words, of_read_back, of_removed, of_told
 from pipelines.pages import write_pages
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
@@ -53,7 +53,7 @@ class Decided(dg.Config):
     vasthouding: str = Field(
         description="Nummer of kenmerk; staat bij de stap `levering` en in `doorgeefluik hold list`."
     )
-    door: str = Field(description="Wie dit besluit: naam of functie.")
+    door: str = Field(description="Wie dit besluit: naam of functie, zoals directeur.")
 
 
 @dg.op(description="Keur precies deze vasthouding goed; daarna wordt zij vanzelf geleverd.")
@@ -99,7 +99,7 @@ def ruim_op(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
     context.add_output_metadata(of_removed(removed))
 
 
-@dg.job(name=CLEAN, description="Ruim op waarvan de bewaartermijn voorbij is. Gebeurt vanzelf elke dag.")
+@dg.job(name=CLEAN, description="Ruim op waarvan de bewaartermijn voorbij is. Gebeurt vanzelf elke dag.", config={})
 def opruimen() -> None:
     """One cleaning."""
     ruim_op()
@@ -113,7 +113,7 @@ def lees_terug(context: dg.OpExecutionContext, instance: InstanceResource) -> No
     opened = instance.opened
     found = [read_back(opened, a.supplier, school) for a in opened.settings.agreements for school in a.schools]
     told = of_read_back(found)
-    if any(one.state in {"different", "failed"} for one in found):
+    if any(one.wrong for one in found):
         raise dg.Failure(_DIFFERS, metadata=told, allow_retries=False)
     context.add_output_metadata(told)
 
@@ -124,7 +124,10 @@ _DIFFERS = (
 )
 
 
-@dg.job(description="Leg naast elkaar wat leveranciers hebben en wat het grootboek zegt. Gebeurt vanzelf elke zondag.")
+@dg.job(
+    description="Leg naast elkaar wat leveranciers hebben en wat het grootboek zegt. Gebeurt vanzelf elke zondag.",
+    config={},
+)
 def teruglezen() -> None:
     """One comparison, of all schools."""
     lees_terug()
@@ -134,11 +137,14 @@ def teruglezen() -> None:
 def schrijf_paginas(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
     """Write every page for others than the ICT coordinator, as things stand now."""
     written = write_pages(instance.opened, instance.today())
-    context.log.info("Geschreven in de map %s: %d bestanden.", instance.opened.settings.reports.name, len(written))
+    context.add_output_metadata(
+        of_told(f"{len(written)} bestanden geschreven in de map {instance.opened.settings.reports}.")
+    )
 
 
 @dg.job(
-    description="Schrijf de pagina voor ouders, het verwerkingsregister en het overzicht voor het bestuur. Zet niets op internet."
+    description="Schrijf de pagina voor ouders, het verwerkingsregister en het overzicht voor het bestuur. Zet niets op internet.",
+    config={},
 )
 def publiceren() -> None:
     """The pages, out of settings and ledger."""
@@ -150,13 +156,12 @@ def _decide(context: dg.OpExecutionContext, config: Decided, instance: InstanceR
     try:
         hold = instance.opened.ledger.decide_hold(config.vasthouding, decision, by)
     except HoldNotFoundError as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
+        raise refused(error) from None
     renew_report(instance.opened, hold.school, context.log)
-    context.log.info(
-        "Vasthouding %s: %s keer %s voor %s, school %s.",
-        hold.id,
-        hold.number,
-        hold.operation,
-        hold.supplier,
-        hold.school,
-    )
+    context.add_output_metadata(of_told(_DECIDED[decision].format(hold_in_words(hold))))
+
+
+_DECIDED: dict[Decision, str] = {
+    "approved": "Goedgekeurd: {}. De levering begint binnen een minuut vanzelf.",
+    "discarded": "Afgewezen: {}. Er wordt niets van verstuurd zolang het plan hetzelfde blijft.",
+}

@@ -4,10 +4,17 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.metadata import as_sentence
+
 
 def empty(*fields: str) -> dict[str, Any]:
     """What the Launchpad shows: lines to fill in."""
     return {"config": dict.fromkeys(fields, "")}
+
+
+def refused(why: str | Exception) -> dg.Failure:
+    """What a run ends with that a person asked for wrongly: the reason as a sentence. Doing it again would not help."""
+    return dg.Failure(as_sentence(str(why)), allow_retries=False)
 
 
 def by_whom(door: str) -> str:
@@ -17,7 +24,7 @@ def by_whom(door: str) -> str:
         dg.Failure: nobody was named.
     """
     if not (name := door.strip()):
-        raise dg.Failure("Vul bij `door` in wie dit doet: naam of functie.", allow_retries=False)
+        raise refused("Vul bij `door` in wie dit doet: naam of functie.")
     return name
 
 
@@ -28,5 +35,5 @@ def school_of(context: dg.OpExecutionContext) -> str:
         dg.Failure: the person chose none.
     """
     if not context.has_partition_key:
-        raise dg.Failure("Kies in de Launchpad eerst een school (Partition).", allow_retries=False)
+        raise refused("Kies in de Launchpad eerst een school (Partition).")
     return context.partition_key

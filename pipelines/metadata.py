@@ -158,9 +158,8 @@ def of_plan(plan: Planned, outcome: Outcome, gone: Mapping[int, str]) -> Metadat
 
 def of_outcome(outcome: Outcome, waiting: Sequence[Hold] = ()) -> Metadata:
     """How it ended, and what a person must now decide."""
-    reason = f" {outcome.reason}" if outcome.reason else ""
     return {
-        SUMMARY: f"{STATES[outcome.state].capitalize()}: {_work(outcome.counts)}.{reason}",
+        SUMMARY: as_sentence(_how(outcome)),
         **(_to_decide(waiting) if waiting else {}),
         **_counts(outcome.counts),
         **_ending(outcome),
@@ -174,7 +173,7 @@ def of_one_pupil(outcomes: Sequence[Outcome]) -> Metadata:
         for o in outcomes
     ]
     return {
-        SUMMARY: "; ".join(f"{o.supplier}: {STATES[o.state]}" for o in outcomes) or "Er is geen overeenkomst.",
+        SUMMARY: " ".join(f"{o.supplier} {_how(o)}" for o in outcomes) or "Er is geen overeenkomst.",
         BY_SUPPLIER: _table(rows, ["Leverancier", STATE, *_COUNTS.values(), _REASON, _PLAN]),
     }
 
@@ -187,6 +186,11 @@ def of_letter(file: Path, receivers: int, missing: str) -> Metadata:
     }
 
 
+def of_told(sentences: str) -> Metadata:
+    """What was done and what follows, where a few sentences say it all."""
+    return {SUMMARY: sentences}
+
+
 def of_removed(removed: Sequence[Removed]) -> Metadata:
     """How many of each kind were taken away, and why."""
     rows: list[Mapping[str, str | int]] = [{"Wat": r.what, "Aantal": r.number, "Waarom": r.why} for r in removed]
@@ -197,7 +201,7 @@ def of_removed(removed: Sequence[Removed]) -> Metadata:
 
 
 def of_read_back(found: Sequence[ReadBack]) -> Metadata:
-    """How what suppliers hold compares with the ledger: counts and names of fields."""
+    """How what suppliers hold compares with the ledger: counts and names of fields, what is wrong first and by name."""
     heads = ("Gelezen", "Ontbreekt", "Anders", "Te veel")
     rows: list[Mapping[str, str | int]] = [
         {
@@ -208,11 +212,13 @@ def of_read_back(found: Sequence[ReadBack]) -> Metadata:
             "Velden": ", ".join(one.fields),
             "Toelichting": one.reason,
         }
-        for one in found
+        for one in sorted(found, key=lambda one: not one.wrong)
     ]
     counts = Counter(TOLD[one.state] for one in found)
+    wrong = ", ".join(f"{one.supplier} ({one.school})" for one in found if one.wrong)
+    told = ", ".join(f"{number} keer {state}" for state, number in counts.items()) or "er is niets terug te lezen"
     return {
-        SUMMARY: ", ".join(f"{number} keer {told}" for told, number in counts.items()) or "Er is niets terug te lezen.",
+        SUMMARY: f"Kijk naar {wrong}. In totaal: {told}." if wrong else f"{as_sentence(told)}.",
         "Teruggelezen": _table(rows, ["School", "Leverancier", "Stand", *heads, "Velden", "Toelichting"]),
     }
 
@@ -300,6 +306,23 @@ _COUNTS = {
 
 def _counts(counts: Mapping[str, int]) -> Metadata:
     return {dutch: counts[name] for name, dutch in _COUNTS.items()}
+
+
+def hold_in_words(hold: Hold) -> str:
+    """What a hold is about, within a sentence."""
+    return f"{DUTCH[hold.operation]} ({hold.number}) bij {hold.supplier}, school {hold.school}"
+
+
+def as_sentence(text: str) -> str:
+    """With a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def _how(outcome: Outcome) -> str:
+    """How it ended, with what was done and why; a reason alone where nothing was."""
+    idle = outcome.reason and not any(outcome.counts.get(operation) for operation in DUTCH)
+    told = STATES[outcome.state] if idle else f"{STATES[outcome.state]}: {_work(outcome.counts)}"
+    return f"{told}. {outcome.reason}".strip()
 
 
 def _work(counts: Mapping[str, int]) -> str:

@@ -13,11 +13,11 @@ from connectors.base import ConnectorError
 from data_contracts.findings import BrokenTable
 from mappings.choices import Choice, How
 from mappings.purposes import Purpose
-from pipelines.consent import Said, named, write_down
-from pipelines.launchpad import by_whom, empty, school_of
+from pipelines.consent import Said, write_down_one
+from pipelines.launchpad import by_whom, empty, refused, school_of
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.erasures import ErasureRefusedError
-from pipelines.metadata import of_letter, of_one_pupil
+from pipelines.metadata import of_letter, of_one_pupil, of_told
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.resources import InstanceResource
 from pipelines.rights.access import letter, write_letter
@@ -31,7 +31,7 @@ ONE_PUPIL = "een_leerling_nu"
 class OnePupilConfig(dg.Config):
     """Welke leerling, en bij welke leveranciers."""
 
-    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys, zoals 4711; geen naam.")
     leveranciers: str = Field(
         default="", description="Namen met komma's, zoals basispoort. Leeg: alle van deze school."
     )
@@ -50,7 +50,7 @@ def lever_een_leerling(context: dg.OpExecutionContext, config: OnePupilConfig, i
         suppliers = [s for s in asked or opened.settings.suppliers if opened.settings.agreement(s, school)]
         outcomes = deliver_one(opened, school, config.leerling.strip(), suppliers, day, context.run_id)
     except (ConnectorError, BrokenTable, NoExportError, UnknownNameError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
+        raise refused(error) from None
     failed = [f"{outcome.supplier}: {outcome.reason}" for outcome in outcomes if outcome.state == "failed"]
     if failed:
         raise dg.Failure(" ".join(failed), metadata=of_one_pupil(outcomes), allow_retries=False)
@@ -60,7 +60,7 @@ def lever_een_leerling(context: dg.OpExecutionContext, config: OnePupilConfig, i
 class AccessConfig(dg.Config):
     """Over welke leerling de brief gaat."""
 
-    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys, zoals 4711; geen naam.")
 
 
 @dg.op(description="Schrijf de brief voor inzage (AVG art. 15) in de map `reports/inzage` van de installatie.")
@@ -71,17 +71,17 @@ def schrijf_brief(context: dg.OpExecutionContext, config: AccessConfig, instance
         refuse_unknown(opened.settings, [school], [])
         told = letter(opened, school, config.leerling.strip(), instance.today())
     except UnknownNameError as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
+        raise refused(error) from None
     context.add_output_metadata(of_letter(write_letter(opened, told), len(told.receivers), told.missing))
 
 
 class ParentChoice(dg.Config):
     """Wat een ouder over een leverancier of een doel heeft gezegd."""
 
-    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys, zoals 4711; geen naam.")
     onderwerp: str = Field(description=f"Leverancier, zoals basispoort, of een doel: {', '.join(Purpose)}.")
     keuze: str = Field(description=f"Een van: {', '.join(Choice)}.")
-    door: str = Field(description="Wie dit vastlegt: naam of functie.")
+    door: str = Field(description="Wie dit vastlegt: naam of functie, zoals directeur.")
     hoe: str = Field(default=str(How.FORM), description=f"Hoe de ouder het zei, een van: {', '.join(How)}.")
     sinds: str = Field(default="", description="Wanneer de ouder het zei, als 2026-11-24. Leeg: vandaag.")
 
@@ -91,18 +91,17 @@ def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: Ins
     """Write down one choice."""
     said = Said(school_of(context), config.sinds, config.hoe, by_whom(config.door))
     try:
-        choices = {config.leerling.strip(): named(Choice, config.keuze, "De keuze")}
-        news = write_down(instance.opened, said, {config.onderwerp: choices}, instance.today())
+        told = write_down_one(instance.opened, said, config.onderwerp, config.leerling, config.keuze, instance.today())
     except (UnknownNameError, ChoiceRefusedError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
-    context.log.info("Vastgelegd voor %s, school %s: %s keer.", config.onderwerp, said.school, news)
+        raise refused(error) from None
+    context.add_output_metadata(of_told(told))
 
 
 class ToErase(dg.Config):
     """Welke leerling gewist moet worden, en wie dat vastlegt."""
 
-    leerling: str = Field(description="Sleutel van de leerling in ParnasSys; geen naam.")
-    door: str = Field(description="Wie dit vastlegt: naam of functie.")
+    leerling: str = Field(description="Sleutel van de leerling in ParnasSys, zoals 4711; geen naam.")
+    door: str = Field(description="Wie dit vastlegt: naam of functie, zoals directeur.")
     hoe: str = Field(default=str(How.LETTER), description=f"Hoe de ouder het vroeg, een van: {', '.join(How)}.")
 
 
@@ -113,8 +112,14 @@ def wis(context: dg.OpExecutionContext, config: ToErase, instance: InstanceResou
     try:
         number = open_case(instance.opened, school, config.leerling.strip(), by, config.hoe)
     except (UnknownNameError, ErasureRefusedError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
-    context.log.info("Wisverzoek %s vastgelegd voor school %s.", number, school)
+        raise refused(error) from None
+    context.add_output_metadata(of_told(_ERASING.format(number=number, school=school)))
+
+
+_ERASING = (
+    "Wisverzoek {number} is vastgelegd voor school {school}. Het verwijderen bij de leveranciers begint binnen een minuut vanzelf. "
+    "`doorgeefluik erase list` zegt hoe het staat, en schrijft een brief voor wie je het zelf moet vragen."
+)
 
 
 _JOBS: Mapping[str, tuple[dg.OpDefinition, str, tuple[str, ...]]] = {
@@ -133,7 +138,11 @@ _JOBS: Mapping[str, tuple[dg.OpDefinition, str, tuple[str, ...]]] = {
         "Schrijf voor een ouder de brief met alles wat leveranciers van één leerling hebben.",
         ("leerling",),
     ),
-    "wissen": (wis, "Wis een leerling bij elke leverancier (AVG art. 17).", ("leerling", "door")),
+    "wissen": (
+        wis,
+        "Wis een leerling bij elke leverancier (AVG art. 17). Dit is niet terug te draaien.",
+        ("leerling", "door"),
+    ),
 }
 OF_ONE_PUPIL = tuple(_JOBS)
 """Jobs whose settings name a pupil: Dagster keeps those with the run, so the run goes at the first cleaning after it."""

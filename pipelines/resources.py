@@ -4,20 +4,21 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.processes import Process
 
-PROCESS_TAG = "doorgeefluik/proces"
+PROCESS_TAG = ".dagster/doorgeefluik_proces"
+"""Tells a person nothing; the web page hides what begins like this."""
 
 
 class InstanceResource(dg.ConfigurableResource[Instance]):
-    """The instance in the folder `home`, opened once a run. `day` (YYYY-MM-DD) stands in for today where it is given."""
+    """De installatie waarvoor deze run werkt. Laat dit zoals het is."""
 
-    home: str
-    day: str = ""
+    home: str = Field(description="De map van de installatie.")
+    day: str = Field(default="", description="Een dag (JJJJ-MM-DD) in plaats van vandaag, voor een proef.")
     _opened: Instance | None = PrivateAttr(default=None)
 
     @property

@@ -18,12 +18,16 @@ from pipelines.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """One key: what for, by which id, whether it is in use or still `waiting` to be, and how many files in the vault only it can read."""
+    """One key: what for, by which id, whether new things are written with it, it is still `waiting` for that, or lies `underneath` the one that is.
+
+    `files`: how many files in the vault only it can read.
+    """
 
     purpose: str
     key_id: str
     in_use: bool
     waiting: bool
+    underneath: bool
     files: int
 
 
@@ -49,10 +53,10 @@ def key_uses(instance: Instance) -> Iterator[KeyUse]:
     files = Counter(instance.vault.key_ids())
     now = known.encryption_ids.index(used.encryption_id)
     for place, key_id in enumerate(known.encryption_ids):
-        yield KeyUse("versleuteling", key_id, place == now, place > now, files[key_id])
+        yield KeyUse("versleuteling", key_id, place == now, place > now, underneath=False, files=files[key_id])
     for key_id in known.fingerprint_ids:
-        in_use = key_id in used.fingerprint_ids
-        yield KeyUse("vingerafdruk", key_id, in_use, not in_use, 0)
+        in_use, known_to_ledger = key_id == used.fingerprint_id, key_id in used.fingerprint_ids
+        yield KeyUse("vingerafdruk", key_id, in_use, not known_to_ledger, known_to_ledger and not in_use, 0)
 
 
 def drop_old_keys(instance: Instance, now: datetime) -> int:

@@ -11,7 +11,7 @@ from pipelines.vault import NotInVaultError
 
 
 class VaultIOManager(dg.ConfigurableIOManager):
-    """Keeps the value of an asset for one school under `assets/ASSET/SCHOOL` in the vault."""
+    """De versleutelde tussenstanden in de kluis. Hier is niets in te stellen."""
 
     instance: dg.ResourceDependency[InstanceResource]
     _fresh: dict[str, Any] = PrivateAttr(default_factory=dict)

@@ -72,6 +72,12 @@ def moved_to_other_group(roster: Roster, key: str) -> Roster:
     return _with_value(roster, key, "groep", keys[(keys.index(now) + 1) % len(keys)])
 
 
+def with_photos(roster: Roster) -> Roster:
+    """Of every pupil there is a photo, at an address of his own."""
+    pupils = roster.leerlingen
+    return dataclasses.replace(roster, leerlingen=pupils.assign(fotourl="https://foto.example/" + pupils["key"]))
+
+
 def renamed(roster: Roster, key: str, roepnaam: str) -> Roster:
     """Pupil `key` is from now on called `roepnaam`.
 

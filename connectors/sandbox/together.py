@@ -8,14 +8,16 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from connectors.base import SchoolId
-from connectors.sandbox.administration import Administration, example_administration
+from connectors.sandbox.administration import Administration
 from connectors.sandbox.parnassys import parnassys_app
+from connectors.sandbox.school import example_school, with_photos
 from connectors.sandbox.suppliers import WireFormat, supplier_app
 
 SUPPLIERS: Mapping[str, WireFormat] = {
     "basispoort": "edexml_whole_set",
     "uwlr_smalle_set": "json_delta",
     "uwlr_lvs_set": "json_delta",
+    "parro": "json_delta",
 }
 
 
@@ -36,12 +38,16 @@ def sandbox(school: SchoolId, secrets: Mapping[str, str], state: Path, *, pupils
     """A practice world.
 
     Args:
-        school: the one school that the ParnasSys serves.
+        school: the one school that the ParnasSys serves; there is a photo of every pupil.
         secrets: a token for each supplier, and `sleutel` and `klantcode` for UWLR.
         state: a folder in which the suppliers keep what they hold, so that it outlives this process.
         pupils: the size of the example school.
     """
-    administration = example_administration([(school, secrets["sleutel"])], pupils=pupils)
+    roster = example_school(
+        pupils, brincode=school.brincode, dependancecode=school.dependancecode, schooljaar=school.schooljaar
+    )
+    administration = Administration()
+    administration.add(school, secrets["sleutel"], with_photos(roster))
     suppliers = {
         name: supplier_app(kind, secrets[name], state_file=state / f"{name}.json") for name, kind in SUPPLIERS.items()
     }

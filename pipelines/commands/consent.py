@@ -12,19 +12,17 @@ import orjson
 from mappings.agreement import LegalBasis
 from mappings.choices import Choice
 from pipelines.commands.telling import OK, out, table
-from pipelines.consent import FileRefusedError, Said, answers, named, write_down, write_down_file
+from pipelines.consent import FileRefusedError, Said, answers, write_down_file, write_down_one
 from pipelines.dutch_time import HERE, today_in_the_netherlands
-from pipelines.instance import Instance, open_instance
+from pipelines.instance import open_instance
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.settings import home_folder
 
 
 def choose(option: Path | None, choice: str, pupil: str, subject: str, said: Said) -> int:
     """Write down one choice of one pupil's parents."""
-    instance, chosen = open_instance(home_folder(option)), named(Choice, choice, "De keuze")
-    news = write_down(instance, _signed(said), {subject: {pupil.strip(): chosen}}, today_in_the_netherlands())
-    what = f"{_words(chosen)}, {subject}, school {said.school}"
-    told = f"Vastgelegd: {what}. {_then(instance, said.school, subject)}" if news else f"Dit was al vastgelegd: {what}."
+    instance = open_instance(home_folder(option))
+    told = write_down_one(instance, _signed(said), subject, pupil, choice, today_in_the_netherlands())
     out.print(told, markup=False, soft_wrap=True)
     return OK
 
@@ -65,6 +63,7 @@ def show_choices(
     if newest:
         entries = list({(entry.record_id, entry.subject): entry for entry in entries}.values())
     keys = ledger.record_keys(entry.record_id for entry in entries)
+    told = [entry for entry in entries if pupil in {None, keys.get(entry.record_id)}]
     rows = [
         {
             "leerling": keys.get(entry.record_id, ""),
@@ -75,13 +74,22 @@ def show_choices(
             "door": entry.recorded_by,
             "vastgelegd": entry.recorded_at.astimezone(HERE).isoformat(timespec="seconds"),
         }
-        for entry in entries
-        if pupil in {None, keys.get(entry.record_id)}
+        for entry in told
     ]
     if as_json:
         sys.stdout.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n")
     elif rows:
-        shown = [[_words(value) if name == "keuze" else value for name, value in row.items()] for row in rows]
+        shown = [
+            list(
+                {
+                    **row,
+                    "keuze": entry.choice.replace("_", " "),
+                    "sinds": f"{entry.since:%d-%m-%Y}",
+                    "vastgelegd": f"{entry.recorded_at.astimezone(HERE):%d-%m-%Y %H:%M}",
+                }.values()
+            )
+            for row, entry in zip(rows, told, strict=True)
+        ]
         what = "wat nu geldt" if newest else "de onderste van een leerling en onderwerp telt"
         out.print(table(f"Keuzes van ouders; {what}", tuple(rows[0]), shown))
     else:
@@ -106,18 +114,5 @@ def _columns(asked: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _then(instance: Instance, school: str, subject: str) -> str:
-    """What comes of a choice."""
-    agreements = [agreed for agreed in instance.settings.agreements if school in agreed.schools]
-    concerned = (instance.settings.field_set(agreed.supplier, school) for agreed in agreements)
-    if any(subject in fields.subjects for fields in concerned):
-        return "Het geldt vanaf de volgende levering."
-    return "Geen leverancier krijgt hiervoor iets; de lijst is voor de school zelf."
-
-
 def _signed(said: Said) -> Said:
     return replace(said, by=said.by.strip() or getpass.getuser())
-
-
-def _words(choice: str) -> str:
-    return choice.replace("_", " ")

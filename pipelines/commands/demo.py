@@ -1,6 +1,7 @@
 """`demo`: an example school through the whole nightly sync, against stand-ins for ParnasSys and suppliers on loopback."""
 
 import secrets
+import shlex
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def run_demo(folder: Path, port: int, ui_port: int | None) -> int:
     world = sandbox(school, tokens, folder)
     with running(world.app, port=port):
         if ui_port:
+            out.print("Oefenen vanaf de opdrachtregel kan nu in een tweede venster, met:", markup=False)
+            out.print(f"  --instance {shlex.quote(str(home))}", markup=False, soft_wrap=True)
             return serve(home, ui_port)
         return _delivered(settings, world)
 
@@ -93,6 +96,6 @@ def _secrets(home: Path) -> dict[str, str]:
 def _at_port(home: Path, port: int) -> None:
     """Let the settings point to the port that the stand-ins get."""
     example = Path(home / "port").read_text(encoding="ascii") if (home / "port").exists() else PORT_IN_EXAMPLE
-    for file in [home / "schools.yaml", *(home / "agreements").glob("*.yaml")]:
+    for file in [home / "schools.yaml", *(home / "agreements").iterdir()]:
         file.write_text(file.read_text(encoding="utf-8").replace(example, f"127.0.0.1:{port}"), encoding="utf-8")
     (home / "port").write_text(f"127.0.0.1:{port}", encoding="ascii")

@@ -51,6 +51,12 @@ class DutchCommand(TyperCommand):
         """The whole help text."""
         return in_dutch(super().get_help(ctx))
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The arguments and options, in Dutch before their columns are measured: else those would not be straight."""
+        write = formatter.write_dl
+        formatter.write_dl = lambda rows: write([(in_dutch(name), in_dutch(told)) for name, told in rows])
+        super().format_options(ctx, formatter)
+
 
 class DutchGroup(TyperGroup):
     """The commands together. A mistake in what was typed exits as one in the settings does: 2 means that something waits."""

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from pipelines.commands.outcomes import tell, write_json
 from pipelines.commands.sync import chosen_pairs, deliver
-from pipelines.commands.telling import FAILED, HELD, OK, err, out, table
+from pipelines.commands.telling import FAILED, HELD, OK, WRONG_SETTINGS, err, out, table
 from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.ledger.erasures import Erasure
-from pipelines.names import UnknownNameError
 from pipelines.rights.erasure import letters, open_case, standings
 from pipelines.settings import home_folder
 from pipelines.sync.erased import duty_bound
@@ -30,7 +29,12 @@ _ASK_THEM = "Deze leveranciers moet je zelf vragen; in elk van deze brieven staa
 def start(option: Path | None, school: str, pupil: str, by: str, how: str, *, sure: bool) -> int:
     """Write a request down, let the deletes go out now, and tell how it stands; 2 while something is left to be done."""
     instance = open_instance(home_folder(option))
-    if not (sure or _agreed(school)):
+    if not sure and not sys.stdin.isatty():
+        err.print(
+            "Wissen is niet terug te draaien. Geef --yes als je het zeker weet; er is nu niets gewist.", soft_wrap=True
+        )
+        return WRONG_SETTINGS
+    if not sure and input(_ASK.format(school=school)).strip().lower() != "ja":
         err.print("Er is niets gewist.")
         return FAILED
     number = open_case(instance, school, pupil.strip(), by.strip() or getpass.getuser(), how)
@@ -41,7 +45,7 @@ def start(option: Path | None, school: str, pupil: str, by: str, how: str, *, su
 
 
 def show_cases(option: Path | None, *, as_json: bool) -> int:
-    """Every request with the state of every supplier; 2 while one is open."""
+    """Every request with the state of every supplier, and the letters that are to be sent; 2 while one is open."""
     instance = open_instance(home_folder(option))
     cases = instance.ledger.erasures.all()
     if as_json:
@@ -64,34 +68,26 @@ def confirm(option: Path | None, number: int, supplier: str, by: str) -> int:
 def _told(instance: Instance, number: int) -> int:
     one = next(one for one in instance.ledger.erasures.all() if one.id == number)
     _show(instance, one)
-    if one.closed_at:
-        return OK
-    if files := letters(instance, one, today_in_the_netherlands()):
-        _line(_ASK_THEM)
-        for file in files:
-            _line(f"  {file}")
-        _line(f"Heeft een leverancier het bevestigd: doorgeefluik erase confirm {number} LEVERANCIER")
-    return HELD
-
-
-def _agreed(school: str) -> bool:
-    """Whether a person at a terminal says so.
-
-    Raises:
-        UnknownNameError: nobody can be asked.
-    """
-    if not sys.stdin.isatty():
-        raise UnknownNameError(["Wissen is niet terug te draaien. Geef --yes als je het zeker weet."])
-    return input(_ASK.format(school=school)).strip().lower() == "ja"
+    return OK if one.closed_at else HELD
 
 
 def _show(instance: Instance, one: Erasure) -> None:
     title = f"Wisverzoek {one.id}, school {one.school}, van {_day(one.opened_at)} ({one.opened_by}): {_state(one)}"
-    rows = [(s.supplier, s.told, _day(s.at)) for s in standings(instance, one, today_in_the_netherlands())]
+    found = standings(instance, one, today_in_the_netherlands())
+    rows = [(s.supplier, s.told, _day(s.at)) for s in found]
     _line(title)
     out.print(table("", ("leverancier", "wat", "wanneer"), rows))
     if one.closed_at and one.in_export:
         _line("De leerling staat nog in de export. Hij gaat nergens heen zolang dat zo is.")
+    if not one.closed_at and all(s.done for s in found):
+        _line(
+            "Elke leverancier is klaar. Het verzoek wordt vanzelf afgerond, zodra er geen run van de school meer bezig is."
+        )
+    if files := [] if one.closed_at else letters(instance, one, today_in_the_netherlands()):
+        _line(_ASK_THEM)
+        for file in files:
+            _line(f"  {file}")
+        _line(f"Heeft een leverancier het bevestigd: doorgeefluik erase confirm {one.id} LEVERANCIER")
 
 
 def _document(instance: Instance, one: Erasure) -> dict[str, object]:

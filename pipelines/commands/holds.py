@@ -10,7 +10,7 @@ from pipelines.commands.sync import deliver
 from pipelines.commands.telling import HELD, OK, out, table
 from pipelines.instance import Instance, open_instance
 from pipelines.ledger.holds import Decision, Hold
-from pipelines.metadata import DUTCH
+from pipelines.metadata import DUTCH, hold_in_words
 from pipelines.reports import renew_report
 from pipelines.settings import home_folder
 from pipelines.sync.case import NO_COUNTS, Outcome
@@ -38,10 +38,10 @@ def approve(option: Path | None, which: str, by: str, *, later: bool) -> int:
     """Approve one hold, and deliver to that supplier for that school."""
     instance, hold = _decided(option, which, "approved", by)
     if later:
-        out.print(f"Goedgekeurd: {_named(hold)}. Het wordt bij de volgende levering verstuurd.")
+        out.print(f"Goedgekeurd: {hold_in_words(hold)}. Het wordt bij de volgende levering verstuurd.")
         return OK
     outcomes = deliver(instance.settings, {hold.school: [hold.supplier]})
-    code = tell(outcomes, f"Goedgekeurd: {_named(hold)}", as_json=False)
+    code = tell(outcomes, f"Goedgekeurd: {hold_in_words(hold)}", as_json=False)
     show_next(instance, outcomes, option)
     return code
 
@@ -49,7 +49,7 @@ def approve(option: Path | None, which: str, by: str, *, later: bool) -> int:
 def discard(option: Path | None, which: str, by: str) -> int:
     """Refuse one hold."""
     _, hold = _decided(option, which, "discarded", by)
-    out.print(f"Afgewezen: {_named(hold)}. Er wordt niets van verstuurd zolang het plan hetzelfde blijft.")
+    out.print(f"Afgewezen: {hold_in_words(hold)}. Er wordt niets van verstuurd zolang het plan hetzelfde blijft.")
     return OK
 
 
@@ -59,10 +59,6 @@ def _decided(option: Path | None, which: str, decision: Decision, by: str) -> tu
     hold = instance.ledger.decide_hold(which, decision, by or getpass.getuser())
     renew_report(instance, hold.school, logging.getLogger(__name__))
     return instance, hold
-
-
-def _named(hold: Hold) -> str:
-    return f"{DUTCH[hold.operation]} ({hold.number}) bij {hold.supplier}, school {hold.school}"
 
 
 def _outcome(hold: Hold) -> Outcome:

@@ -44,6 +44,8 @@ def _needed(use: KeyUse) -> str:
         return "nog niet in gebruik: het vernieuwen is afgebroken, doe het opnieuw"
     if use.in_use:
         return "in gebruik"
+    if use.underneath:
+        return "oud: ligt onder de nieuwe, en blijft daarvoor nodig"
     if use.files:
-        return f"om {use.files} bestanden in de kluis te lezen"
-    return "niet meer nodig; `doorgeefluik clean` haalt een oude sleutel na de bewaartermijn van de kluis weg"
+        return f"oud: om {use.files} bestanden in de kluis te lezen"
+    return "oud en niet meer nodig; `doorgeefluik clean` haalt een oude sleutel na de bewaartermijn van de kluis weg"

@@ -43,6 +43,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
         header_style="bold",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
+        min_width=min(len(title) + 1, out.width),  # else a long title folds above a narrow table
     )
     for column in columns:
         result.add_column(

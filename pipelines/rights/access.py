@@ -152,11 +152,21 @@ def write_letter(instance: Instance, told: Letter) -> Path:
     name = f"{known.number if known else 0}-{told.day.isoformat()}"
     again = len(list(folder.glob(f"{name}*.html")))
     file = folder / (f"{name}-{again + 1}.html" if again else f"{name}.html")
-    return write_page(file, "access.html.j2", letter=told, here=HERE, words=_WORDS)
+    return write_page(file, "access.html.j2", letter=told, here=HERE, as_read=_as_read)
 
 
 _WORDS = {"leerling.geslacht": {"0": "onbekend", "1": "jongen", "2": "meisje", "9": "niet opgegeven"}}
 """What a code means to a parent (ISO 5218)."""
+
+
+def _as_read(one: Value) -> str:
+    """A value as a parent reads it: a date in Dutch order, a code with its meaning."""
+    if one.value is None:
+        return "leeg"
+    if CATALOGUE[one.field_id].kind is Kind.DATE:
+        return f"{date.fromisoformat(one.value):%d-%m-%Y}"
+    meaning = _WORDS.get(one.field_id, {}).get(one.value)
+    return f"{one.value} ({meaning})" if meaning else one.value
 
 
 def _receivers(
@@ -230,7 +240,7 @@ def _of_record(about: str, frame: pd.DataFrame, key: str, fields: FieldSet, kind
 
 
 def _shown(value: object, kind: Kind) -> str | None:
-    """A value as a parent reads it; the keys in a list with commas."""
+    """A value as it was given; the keys in a list with commas."""
     if not isinstance(value, str):
         return None
     return ", ".join(map(str, orjson.loads(value))) if kind is Kind.LIST else value

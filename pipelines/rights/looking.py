@@ -30,7 +30,7 @@ class UnknownPupilError(UnknownNameError):
     def __init__(self, school: str) -> None:
         super().__init__(
             [
-                f"deze leerling is op school {school} niet bekend. Geef de sleutel uit ParnasSys, of zoek met `access --name`."
+                f"deze leerling is op school {school} niet bekend. Geef de sleutel uit ParnasSys, of zoek met `doorgeefluik access --name`."
             ]
         )
 

@@ -54,6 +54,11 @@ class ReadBack:
     repaired: int = 0
 
     @property
+    def wrong(self) -> bool:
+        """Whether a person must look at it: something differs, or could not be read."""
+        return self.state in {"different", "failed"}
+
+    @property
     def numbers(self) -> tuple[int, int, int, int]:
         """How many records were read, are missing, are different, and are there besides."""
         missing, different, extra = (
@@ -128,7 +133,7 @@ def _compared(instance: Instance, supplier: str, school: str) -> _Found:
             int(r) for r, p in zip(absent["record_id"], absent["fingerprint"], strict=True) if not may_be_absent(p)
         ]
         known = mine[there].assign(id=wire_ids[there])
-        _different(ledger, known[~known["fingerprint"].map(is_presumed)], records, instance.keys, found)
+        _different(ledger, known[~known["fingerprint"].map(is_presumed).astype("bool")], records, instance.keys, found)
         others = records.index[~records.index.isin(wire_ids)].tolist()
         refs = refs_of(school, kind, others, instance.keys)
         numbers = ledger.known_records(school, kind, refs)

@@ -8,8 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connectors.sandbox.administration import Administration
-from connectors.sandbox.school import example_school
-from data_contracts.roster import Roster
+from connectors.sandbox.school import example_school, with_photos
 from pipelines.cli import app
 from tests.e2e.nights import causes, long_unchanged, numbers, seen, served_by_parnassys, states
 from tests.world import SCHOOL, World
@@ -94,7 +93,7 @@ def test_a_photo_follows_the_consent_for_it_from_night_to_night(tmp_path: Path) 
         text = file.read_text(encoding="utf-8").replace("publieke_taak", "overeenkomst").replace("[]", "[foto]")
         limits = "first_delivery: allow, field_changes: {count: 2}, all_deletes: {percent: 1}"
         file.write_text(text.replace("first_delivery: allow", limits), encoding="utf-8")
-        administration.put(SCHOOL, _photographed(example_school(60)))
+        administration.put(SCHOOL, with_photos(example_school(60)))
         long_unchanged(administration)
         assert world.sync()["parro"].state == "delivered"
         keys = sorted(world.held_by("parro"))
@@ -140,12 +139,6 @@ def test_a_new_key_in_parnassys_does_not_undo_what_a_parent_chose(served: tuple[
         assert (len(held), held & {*renamed, *renamed.values()}) == (before - 1, {"nieuw-2"})
         assert len(world.held_by("uwlr_smalle_set")) == 1
     assert ("update", "nieuwe_sleutel") in _operations(world, "uwlr_smalle_set")
-
-
-def _photographed(roster: Roster) -> Roster:
-    """The same school, with a photo of every pupil."""
-    pupils = roster.leerlingen
-    return replace(roster, leerlingen=pupils.assign(fotourl="https://foto.example/" + pupils["key"]))
 
 
 def _photos(world: World) -> set[str]:

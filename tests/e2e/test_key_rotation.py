@@ -126,7 +126,13 @@ def test_the_commands_list_and_renew_and_never_show_a_key(world: World) -> None:
     assert kept.stat().st_mtime == pytest.approx(old)
     listed = asked("keys", "list", instance=world.home)
     uses = json.loads(asked("keys", "list", "--json", instance=world.home).stdout)
-    assert [use["in_use"] for use in uses] == [False, True, True, True]
+    assert [(use["in_use"], use["underneath"]) for use in uses] == [
+        (False, False),
+        (True, False),
+        (False, True),
+        (True, False),
+    ]
+    assert [line.count("oud") for line in listed.stdout.splitlines() if line.split()[:1] == ["vingerafdruk"]] == [1, 0]
     for file in (world.home / "sleutels").iterdir():
         for line in file.read_text().splitlines():
             assert line.split()[2] not in answer.stdout + listed.stdout

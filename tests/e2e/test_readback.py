@@ -57,6 +57,15 @@ def test_what_did_not_drift_is_equal_page_after_page(world: World) -> None:
     assert seen(world) == sent
 
 
+def test_who_has_nothing_has_what_he_should(tmp_path: Path) -> None:
+    """Before the first delivery, and after all was cleared out; what he has all the same is counted."""
+    with a_world(tmp_path / "instance", {LVS: "json_delta"}) as world:
+        assert read_back(world.instance, LVS, SCHOOL) == ReadBack(SCHOOL, LVS, "equal")
+        drift(world, {"vreemd-1": {"achternaam": "Piet"}})
+        found = read_back(world.instance, LVS, SCHOOL)
+        assert (found.state, found.strangers) == ("different", {"leerling": 1})
+
+
 def test_each_sort_of_drift_is_named_and_the_next_plan_sets_it_right(world: World) -> None:
     """Lost, altered, known but too much, and never known: of the last not even the id is repeated, nor a value of any."""
     world.export(ROSTER)
@@ -148,7 +157,9 @@ def test_the_weekly_job_fails_where_something_differs_and_names_nobody(world: Wo
         result = job.execute_in_process(instance=dagster, run_config=QUIET, raise_on_error=False)
     assert not result.success
     (failed,) = (event for event in result.all_events if event.is_step_failure)
-    rows = failed.step_failure_data.user_failure_data.metadata["Teruggelezen"].records
+    metadata = failed.step_failure_data.user_failure_data.metadata
+    assert metadata["Samenvatting"].text.startswith(f"Kijk naar {LVS} ({SCHOOL}). ")
+    rows = metadata["Teruggelezen"].records
     told = {row.data["Leverancier"]: (row.data["Stand"], row.data["Anders"], row.data["Velden"]) for row in rows}
     assert told == {LVS: ("verschil", 1, "leerling.achternaam"), "basispoort": ("kan niet teruglezen", 0, "")}
     assert altered not in str([row.data for row in rows])

@@ -207,6 +207,21 @@ def test_the_letter_can_be_read_on_a_telephone(world: World, roster: Roster) -> 
         assert page.evaluate(cut) == 0
 
 
+def test_a_parent_reads_no_name_of_a_column_and_no_foreign_date(world: World, roster: Roster) -> None:
+    """Every key has a Dutch name, a date stands in Dutch order, and a code has its meaning."""
+    key = in_year_4(roster)[0]
+    world.export(roster)
+    page = html.fromstring(write_letter(world.instance, letter(world.instance, SCHOOL, key, DAY)).read_bytes())
+    rows = {
+        row.xpath("string(th)"): row.xpath("string(td)") for row in page.xpath("//div[contains(@class, 'letter')]//tr")
+    }
+    pupil = roster.leerlingen.set_index("key").loc[key]
+    assert rows["sleutel van de stamgroep"] == rows["sleutel van de groep"] == pupil["groep"]
+    assert rows["geboortedatum"] == "-".join(reversed(pupil["geboortedatum"].split("-")))
+    assert rows["geslacht"] in {"1 (jongen)", "2 (meisje)"}
+    assert "key" not in page.text_content()
+
+
 def test_a_letter_as_json_has_every_field(world: World, roster: Roster) -> None:
     """The same facts, one document on standard output, and no file."""
     from typer.testing import CliRunner

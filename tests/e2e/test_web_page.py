@@ -1,16 +1,20 @@
 """The web page as an ICT coordinator meets it: real servers, a real browser, and everything done by clicking."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from connectors.sandbox.school import example_school
+from mappings.choices import Choice
+from pipelines.consent import Said, write_down
 from pipelines.settings import schooljaar_on
 from tests.web_page import CHROMIUM, PATIENCE, asked, chromium, web_page
 from tests.world import SCHOOL, World, a_world
@@ -120,6 +124,32 @@ def test_what_waits_is_approved_by_clicking(delivered: Site) -> None:
     _wait_until(lambda: len(site.world.held_by(HELD)) > 100)
 
 
+def test_from_the_launchpad_a_letter_is_written(delivered: Site) -> None:
+    """The run tells where the letter lies, and nothing that is in it."""
+    _run_succeeds(delivered)
+    key, pupil = next(iter(delivered.world.held_by("basispoort").items()))
+    _launch(delivered, "inzage", "schrijf_brief", leerling=key)
+    delivered.sees("De brief is geschreven en gaat over")
+    (file,) = (delivered.world.home / "reports" / "inzage" / SCHOOL).iterdir()
+    delivered.sees(str(file))
+    assert pupil["achternaam"] in file.read_text(encoding="utf-8")
+    assert pupil["achternaam"] not in delivered.page.content()
+
+
+def test_from_the_launchpad_one_pupil_goes_now_and_a_mistake_is_told(delivered: Site) -> None:
+    """After an objection he is gone from the one supplier; for a key that nobody has, the run says so in Dutch."""
+    _run_succeeds(delivered)
+    world, supplier = delivered.world, "uwlr_smalle_set"
+    key = next(key for key, pupil in world.held_by("basispoort").items() if pupil["jaargroep"] == "4")
+    before = len(world.held_by(supplier))
+    write_down(world.instance, Said(SCHOOL, by="directie"), {supplier: {key: Choice.OBJECTION}}, _today())
+    _launch(delivered, "een_leerling_nu", "lever_een_leerling", leerling=key, leveranciers=supplier)
+    delivered.sees(f"{supplier} afgeleverd: 1 verwijderen.")
+    assert len(world.held_by(supplier)) == before - 1
+    _launch(delivered, "een_leerling_nu", "lever_een_leerling", leerling="niemand")
+    delivered.sees(re.compile(f"Deze leerling is op school {SCHOOL} niet bekend"))
+
+
 @pytest.mark.parametrize(("job", "op"), [("goedkeuren", "keur_goed"), ("afwijzen", "wijs_af")])
 def test_the_launchpad_shows_two_fields_to_fill_in(site: Site, job: str, op: str) -> None:
     """The Launchpad of a decision opens with exactly its two fields, each explained in Dutch."""
@@ -153,7 +183,7 @@ def test_a_job_about_a_pupil_lets_a_person_choose_the_school(site: Site) -> None
 
 def _ready_today(world: World) -> None:
     """The servers know no other day than today; and the export lies outside the inbox, lest the sensor be the first to start."""
-    today = datetime.now(ZoneInfo("Europe/Amsterdam")).date()
+    today = _today()
     world.agree(HELD, first_delivery="hold")
     for file in (world.home / "agreements").iterdir():
         text = re.sub("signed: .*", f"signed: {today - timedelta(30)}", file.read_text(encoding="utf-8"))
@@ -163,6 +193,18 @@ def _ready_today(world: World) -> None:
     (world.home / "instance.yaml").write_text("on: false\n", encoding="utf-8")
     world.export(example_school(schooljaar=schooljaar_on(today), peildatum=today))
     (world.home / "inbox").rename(world.home / "exports")
+
+
+def _today() -> date:
+    return datetime.now(ZoneInfo("Europe/Amsterdam")).date()
+
+
+def _launch(site: Site, job: str, op: str, **config: str) -> None:
+    """Open the Launchpad of a job with this filled in, as a link can, and press its button; ends on the page of the run."""
+    run_config = {"ops": {op: {"config": {"school": SCHOOL, **config}}}}
+    site.open(f"{JOBS}/{job}/playground/setup?{urlencode({'config': json.dumps(run_config)})}")
+    site.page.get_by_role("button", name="Launch Run").click()
+    site.page.wait_for_url("**/runs/*")
 
 
 def _run_succeeds(site: Site) -> None:

@@ -42,7 +42,8 @@ def test_what_was_mistyped_is_told_in_dutch(arguments: list[str], told: str) -> 
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["sync"], ["hold"], ["hold", "approve"], ["demo"], ["consent"], ["consent", "import"]]
+    "command",
+    [[], ["sync"], ["hold"], ["hold", "approve"], ["demo"], ["consent"], ["consent", "give"], ["consent", "import"]],
 )
 def test_help_is_dutch(command: list[str]) -> None:
     """No word of the help is typer's own English, and no command is described by half a sentence."""
@@ -52,6 +53,11 @@ def test_help_is_dutch(command: list[str]) -> None:
     english = ("Usage", "Options", "Commands", "Arguments", "Show", "required", "default", "TEXT", "PATH", "<")
     assert [word for word in english if word in answer.stdout.replace("1<=x<=65535", "")] == []
     assert not re.search(r"\w\.\.\.$", answer.stdout, re.MULTILINE)
+    for block in answer.stdout.split("\n\n"):  # in a list the texts begin below each other, also where one goes on
+        starts = {
+            found.end() for line in block.splitlines() if (found := re.match(r"  (?:\S.*?  +| {3,})(?=\S)", line))
+        }
+        assert len(starts) <= 1, block
 
 
 def test_help_comes_at_once() -> None:

@@ -284,4 +284,7 @@ def test_a_person_writes_it_down_in_the_web_page(world: World, changed: dict[str
             run_config=run_config, partition_key=SCHOOL, instance=instance, raise_on_error=False
         )
     assert result.success is works
+    told = [e.step_output_data.metadata["Samenvatting"].text for e in result.all_events if e.is_successful_output]
+    what = f"{(config | changed)['keuze']}, {(config | changed)['onderwerp']}"
+    assert [text.partition(".")[0] for text in told] == [f"Vastgelegd: {what}, school {SCHOOL}"] * works
     assert [row["keuze"] for row in listed(world)] == ([(config | changed)["keuze"]] if works else [])

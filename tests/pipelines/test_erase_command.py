@@ -68,9 +68,12 @@ def test_a_supplier_that_does_not_delete_gets_a_letter_and_its_word_counts(world
 
 
 def test_a_supplier_whose_agreement_is_gone_is_asked_too(world: World) -> None:
-    """What it left behind is not forgotten."""
+    """What it left behind is not forgotten; the list writes the letter too, for who asked from the web page."""
     (world.home / "agreements" / "uwlr_smalle_set.yaml").unlink()
     assert _typed(world, "start", SCHOOL, KEY, "--yes")[0] == 2
+    (world.home / "reports" / "wissen" / SCHOOL / "1-uwlr_smalle_set.html").unlink()
+    code, told = _typed(world, "list")
+    assert (code, "1-uwlr_smalle_set.html" in told, "klaar" in told) == (2, True, False)
     assert (world.home / "reports" / "wissen" / SCHOOL / "1-uwlr_smalle_set.html").exists()
     assert _typed(world, "confirm", "1", "uwlr_smalle_set")[0] == 0
     assert _with_the_key(world) == set()

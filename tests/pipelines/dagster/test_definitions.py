@@ -221,13 +221,16 @@ def test_an_approval_starts_the_delivery_of_that_supplier_only(settings: Setting
     assert {key.path[0] for key in run.asset_selection or [] if len(key.path) == 2} == {"basispoort"}
 
 
+TOLD = {"approved": "Goedgekeurd", "discarded": "Afgewezen"}
+
+
 @pytest.mark.parametrize(
     ("job", "op", "state"), [("goedkeuren", "keur_goed", "approved"), ("afwijzen", "wijs_af", "discarded")]
 )
 def test_a_person_decides_a_hold_from_the_web_page(
     settings: Settings, dagster: dg.DagsterInstance, job: str, op: str, state: str
 ) -> None:
-    """The decision is written down with who took it; a hold that is not there is a failure."""
+    """The decision is written down with who took it, and the run says what it was and what follows; a hold that is not there is a failure."""
     number = _hold(settings, "basispoort")
     config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     for which, works in ((str(number), True), ("9999", False)):
@@ -238,6 +241,10 @@ def test_a_person_decides_a_hold_from_the_web_page(
             .execute_in_process(run_config=config | answers, instance=dagster, raise_on_error=False)
         )
         assert result.success is works
+        told = [e.step_output_data.metadata["Samenvatting"].text for e in result.all_events if e.is_successful_output]
+        assert [text.partition(".")[0] for text in told] == [
+            f"{TOLD[state]}: toevoegen (20) bij basispoort, school 99XX-01"
+        ] * works
     (hold,) = open_instance(settings.home).ledger.holds(state=None)
     assert (hold.state, hold.decided_by) == (state, "ICT-coördinator")
 
