@@ -35,6 +35,7 @@ PARTS = MappingProxyType(
 """Names that may stand inside the list fields (`Kind.LIST` in the catalogue); agreed with the field itself."""
 
 _TOP = frozenset({"school", "soort", "bewerking", "records"})
+_KINDS = tuple(kind for kind in Record if kind is not Record.SCHOOL)
 _PLAIN = (str, NoneType)
 _WORDS = Words(key="id", own_number="eigen_id", accepted="ok")
 
@@ -72,7 +73,8 @@ class JsonDelta:
         operation, kind = body.get("bewerking"), body.get("soort")
         if extra := body.keys() - _TOP:
             raise not_agreed(min(extra), field_set.supplier)
-        if kind not in field_set.kinds or operation not in get_args(Operation):
+        kinds = _KINDS if operation == "delete" else field_set.kinds  # a kind given no more goes away by its ids alone
+        if kind not in kinds or operation not in get_args(Operation):
             raise not_agreed("soort, bewerking", field_set.supplier)
         agreed: dict[str, AgreedField | None] = {"id": None}
         if operation == "update":

@@ -15,7 +15,7 @@ from pipelines.ledger.holds import NewHold
 from pipelines.ledger.plans import NewPlan, Plan
 from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, part_of, planned
 from pipelines.sync.guard import ADD_FIELDS, ALLOWED_BY_STAGE, CLEAR_OUT, PARTS, Rule
-from pipelines.sync.messages import Message, SnapshotMissing, addressed, deltas, merged, whole_set
+from pipelines.sync.messages import CannotStay, Message, addressed, deltas, merged, whole_set
 from pipelines.sync.outbox import (
     Parcel,
     drop_parcels,
@@ -25,8 +25,6 @@ from pipelines.sync.outbox import (
     kept_snapshot,
 )
 from pipelines.sync.plan import ChangePlan, emptied
-
-NO_SNAPSHOT = "Een deel van de gegevens moet bij deze leverancier blijven zoals het was, maar wat hij het laatst kreeg is niet meer in de kluis."
 
 
 def delivered(case: Case, supplier: Supplier, wanted: DeliverySet, quarantined: pd.DataFrame, plan: Planned) -> Outcome:
@@ -126,8 +124,8 @@ def _carry_out(
     chosen = addressed(_registered(case, chosen), wanted, case.ledger)
     try:
         parcels = _parcels(case, supplier, wanted, chosen, plan.plan)
-    except SnapshotMissing:
-        return _outcome(case, plan, "held", NO_SNAPSHOT)
+    except CannotStay as stuck:
+        return _outcome(case, plan, "held", " ".join(filter(None, [str(stuck), plan.why()])))
     keep_parcels(case.vault, case.supplier, case.school, plan.digest, parcels)
     row = _opened(case, plan, pd.concat([parcel.changes.assign(batch=batch) for batch, parcel in enumerate(parcels)]))
     refused = 0

@@ -120,11 +120,12 @@ def _read_back(instance: Instance, supplier: str, school: str, pupil: str | None
 
 def _compared(instance: Instance, supplier: str, school: str, pupil: str | None) -> _Found:
     fields, ledger = instance.settings.field_set(supplier, school), instance.ledger
-    asked = {kind: fields.of(kind) for kind in (fields.kinds if pupil is None else (Record.LEERLING,))}
+    state, found = ledger.delivered_state(supplier, school), _Found()
+    kinds = {*fields.kinds, *map(Record, state["kind"].unique())} if pupil is None else {Record.LEERLING}
+    asked = {kind: fields.of(kind) for kind in Record if kind in kinds}
     pages: dict[Record, list[pd.DataFrame]] = {kind: [] for kind in asked}
     for kind, page in instance.supplier(supplier, school).held(school, asked):
         pages[kind].append(page)
-    state, found = ledger.delivered_state(supplier, school), _Found()
     if pupil is not None:
         (ref,) = refs_of(school, Record.LEERLING, [pupil], instance.keys)
         state = state[state["ref"].map(ref.__eq__).astype(bool)]
