@@ -148,7 +148,7 @@ def _nothing_sent(case: Case, plan: Planned) -> Outcome:
     if plan.only:
         return _outcome(case, plan, state, plan.why())
     row = _opened(case, plan, plan.plan.changes.iloc[:0].assign(batch=0))
-    case.ledger.finish_plan(row.id, "unchanged" if state == "unchanged" else "held", plan.why())
+    case.ledger.finish_plan(row.id, "unchanged" if plan.complete else "held", plan.why())
     return _outcome(case, plan, state, plan.why())
 
 
@@ -160,8 +160,7 @@ def _finished(case: Case, plan: Planned, row: Plan, sent: int, refused: int) -> 
     if refused == sent:
         case.ledger.finish_plan(row.id, "failed", reason)
         return _outcome(case, plan, "failed", reason)
-    whole = not refused and not any(map(plan.stopped_by, PARTS))
-    case.ledger.finish_plan(row.id, "delivered" if whole else "partial", reason)
+    case.ledger.finish_plan(row.id, "delivered" if plan.complete and not refused else "partial", reason)
     for part in plan.approved - ({CLEAR_OUT} if refused else set()):  # not done until nothing is left
         case.ledger.close_hold(case.supplier, case.school, part, "done")
     return _outcome(case, plan, "held" if plan.held else "delivered", reason)
