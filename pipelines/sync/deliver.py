@@ -261,7 +261,9 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
     case.ledger.open_plan(new, changes)
     written = case.ledger.unfinished_plan(case.supplier, case.school)
     assert written is not None
-    if ADD_FIELDS in plan.approved:  # from here on these fields are given: see `widening`
+    if (
+        case.widening and case.widening.approved
+    ):  # from here on these fields are given, be it to one pupil: see `widening`
         case.ledger.close_hold(case.supplier, case.school, ADD_FIELDS, "done")
     return written
 

@@ -16,6 +16,7 @@ from pipelines.ledger.tables import REASON_SIZE
 from pipelines.sync.guard import ADD_FIELDS
 
 WAITS = "nieuw in de overeenkomst; wacht op goedkeuring"
+REFUSED = "nieuw in de overeenkomst; door de school afgewezen"
 TOO_LATE = "kwam er pas bij toen de overeenkomst was afgelopen"
 
 
@@ -56,6 +57,12 @@ class InForce:
     widening: Widening | None = None
 
     @property
+    def waiting(self) -> frozenset[str]:
+        """The ids of the agreed fields that go out once a person approves."""
+        waits = self.widening is not None and not (self.widening.approved or self.widening.discarded)
+        return frozenset(f.id for f in self.widening.added) if self.widening and waits else frozenset()
+
+    @property
     def digest(self) -> str:
         """Names the fields, and whether others are refused: what a plan follows from."""
         return f"{self.fields.digest} {self.widening is not None and self.widening.discarded}"
@@ -85,7 +92,9 @@ def in_force(ledger: Ledger, agreement: Agreement, agreed: FieldSet, school: str
     digest = _digest(agreement.supplier, school, before, agreed)
     holds = {hold.digest: hold.state for hold in ledger.holds(school, agreement.supplier, None)}
     widening = Widening(added, before, digest, holds.get(digest))
-    return InForce(agreed if widening.approved else agreed.without(added, WAITS), widening)
+    if widening.approved:
+        return InForce(agreed, widening)
+    return InForce(agreed.without(added, REFUSED if widening.discarded else WAITS), widening)
 
 
 def _persons(agreed: FieldSet) -> set[str]:

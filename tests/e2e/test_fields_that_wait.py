@@ -4,11 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lxml import html
 
 from connectors.sandbox.school import example_school, renamed
+from pipelines.pages import write_pages
+from pipelines.reports import write_report
+from pipelines.rights.one_now import deliver_one
 from pipelines.standing import standing
 from tests.e2e.nights import numbers, seen
 from tests.e2e.test_nightly_sync import pupils_in_groups
+from tests.pipelines.test_cli import asked
+from tests.workbooks import sheets
 from tests.world import SCHOOL, World, a_world
 
 ROSTER = example_school(40)
@@ -64,3 +70,58 @@ def test_the_nights_are_quiet_while_a_field_waits_or_is_refused(waiting: tuple[W
     assert world.sync()[supplier].state == "delivered"
     assert all(record["geslacht"] for record in world.held_by(supplier).values())
     assert (world.sync()[supplier].state, plan_number(world, supplier)) == ("unchanged", made + 2)
+
+
+def told(world: World, supplier: str) -> dict[str, str]:
+    """What is said of the field, page by page."""
+    write_pages(world.instance, world.day)
+    reports = world.home / "reports"
+    parents = html.fromstring((reports / "ouders" / f"{SCHOOL}.html").read_text(encoding="utf-8"))
+    register = {row["gegeven"]: row["afgesproken"] for row in sheets(reports / "verwerkingsregister.xlsx")["Gegevens"]}
+    report = html.fromstring(write_report(world.instance, SCHOOL).read_text(encoding="utf-8"))
+    explained = asked("explain", supplier, instance=world.home).stdout
+    gets, _, not_ = explained.partition("Krijgt deze leverancier niet")
+    return {
+        "ouders": next(li.text_content() for li in parents.iter("li") if li.findtext("strong") == "geslacht"),
+        "register": register.get("geslacht", "staat er niet in"),
+        "rapport": next(tr.text_content() for tr in report.iter("tr") if tr.findtext("th") == "geslacht"),
+        "explain": "wel" if "geslacht" in gets else " ".join(not_.split()),
+    }
+
+
+def test_every_page_tells_what_goes_and_what_waits(waiting: tuple[World, str]) -> None:
+    """A field that waits is given to nobody yet; one that was refused is not given; one that was approved is."""
+    world, supplier = waiting
+    world.sync()
+    now = told(world, supplier)
+    assert "moet dit nog goedkeuren" in now["ouders"]
+    assert now["register"] == "wacht op goedkeuring"
+    assert "niet gegeven" in now["rapport"]
+    assert "wacht op goedkeuring" in now["rapport"]
+    assert "wacht op goedkeuring" in now["explain"]
+    decide(world, "discarded")
+    now = told(world, supplier)
+    assert "maar de school geeft dit niet" in now["ouders"]
+    assert now["register"] == "staat er niet in"
+    assert "afgewezen" in now["rapport"]
+    assert "afgewezen" in now["explain"]
+    decide(world, "approved")
+    world.sync()
+    now = told(world, supplier)
+    assert "goedkeuren" not in now["ouders"]
+    assert (now["register"], now["explain"]) == ("ja", "wel")
+    assert "leerling.geslacht" in now["rapport"]
+
+
+def test_once_approved_the_field_may_go_to_one_pupil_first(waiting: tuple[World, str]) -> None:
+    """With him the question is done, and the night brings it to the others."""
+    world, supplier = waiting
+    world.sync()
+    decide(world, "approved")
+    one = pupils_in_groups(ROSTER)[0]
+    (outcome,) = deliver_one(world.instance, SCHOOL, one, [supplier], world.day, "proef")
+    assert (outcome.state, numbers(outcome)) == ("delivered", (0, 1, 0))
+    assert len([1 for record in world.held_by(supplier).values() if record.get("geslacht")]) == 1
+    assert world.sync()[supplier].state == "delivered"
+    assert all(record["geslacht"] for record in world.held_by(supplier).values())
+    assert [hold.state for hold in world.instance.ledger.holds(SCHOOL, state=None)] == ["done"]
