@@ -3,7 +3,7 @@
 No HTTP, no XML and no Dagster here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import pandas as pd
 
 from data_contracts.fields import Record
-from mappings.agreement import FieldSet
+from mappings.agreement import AgreedField, FieldSet
 
 
 class ConnectorError(Exception):
@@ -170,8 +170,9 @@ class Supplier(Protocol):
         """
         ...
 
-    def held(self, school: str, field_set: FieldSet) -> Iterator[tuple[Record, pd.DataFrame]]:
-        """What the supplier says it holds of `school` (`99XX-00`): frames as in `Delta`, of the agreed fields only, in parts.
+    def held(self, school: str, asked: Mapping[Record, Sequence[AgreedField]]) -> Iterator[tuple[Record, pd.DataFrame]]:
+        """What the supplier says it holds of `school` (`99XX-00`): of each kind in `asked` frames as in `Delta`, of these
+        fields only, in parts.
 
         Raises:
             CannotListError: this supplier does not tell.

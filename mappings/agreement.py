@@ -206,9 +206,9 @@ def field_set(profile: Profile, agreement: Agreement) -> FieldSet:
         LeftOut(i.item, None, f"komt van {profile.name} zelf, wordt niet gestuurd") for i in profile.from_supplier
     ]
     version = signed_version(profile, agreement)
-    for line in profile.fields:
-        reason = _why_left_out(line, agreement, version)
-        if reason:
+    why = {line.field: _why_left_out(line, agreement, version) for line in profile.fields}
+    for line in profile.fields:  # a record goes with its key, or not at all
+        if reason := why[line.field] or why.get(f"{CATALOGUE[line.field].record}.key"):
             left_out.append(LeftOut(line.item, line.field, reason))
         else:
             agreed.append(_agreed(line, _why_given(line, profile, version)))

@@ -20,7 +20,7 @@ from mappings.agreement import FieldSet, Scope
 from mappings.choices import Choice, Release
 from mappings.transforms import own_year_group, transformed
 
-NOBODY = pd.Series(dtype="str")
+NOBODY = pd.Series(index=pd.Index([], dtype="str"), dtype="str")
 PERSONS = (Record.LEERLING, Record.LEERKRACHT)
 
 
@@ -54,6 +54,10 @@ class DeliverySet:
     uncertain: Uncertain = field(repr=False)
     consents: Mapping[str, Mapping[str, Choice]] = field(default_factory=dict, repr=False)
 
+    def of(self, kind: Record) -> pd.DataFrame:
+        """The records of one kind; none, and no column but `id`, where the agreement gives nothing of that kind."""
+        return self.records[kind] if kind in self.records else pd.DataFrame({"id": NOBODY}, index=NOBODY.index)
+
 
 def delivery_set(
     checked: Checked, field_set: FieldSet, scope: Scope, release: Release, school: str, day: date
@@ -74,9 +78,8 @@ def delivery_set(
     groups = roster.groepen[roster.groepen["key"].isin(group_keys)]
     waiting = _in_broken_group(pupils, quarantined)
     uncertain = _uncertain(quarantined, checked.findings, yearless.union(pupils.index[waiting]), withheld.index)
-    teachers_gone = (
-        _without_groups(roster.leerkrachten, teachers) if Record.LEERKRACHT not in uncertain.kinds else NOBODY
-    )
+    known_teachers = Record.LEERKRACHT in field_set.kinds and Record.LEERKRACHT not in uncertain.kinds
+    teachers_gone = _without_groups(roster.leerkrachten, teachers) if known_teachers else NOBODY
     chosen = {
         Record.GROEP: groups[groups["soort"] == Record.GROEP],
         Record.SAMENGESTELDE_GROEP: groups[groups["soort"] == Record.SAMENGESTELDE_GROEP],

@@ -222,7 +222,10 @@ def rectify(
     json: JsonOption = False,
     instance: InstanceOption = None,
 ) -> int:
-    """Toon hoe een correctie van een leerling er overal voor staat."""
+    """Toon hoe een correctie van een leerling er overal voor staat.
+
+    Ook of de leverancier bij teruglezen zegt te hebben wat hij aannam. Er wordt niets verstuurd.
+    """
     from pipelines.commands.rectify import show_corrections
 
     return show_corrections(instance, school, pupil, days, as_json=json)

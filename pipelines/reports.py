@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipelines.metadata import DUTCH, STATES
 from pipelines.rendering import write_page
 from pipelines.standing import standing
 from pipelines.sync.case import Outcome
+from pipelines.sync.prepare import fields_in_force
 
 
 def renew_report(instance: Instance, school: str, log: logging.Logger) -> None:
@@ -32,21 +33,22 @@ def renew_report(instance: Instance, school: str, log: logging.Logger) -> None:
 
 def write_report(instance: Instance, school: str) -> Path:
     """Write the page of a school as it stands now, in the place of the one before; gives the file."""
+    now = datetime.now(HERE)
     return write_page(
         instance.settings.reports / f"{school}.html",
         "school.html.j2",
         school=instance.settings.school(school),
-        moment=datetime.now(HERE),
+        moment=now,
         export=instance.ledger.last_good_export(school),
-        deliveries=[_delivery(instance, outcome) for outcome in standing(instance, school)],
+        deliveries=[_delivery(instance, outcome, now.date()) for outcome in standing(instance, school)],
         holds=[{"hold": hold, "operation": DUTCH[hold.operation]} for hold in instance.ledger.holds(school)],
         findings=list(_findings(instance, school)),
         here=HERE,
     )
 
 
-def _delivery(instance: Instance, outcome: Outcome) -> dict[str, Any]:
-    """One supplier: how it stands, what was done by cause, and which fields it gets, if it may have any."""
+def _delivery(instance: Instance, outcome: Outcome, day: date) -> dict[str, Any]:
+    """One supplier: how it stands, what was done by cause, and which fields it gets on this day, if it may have any."""
     settings = instance.settings
     profile, agreement = settings.profiles.get(outcome.supplier), settings.agreement(outcome.supplier, outcome.school)
     plan = instance.ledger.last_whole_plan(outcome.supplier, outcome.school)
@@ -65,7 +67,7 @@ def _delivery(instance: Instance, outcome: Outcome) -> dict[str, Any]:
         "state": STATES[outcome.state],
         "at": plan.finished_at if plan else None,
         "causes": causes,
-        "fields": settings.field_set(outcome.supplier, outcome.school) if agreement else None,
+        "fields": fields_in_force(instance, outcome.supplier, outcome.school, day).fields if agreement else None,
     }
 
 

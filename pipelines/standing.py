@@ -81,4 +81,6 @@ def _last_time(plan: Plan | None, failed: Failure | None) -> tuple[State, str]:
         return "blocked", "Nog nooit geleverd."
     if plan.state == "delivering":
         return "failed", "De levering is afgebroken; de volgende run maakt haar af."
+    if plan.state == "unchanged" and plan.reason:  # nothing to do but what somebody refused
+        return "blocked", plan.reason
     return _STATES.get(plan.state, "failed"), plan.reason or ""

@@ -6,7 +6,7 @@ one list a kind, named by the plural of its element.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,11 @@ class EdexmlWholeSet:
                 parts += [f"<{container}>", *rows, f"</{container}>\n"]
         return "".join([*parts, "</EDEX>\n"]).encode()
 
-    def held(self, school: str, field_set: FieldSet) -> Iterator[tuple[Record, pd.DataFrame]]:  # noqa: ARG002  the protocol's signature
+    def held(
+        self,
+        school: str,  # noqa: ARG002  the protocol's signature
+        asked: Mapping[Record, Sequence[AgreedField]],  # noqa: ARG002
+    ) -> Iterator[tuple[Record, pd.DataFrame]]:
         """Not in this format: a supplier that takes whole sets corrects itself with the next one."""
         raise CannotListError(self._door.who)
 

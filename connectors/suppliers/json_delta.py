@@ -11,7 +11,7 @@ supplier holds, a page at a time; `volgende`, where it is a text, goes back as `
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType, NoneType
 from typing import Any, get_args
@@ -35,6 +35,7 @@ PARTS = MappingProxyType(
 """Names that may stand inside the list fields (`Kind.LIST` in the catalogue); agreed with the field itself."""
 
 _TOP = frozenset({"school", "soort", "bewerking", "records"})
+_KINDS = tuple(kind for kind in Record if kind is not Record.SCHOOL)
 _PLAIN = (str, NoneType)
 _WORDS = Words(key="id", own_number="eigen_id", accepted="ok")
 
@@ -72,7 +73,8 @@ class JsonDelta:
         operation, kind = body.get("bewerking"), body.get("soort")
         if extra := body.keys() - _TOP:
             raise not_agreed(min(extra), field_set.supplier)
-        if kind not in field_set.kinds or operation not in get_args(Operation):
+        kinds = _KINDS if operation == "delete" else field_set.kinds  # a kind given no more goes away by its ids alone
+        if kind not in kinds or operation not in get_args(Operation):
             raise not_agreed("soort, bewerking", field_set.supplier)
         agreed: dict[str, AgreedField | None] = {"id": None}
         if operation == "update":
@@ -93,14 +95,14 @@ class JsonDelta:
         head, _, _ = payload.partition(b',"records":')
         return receipts([(Record(orjson.loads(head + b"}")["soort"]), answer.get("resultaten"))], _WORDS, who)
 
-    def held(self, school: str, field_set: FieldSet) -> Iterator[tuple[Record, pd.DataFrame]]:
-        """Page after page, kind after kind. What the supplier holds besides the agreed fields is left unread."""
-        for kind in field_set.kinds:
-            asked, seen = {"school": school, "soort": str(kind)}, set[str]()
+    def held(self, school: str, asked: Mapping[Record, Sequence[AgreedField]]) -> Iterator[tuple[Record, pd.DataFrame]]:
+        """Page after page, kind after kind. What the supplier holds besides these fields is left unread."""
+        for kind, fields in asked.items():
+            question, seen = {"school": school, "soort": str(kind)}, set[str]()
             while True:
-                answer = self._door.get("/records", asked)
+                answer = self._door.get("/records", question)
                 try:
-                    page = _page(answer["records"], field_set.of(kind))
+                    page = _page(answer["records"], fields)
                     following = answer.get("volgende")
                 except (AttributeError, KeyError, TypeError):
                     raise not_listed(self._door.who) from None
@@ -110,10 +112,10 @@ class JsonDelta:
                 if not isinstance(following, str) or following in seen:
                     raise not_listed(self._door.who)
                 seen.add(following)
-                asked["vanaf"] = following
+                question["vanaf"] = following
 
 
-def _page(records: list[dict[str, Any]], fields: tuple[AgreedField, ...]) -> pd.DataFrame:
+def _page(records: list[dict[str, Any]], fields: Sequence[AgreedField]) -> pd.DataFrame:
     """The records as a frame like that of a delta, column by column."""
     columns = {"id": [_read_back(record["id"]) for record in records]}
     columns |= {field.name: [_read_back(record.get(field.wire)) for record in records] for field in fields}

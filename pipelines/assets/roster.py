@@ -101,8 +101,8 @@ def _bases(opened: Instance, school: str, digest: str, instance: InstanceResourc
     bases = {}
     for agreement in settings.agreements:
         if school in agreement.schools:
-            fields = fields_in_force(opened, agreement.supplier, school, day).fields
-            chosen = opened.ledger.choices(school, *fields.subjects)
+            fields = fields_in_force(opened, agreement.supplier, school, day)
+            chosen = opened.ledger.choices(school, *fields.fields.subjects)
             bases[agreement.supplier] = basis(digest, fields, agreement, chosen, erased, day)
     return bases
 

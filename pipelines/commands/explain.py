@@ -1,32 +1,47 @@
-"""`explain`: of each item of a privacy leaflet whether a supplier gets it, and why."""
+"""`explain`: of each item of a privacy leaflet whether a supplier gets it now, and why."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from mappings.agreement import Agreement
+from mappings.agreement import Agreement, FieldSet
 from mappings.choices import MEANING
+from mappings.profile import Profile
 from mappings.transforms import sources
 from pipelines.commands.telling import OK, out, table
+from pipelines.dutch_time import today_in_the_netherlands
+from pipelines.instance import Instance, open_instance
 from pipelines.names import UnknownNameError, refuse_unknown
-from pipelines.settings import Settings, home_folder, load_settings
+from pipelines.settings import home_folder
+from pipelines.sync.prepare import fields_in_force
 
 
 def explain_fields(option: Path | None, supplier: str, school: str | None) -> int:
-    """Explain every field, once for all schools that share an agreement."""
-    settings = load_settings(home_folder(option))
+    """Explain every field, once for all schools that share an agreement and the fields of it that are in force."""
+    instance = open_instance(home_folder(option))
+    settings = instance.settings
     refuse_unknown(settings, [school] if school else [], [supplier])
     agreements = [a for a in settings.agreements if a.supplier == supplier and (school is None or school in a.schools)]
     if not agreements:
         known = ", ".join(s for s in settings.school_keys if settings.agreement(supplier, s))
         raise UnknownNameError([f"school {school} heeft geen overeenkomst met {supplier}; wel: {known}."])
     for agreement in agreements:
-        _explain(settings, agreement)
+        for fields, schools in _schools_by_fields(instance, agreement).items():
+            if school is None or school in schools:
+                _explain(settings.profiles[supplier], agreement, fields, schools)
     return OK
 
 
-def _explain(settings: Settings, agreement: Agreement) -> None:
-    profile = settings.profiles[agreement.supplier]
-    fields = settings.field_set(agreement.supplier, agreement.schools[0])
-    out.print(f"{profile.name}, voor {', '.join(agreement.schools)}. {profile.purpose}", markup=False)
+def _schools_by_fields(instance: Instance, agreement: Agreement) -> dict[FieldSet, list[str]]:
+    """The schools of an agreement by what they give now: a new field may wait at one and go out at another."""
+    found: dict[FieldSet, list[str]] = {}
+    for school in agreement.schools:
+        today = fields_in_force(instance, agreement.supplier, school, today_in_the_netherlands())
+        found.setdefault(today.fields, []).append(school)
+    return found
+
+
+def _explain(profile: Profile, agreement: Agreement, fields: FieldSet, schools: Sequence[str]) -> None:
+    out.print(f"{profile.name}, voor {', '.join(schools)}. {profile.purpose}", markup=False)
     out.print(
         f"{agreement.model}, van {agreement.signed:%d-%m-%Y} tot en met {agreement.valid_until:%d-%m-%Y}; "
         f"grondslag {agreement.legal_basis.value.replace('_', ' ')}.",

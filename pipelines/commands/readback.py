@@ -52,6 +52,10 @@ def _lines(one: ReadBack) -> list[str]:
         f"{place}: {n} keer een {k} die Doorgeefluik nooit heeft geleverd; vraag de leverancier ernaar."
         for k, n in one.strangers.items()
     ]
+    if one.unsure:
+        lines.append(
+            f"{place}: {one.unsure} keer is niet bekend wat er aankwam; dat is niet vergeleken, en de volgende levering zet het recht."
+        )
     if one.repaired:
         lines.append(
             f"{place}: {one.repaired} records worden bij de volgende levering rechtgezet. Bekijk het met `doorgeefluik preview`."

@@ -13,6 +13,8 @@ from pipelines.grounds import GROUNDS
 from pipelines.instance import Instance
 from pipelines.rendering import write_page
 from pipelines.standing import left_behind
+from pipelines.sync.prepare import fields_in_force
+from pipelines.sync.widening import InForce
 
 ABOUT = {
     Record.LEERLING: "Over leerlingen",
@@ -32,7 +34,9 @@ def write_parents(instance: Instance, school: str, today: date) -> list[Path]:
     values = {
         "school": instance.settings.school(school),
         "today": today,
-        "suppliers": [_supplier(one) for one in every],
+        "suppliers": [
+            _supplier(one, fields_in_force(instance, one.agreement.supplier, school, today)) for one in every
+        ],
         "left_behind": [profiles[name].name if name in profiles else name for name in gone],
         "never": list(dict.fromkeys(f.label for f in CATALOGUE.values() if f.privacy is Privacy.NEVER)),
     }
@@ -48,15 +52,16 @@ def _shown(one: Agreed, held: set[str]) -> bool:
     return one.state != "ended" or one.agreement.supplier in held
 
 
-def _supplier(one: Agreed) -> dict[str, Any]:
-    agreement, profile = one.agreement, one.profile
+def _supplier(one: Agreed, now: InForce) -> dict[str, Any]:
+    agreement, profile, fields = one.agreement, one.profile, now.fields
     ground, objection = GROUNDS[agreement.legal_basis]
-    signed = [line for line in profile.fields if not came_later(line, one.fields.profile_version)]
-    chosen = [left for left in one.fields.left_out if left.id in {line.field for line in signed}]
+    signed = [line for line in profile.fields if not came_later(line, fields.profile_version)]
+    choices = {line.field for line in signed if line.optional and line.item not in agreement.optional}
+    left_out = [line.field for line in signed if line.field not in fields.ids | now.waiting]
     return {
         "name": profile.name,
         "purpose": profile.purpose,
-        "leaflet": f"{profile.leaflet}, versie {one.fields.profile_version}",
+        "leaflet": f"{profile.leaflet}, versie {fields.profile_version}",
         "items": list(dict.fromkeys([f.item for f in signed] + [i.item for i in profile.from_supplier])),
         "model": agreement.model,
         "ground": ground,
@@ -67,12 +72,11 @@ def _supplier(one: Agreed) -> dict[str, Any]:
         "only_tried": agreement.stage is Stage.REPORT_ONLY,
         "year_groups": agreement.scope.jaargroepen,
         "by_consent": agreement.legal_basis is LegalBasis.CONSENT,
-        "teachers": bool(one.fields.of(Record.LEERKRACHT)),
-        "given": [
-            (heading, list(map(_field, one.fields.of(kind)))) for kind, heading in ABOUT.items() if one.fields.of(kind)
-        ],
-        "off": _names(left.id for left in chosen if left.item not in agreement.withhold),
-        "withheld": _names(left.id for left in chosen if left.item in agreement.withhold),
+        "teachers": bool(fields.of(Record.LEERKRACHT)),
+        "given": [(heading, list(map(_field, fields.of(kind)))) for kind, heading in ABOUT.items() if fields.of(kind)],
+        "waiting": _names(line.field for line in signed if line.field in now.waiting),
+        "off": _names(field_id for field_id in left_out if field_id in choices),
+        "withheld": _names(field_id for field_id in left_out if field_id not in choices),
         "own": profile.from_supplier,
     }
 
@@ -89,5 +93,5 @@ def _field(field: AgreedField) -> dict[str, str]:
     return {"label": known.label, "description": known.description + instead, "leaflet": other}
 
 
-def _names(ids: Iterator[str | None]) -> list[str]:
-    return list(dict.fromkeys(CATALOGUE[field_id].label for field_id in ids if field_id))
+def _names(ids: Iterator[str]) -> list[str]:
+    return list(dict.fromkeys(CATALOGUE[field_id].label for field_id in ids))

@@ -12,6 +12,8 @@ from pipelines.instance import Instance
 from pipelines.ledger.held import Sent
 from pipelines.pages.spreadsheet import Cell, Sheet, workbook
 from pipelines.rendering import write_file, write_page
+from pipelines.sync.prepare import fields_in_force
+from pipelines.sync.widening import InForce
 
 MISSING = (
     "de naam en contactgegevens van het bestuur en van de functionaris gegevensbescherming, bewaartermijnen, "
@@ -22,10 +24,11 @@ MISSING = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One field, whether it is agreed now, and whether it was ever sent."""
+    """One field, whether it is given by an agreement now, or waits for a person until it is, and whether it was ever sent."""
 
     field: Field
     agreed: bool
+    waits: bool
     sent: bool
 
     @property
@@ -33,15 +36,23 @@ class Line:
         """What `ja` means of this field: of everybody, or of whose parents consented only."""
         return "ja, alleen met toestemming" if self.field.needs_consent else "ja"
 
+    @property
+    def told(self) -> str:
+        """Whether it is agreed, in Dutch."""
+        return "wacht op goedkeuring" if self.waits else self.yes if self.agreed else "nee"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One supplier of one school. `one` is absent where there is no agreement any more, and only the ledger remembers."""
+    """One supplier of one school. `one`, and what is in force `now`, are absent where there is no agreement any more, and only
+    the ledger remembers.
+    """
 
     school: str
     school_name: str
     supplier: str
     one: Agreed | None
+    now: InForce | None
     sent: tuple[Sent, ...]
     held: dict[str, int]
 
@@ -61,11 +72,12 @@ class Entry:
     @property
     def lines(self) -> list[Line]:
         """Every field that is agreed or was sent, in catalogue order; those of the school itself go along with any record."""
-        now = self.one.fields.ids if self.one else frozenset[str]()
+        given, waiting = (self.now.fields.ids, self.now.waiting) if self.now else (frozenset[str](), frozenset[str]())
         went = {
             f for sent in self.sent for f in sent.fields if CATALOGUE[f].record in {Record(sent.kind), Record.SCHOOL}
         }
-        return [Line(field, i in now, i in went) for i, field in CATALOGUE.items() if i in now or i in went]
+        shown = given | waiting | went
+        return [Line(f, i in given, i in waiting, i in went) for i, f in CATALOGUE.items() if i in shown]
 
 
 def write_register(instance: Instance, today: date) -> list[Path]:
@@ -101,6 +113,7 @@ def _entries(instance: Instance, today: date) -> Iterator[Entry]:
             names.get(school, "niet meer in schools.yaml"),
             profile.name if profile else supplier,
             now.get(place),
+            fields_in_force(instance, supplier, school, today) if place in now else None,
             tuple(sent.get(place, ())),
             held.get(place, {}),
         )
@@ -111,7 +124,10 @@ _EXPLAINED = (
         "Wat dit is",
         "Welke gegevens van leerlingen, groepen en leerkrachten vanuit ParnasSys naar welke leverancier gaan.",
     ),
-    ("Afgesproken", "Uit de overeenkomsten, zoals ze nu zijn."),
+    (
+        "Afgesproken",
+        "Uit de overeenkomsten, zoals ze nu zijn. Een nieuw gegeven gaat pas mee als de school het heeft goedgekeurd.",
+    ),
     (
         "Gestuurd",
         "Uit het grootboek: wat ooit echt ging, ook als het nu niet meer is afgesproken. Verwijderingen tellen niet mee.",
@@ -136,7 +152,7 @@ def _sheets(entries: Sequence[Entry], today: date) -> list[Sheet]:
         ),
         Sheet(
             "Gegevens",
-            (*place, ("soort", 18), ("gegeven", 26), ("veld", 32), ("afgesproken", 13), ("gestuurd", 11)),
+            (*place, ("soort", 18), ("gegeven", 26), ("veld", 32), ("afgesproken", 22), ("gestuurd", 11)),
             [(*_place(entry), *_field(line)) for entry in entries for line in entry.lines],
         ),
         Sheet(
@@ -166,8 +182,8 @@ def _agreement(entry: Entry) -> tuple[Cell, ...]:
 
 
 def _field(line: Line) -> tuple[str, ...]:
-    yes = {True: line.yes, False: "nee"}
-    return (_kind(line.field.record), line.field.label, line.field.id, yes[line.agreed], yes[line.sent])
+    sent = line.yes if line.sent else "nee"
+    return (_kind(line.field.record), line.field.label, line.field.id, line.told, sent)
 
 
 def _kind(kind: str) -> str:

@@ -178,7 +178,7 @@ def _receivers(
         agreement = instance.settings.agreement(supplier, school)
         begun = agreement is not None and agreement.signed <= day
         seen = look(instance, agreement, school, data, day, pupil) if agreement and begun and data else None
-        there = seen is not None and pupil in seen.wanted.records[Record.LEERLING].index
+        there = seen is not None and pupil in seen.wanted.of(Record.LEERLING).index
         if there or supplier in went or supplier in known.holdings:
             yield _receiver(instance, school, supplier, pupil, seen if there else None, known, _pending(seen))
 

@@ -37,7 +37,7 @@ def _delivered(
     instance: Instance, school: str, pupil: str, supplier: str, data: SchoolData, day: date, run_id: str
 ) -> Outcome:
     try:
-        ready = prepared(instance, supplier, school, data, day, run_id)
+        ready = prepared(instance, supplier, school, data, day, run_id, pupil)
         if ready.wanted is None or ready.quarantined is None or ready.facts is None:
             assert ready.outcome is not None
             return replace(ready.outcome, counts=dict(NO_COUNTS), plan=None)

@@ -1,10 +1,9 @@
-"""Rectification (AVG art. 16 and 19): how a correction in ParnasSys stands at each supplier. Looks, and changes nothing.
-
-What a supplier says that it has is not read back here.
+"""Rectification (AVG art. 16 and 19): how a correction in ParnasSys stands at each supplier, and whether he says to have what
+he was given. Looks, and changes nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from data_contracts.fields import Record
@@ -15,22 +14,25 @@ from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.rights.looking import fresh, in_export, in_quarantine
 from pipelines.sync.case import Planned, planned
 from pipelines.sync.prepare import case_of, prepared
+from pipelines.sync.readback import TOLD, ReadBack, read_back
 from pipelines.sync.school import SchoolData
 
-NOT_READ_BACK = "niet teruggelezen"
 _UNKNOWN = "Deze leerling staat niet in de export van school {school}. Gebruik de sleutel uit ParnasSys."
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """How it stands with one supplier: in Dutch, which fields, since when, and whether it has waited too long."""
+    """How it stands with one supplier: in Dutch, which fields, since when, and whether it has waited too long.
+
+    `read_back` tells in Dutch how what the supplier has of the pupil compares with what he accepted last.
+    """
 
     supplier: str
     told: str
     fields: str
     at: datetime | None
     late: bool = False
-    read_back: str = NOT_READ_BACK
+    read_back: str = ""
 
 
 def corrections(instance: Instance, school: str, pupil: str, day: date, now: datetime, days: int) -> list[Correction]:
@@ -49,15 +51,28 @@ def corrections(instance: Instance, school: str, pupil: str, day: date, now: dat
     sent = known.passed if known else ()
     suppliers = [s for s in instance.settings.suppliers if instance.settings.agreement(s, school)]
     told = _Told(ref, now - timedelta(days=days), kept_out=in_quarantine(data, pupil))
-    return [
-        told.of(
-            supplier,
-            [one for one in sent if one.supplier == supplier],
-            {hold.operation: hold.opened_at for hold in instance.ledger.holds(school, supplier)},
-            plan,
-        )
-        for supplier, plan in _plans(instance, suppliers, school, data, day)
-    ]
+    found = []
+    for supplier, plan in _plans(instance, suppliers, school, data, day):
+        mine = [one for one in sent if one.supplier == supplier]
+        held_since = {hold.operation: hold.opened_at for hold in instance.ledger.holds(school, supplier)}
+        there = _read_back_told(read_back(instance, supplier, school, pupil=pupil))
+        found.append(replace(told.of(supplier, mine, held_since, plan), read_back=there))
+    return found
+
+
+def _read_back_told(found: ReadBack) -> str:
+    """How what a supplier says to have of one pupil compares with what he accepted last: no value, only names of fields."""
+    if found.reason and found.state != "cannot":
+        return f"{TOLD[found.state]}: {found.reason}"
+    if found.unsure:
+        return "niet te vergelijken: het is niet zeker wat er het laatst aankwam"
+    if found.missing:
+        return "ontbreekt"
+    if found.different:
+        return f"verschil in {', '.join(name.partition('.')[2] for name in found.fields)}"
+    if found.extra or found.strangers:
+        return "staat er, maar niet volgens het grootboek"
+    return TOLD[found.state] if found.read or found.state == "cannot" else "staat er niet"
 
 
 def _plans(

@@ -116,8 +116,10 @@ def _scope_and_choice(seen: Look | None, data: SchoolData | None, pupil: str) ->
         yield _open("Keuze van ouders", "niet te zeggen.")
         return
     gone = seen.wanted.gone[Record.LEERLING].get(pupil)
-    there = pupil in seen.wanted.records[Record.LEERLING].index
-    if gone in _SCOPE:
+    there = pupil in seen.wanted.of(Record.LEERLING).index
+    if Record.LEERLING not in seen.wanted.records:
+        yield _no("Binnen het bereik", "de overeenkomst geeft deze leverancier geen leerlingen.")
+    elif gone in _SCOPE:
         yield _no("Binnen het bereik", _SCOPE[gone])
     elif there:
         yield _yes("Binnen het bereik", "zit op school, en hoort bij de jaargroepen van de overeenkomst.")

@@ -119,6 +119,11 @@ class Planned:
         return tuple(operation for operation in OPERATIONS if not self.stopped_by(operation))
 
     @property
+    def complete(self) -> bool:
+        """Whether nothing of it is stopped. Fields that wait are no part of it: it was made without them."""
+        return not any(self.stopped_by(part) for part in PARTS if part != ADD_FIELDS)
+
+    @property
     def going(self) -> pd.DataFrame:
         """The changes that go ahead: all of what is allowed, and of the rest those that wait for nobody.
 
@@ -266,11 +271,18 @@ def discarded_since(case: Case, plan: Plan) -> set[str]:
 
 
 def nothing_to_do(case: Case) -> Outcome | None:
-    """The outcome without a plan, where the last one had the same basis, ended well, and left nothing waiting."""
+    """The outcome without a plan, where the last one had the same basis, ended well, and left nothing to do.
+
+    New fields may still wait for a person, or be refused; the last plan told why.
+    """
     last = case.ledger.last_plan(case.supplier, case.school)
     if last is None or not last.settles(case.basis):
         return None
-    return Outcome(case.school, case.supplier, "unchanged", _still(last.counts), last.digest, "")
+    state: State = "unchanged"
+    if case.widening and case.pupil is None:
+        state = "blocked" if case.widening.discarded else "held"
+    reason = "" if state == "unchanged" else last.reason or ""
+    return Outcome(case.school, case.supplier, state, _still(last.counts), last.digest, reason)
 
 
 def preview(case: Case, plan: Planned) -> Outcome:

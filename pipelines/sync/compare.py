@@ -83,8 +83,11 @@ def compared(
     *,
     new_year: bool,
 ) -> Compared:
-    """Compare the records of one kind; `state` and `fields` are as in `plan.Known`, of this kind only."""
-    records = wanted.records[kind]
+    """Compare the records of one kind; `state` and `fields` are as in `plan.Known`, of this kind only.
+
+    Of a kind that the agreement does not give, or gives no more, everything that the supplier has is to be deleted.
+    """
+    records = wanted.of(kind)
     refs = refs_of(wanted.school, kind, records.index.tolist(), keys)
     asked = wanted.consents if kind is Record.LEERLING else {}
     consents = {name: _by_ref(wanted.school, kind, newest, keys) for name, newest in asked.items()}
@@ -203,17 +206,19 @@ def _deletes(
     *,
     new_year: bool,
 ) -> pd.DataFrame:
-    """What the supplier has and the set has not, unless the export leaves that open, or a parent does not."""
+    """What the supplier has and the set has not, unless the export leaves that open, or a parent or the agreement does not."""
+    given = now.kind in wanted.records
     gone = wanted.gone.get(now.kind, NOBODY)
+    gone = gone if given else gone[gone.isin(list(BY_RIGHT))]
     reasons = dict(zip(refs_of(wanted.school, now.kind, gone.index.tolist(), keys), gone.tolist(), strict=True))
     stuck = _stuck(now, state, fields, keys)
     reasons |= {ref: str(Cause.CONSENT_WITHDRAWN) for ref in stuck if reasons.get(ref) not in BY_RIGHT}
-    uncertain = {*refs_of(wanted.school, now.kind, wanted.uncertain.keys[now.kind], keys)} - stuck
+    uncertain = {*refs_of(wanted.school, now.kind, wanted.uncertain.keys[now.kind], keys)} - stuck if given else set()
     missing = state[~_among(state["ref"], {*now.refs, *uncertain})]
-    if now.kind in wanted.uncertain.kinds:
+    if given and now.kind in wanted.uncertain.kinds:
         missing = missing[_among(missing["ref"], reasons)]
     frame = pd.DataFrame(index=range(len(missing)), columns=list(COLUMNS), dtype=object)
-    otherwise = str(_absent(now.kind, new_year=new_year))
+    otherwise = str(_absent(now.kind, new_year=new_year) if given else Cause.FIELD_WITHDRAWN)
     return frame.assign(
         kind=str(now.kind),
         ref=missing["ref"].tolist(),

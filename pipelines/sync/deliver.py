@@ -16,7 +16,7 @@ from pipelines.ledger.holds import NewHold
 from pipelines.ledger.plans import NewPlan, Plan
 from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, part_of, planned
 from pipelines.sync.guard import ADD_FIELDS, ALLOWED_BY_STAGE, CLEAR_OUT, PARTS, Rule
-from pipelines.sync.messages import Message, SnapshotMissing, addressed, deltas, merged, whole_set
+from pipelines.sync.messages import CannotStay, Message, addressed, deltas, merged, whole_set
 from pipelines.sync.outbox import (
     Parcel,
     drop_parcels,
@@ -26,8 +26,6 @@ from pipelines.sync.outbox import (
     kept_snapshot,
 )
 from pipelines.sync.plan import ChangePlan, emptied
-
-NO_SNAPSHOT = "Een deel van de gegevens moet bij deze leverancier blijven zoals het was, maar wat hij het laatst kreeg is niet meer in de kluis."
 
 
 def delivered(case: Case, supplier: Supplier, wanted: DeliverySet, quarantined: pd.DataFrame, plan: Planned) -> Outcome:
@@ -127,8 +125,8 @@ def _carry_out(
     chosen = addressed(_registered(case, chosen), wanted, case.ledger)
     try:
         parcels = _parcels(case, supplier, wanted, chosen, plan.plan)
-    except SnapshotMissing:
-        return _outcome(case, plan, "held", NO_SNAPSHOT)
+    except CannotStay as stuck:
+        return _outcome(case, plan, "held", " ".join(filter(None, [str(stuck), plan.why()])))
     keep_parcels(case.vault, case.supplier, case.school, plan.digest, parcels)
     row = _opened(case, plan, pd.concat([parcel.changes.assign(batch=batch) for batch, parcel in enumerate(parcels)]))
     refused = 0
@@ -167,7 +165,7 @@ def _nothing_sent(case: Case, plan: Planned) -> Outcome:
     if plan.only:
         return _outcome(case, plan, state, plan.why())
     row = _opened(case, plan, plan.plan.changes.iloc[:0].assign(batch=0))
-    case.ledger.finish_plan(row.id, "unchanged" if state == "unchanged" else "held", plan.why())
+    case.ledger.finish_plan(row.id, "unchanged" if plan.complete else "held", plan.why())
     return _outcome(case, plan, state, plan.why())
 
 
@@ -179,8 +177,7 @@ def _finished(case: Case, plan: Planned, row: Plan, sent: int, refused: int) -> 
     if refused == sent:
         case.ledger.finish_plan(row.id, "failed", reason)
         return _outcome(case, plan, "failed", reason)
-    whole = not refused and not any(map(plan.stopped_by, PARTS))
-    case.ledger.finish_plan(row.id, "delivered" if whole else "partial", reason)
+    case.ledger.finish_plan(row.id, "delivered" if plan.complete and not refused else "partial", reason)
     for part in plan.approved - ({CLEAR_OUT} if refused else set()):  # not done until nothing is left
         case.ledger.close_hold(case.supplier, case.school, part, "done")
     return _outcome(case, plan, "held" if plan.held else "delivered", reason)
@@ -281,7 +278,9 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
     case.ledger.open_plan(new, changes)
     written = case.ledger.unfinished_plan(case.supplier, case.school)
     assert written is not None
-    if ADD_FIELDS in plan.approved:  # from here on these fields are given: see `widening`
+    if (
+        case.widening and case.widening.approved
+    ):  # from here on these fields are given, be it to one pupil: see `widening`
         case.ledger.close_hold(case.supplier, case.school, ADD_FIELDS, "done")
     return written
 

@@ -19,8 +19,12 @@ Snapshot = Mapping[Record, pd.DataFrame]
 """Per kind what a supplier that takes whole sets holds: frames as in a delivery set."""
 
 
-class SnapshotMissing(Exception):  # noqa: N818  says what happened
-    """A whole set must hold records of which only the last good state is known, and that is no longer in the vault."""
+NO_SNAPSHOT = "Een deel van de gegevens moet bij deze leverancier blijven zoals het was, maar wat hij het laatst kreeg is niet meer in de kluis."
+NOT_GIVEN = "Met een bericht verdwijnt bij deze leverancier ook alles wat de overeenkomst niet meer geeft. Dat gaat nu niet mee, dus er is niets verstuurd."
+
+
+class CannotStay(Exception):  # noqa: N818  says what happened
+    """A whole set would take away records that must stay at the supplier; the text says why, in Dutch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def deltas(changes: pd.DataFrame, wanted: DeliverySet, capabilities: Capabilitie
     run = (changes[["kind", "operation"]] != changes[["kind", "operation"]].shift()).any(axis=1).cumsum()
     for _, rows in changes.groupby(run):
         kind, operation = Record(rows["kind"].iloc[0]), rows["operation"].iloc[0]
-        content = _content(rows, wanted.records[kind], operation)
+        content = _content(rows, wanted.of(kind), operation)
         for start in range(0, len(rows), capabilities.batch_size):
             part = slice(start, start + capabilities.batch_size)
             yield Message(Delta(kind, operation, content.iloc[part]), rows.iloc[part])
@@ -75,8 +79,10 @@ def whole_set(
         snapshot: what the supplier was sent last, or None where the vault no longer has it.
 
     Raises:
-        SnapshotMissing: a record must keep a state that nobody knows any more.
+        CannotStay: a record must keep a state that nobody knows any more, or that may no longer be given.
     """
+    if not staying["kind"].isin(list(wanted.records)).all():
+        raise CannotStay(NOT_GIVEN)
     records = {}
     for kind, frame in wanted.records.items():
         new = frame[~frame.index.isin(waiting.loc[waiting["kind"] == kind, "key"])]
@@ -100,7 +106,7 @@ def _last_good(kind: Record, stay: list[str], wanted: DeliverySet, snapshot: Sna
     """The rows that must stay as they are, cut down to the columns of today's field set, and to the photos of today's consents."""
     before = None if snapshot is None else snapshot.get(kind)
     if before is None or not pd.Index(stay).isin(before.index).all():
-        raise SnapshotMissing
+        raise CannotStay(NO_SNAPSHOT)
     rows = before.loc[stay].reindex(columns=wanted.records[kind].columns)
     asked = wanted.consents.items() if kind is Record.LEERLING else ()
     return rows.assign(**{name: consented(rows[name], newest) for name, newest in asked})

@@ -73,13 +73,14 @@ class ChangePlan:
 
     @cached_property
     def by_right(self) -> pd.Series:
-        """Which changes wait for nobody, and are counted by no limit: what a parent asked for and the law grants, and the
-        clearing out that a person approved as a whole.
+        """Which changes wait for nobody, and are counted by no limit: what a parent asked for and the law grants, the
+        clearing out that a person approved as a whole, and the removal of a kind of record that the agreement gives no more.
 
         Clearing a photo that nobody consented to is one; removing pupils that nobody consented to waits for a person.
         """
-        cleared = self.changes["cause"].eq(NO_CONSENT) & self.changes["operation"].eq("update")
-        return self.changes["cause"].isin([*BY_RIGHT, Cause.AGREEMENT_ENDED]) | cleared
+        cause, update = self.changes["cause"], self.changes["operation"].eq("update")
+        cleared, withdrawn = cause.eq(NO_CONSENT) & update, cause.eq(Cause.FIELD_WITHDRAWN) & ~update
+        return cause.isin([*BY_RIGHT, Cause.AGREEMENT_ENDED]) | cleared | withdrawn
 
     @property
     def may_wait(self) -> Self:
@@ -103,12 +104,14 @@ def change_plan(
     """Compare a delivery set with what the supplier has.
 
     Quarantined and otherwise uncertain records are neither changed nor deleted. Groups come before persons, deletes last
-    and the other way round.
+    and the other way round. A kind of record that the agreement gives no more is among the deletes as a whole.
     """
     new_year = known.schooljaar is not None and known.schooljaar != schooljaar
+    numbers = {kind: int((known.state["kind"] == kind).sum()) for kind in Record}
+    kinds = [kind for kind in Record if kind in wanted.records or numbers[kind]]
     parts = [
         compared(kind, wanted, known.state[known.state["kind"] == kind], known.fields, keys, new_year=new_year)
-        for kind in wanted.records
+        for kind in kinds
     ]
     upserts = [part.upserts for part in parts]
     changes = pd.concat([*upserts, *(part.deletes for part in reversed(parts))], ignore_index=True)
@@ -119,7 +122,7 @@ def change_plan(
         changes=changes,
         unchanged=sum(map(len, wanted.records.values())) - sum(map(len, upserts)),
         quarantined=int(quarantined["soort"].isin(list(wanted.records)).sum()),
-        known={kind: int((known.state["kind"] == kind).sum()) for kind in wanted.records},
+        known={kind: numbers[kind] for kind in kinds},
         field_changes=_field_changes(changes, wanted),
         lingering=pd.concat([part.lingering for part in parts], ignore_index=True),
     )
@@ -159,7 +162,7 @@ def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> pd.Dat
     deletes = deletes.assign(id=[held.get(number) or "" for number in _numbers(deletes["record_id"])])
     changes = changes.copy()
     for kind in PERSONS:
-        now = wanted.records.get(kind, pd.DataFrame({"id": []}))["id"]
+        now = wanted.of(kind)["id"]
         mine = deletes[deletes["kind"].eq(kind) & deletes["id"].isin(now)]
         theirs = changes[changes["kind"].eq(kind) & changes["operation"].ne("delete")]
         row_of = pd.Series(theirs.index, index=theirs["key"])
@@ -192,6 +195,6 @@ def _field_changes(changes: pd.DataFrame, wanted: DeliverySet) -> dict[str, int]
     """
     mine = changes[changes["operation"].eq("update") & changes["kind"].eq(Record.LEERLING)]
     mine = mine[mine["cause"].isin([Cause.CORRECTED, Cause.REGROUPED, Cause.CONSENT_GIVEN])]
-    given = wanted.records.get(Record.LEERLING, pd.DataFrame()).columns
+    given = wanted.of(Record.LEERLING).columns
     counts = mine["changed_fields"].str.split(",").explode().value_counts()
     return {str(name): int(n) for name, n in counts.items() if name in given}

@@ -39,9 +39,15 @@ class Prepared:
 
 
 def prepared(
-    instance: Instance, supplier: str, school: str, data: SchoolData | None, day: date, run_id: str
+    instance: Instance,
+    supplier: str,
+    school: str,
+    data: SchoolData | None,
+    day: date,
+    run_id: str,
+    pupil: str | None = None,
 ) -> Prepared:
-    """The delivery set of a supplier; `data` is None where the source said that nothing changed.
+    """The delivery set of a supplier; `data` is None where the source said that nothing changed, `pupil` as in `case_of`.
 
     Raises:
         ContractBroken: the delivery set is not exactly what was agreed.
@@ -56,10 +62,10 @@ def prepared(
         )
     if known is None:
         return Prepared(outcome=_ended(school, supplier, "failed", AGAIN))
-    fields = fields_in_force(instance, supplier, school, day).fields
-    chosen, erased = instance.ledger.choices(school, *fields.subjects), instance.ledger.erasures.refs(school)
+    fields = fields_in_force(instance, supplier, school, day)
+    chosen, erased = instance.ledger.choices(school, *fields.fields.subjects), instance.ledger.erasures.refs(school)
     facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, chosen, erased, day))
-    case = case_of(instance, supplier, school, facts, day, run_id)
+    case = case_of(instance, supplier, school, facts, day, run_id, pupil)
     facts = replace(facts, terms=case.terms, key_id=instance.keys.fingerprint_id)
     if done := nothing_to_do(case):
         return Prepared(facts, outcome=done)

@@ -38,7 +38,8 @@ TOLD: Mapping[State, str] = {
 class ReadBack:
     """What reading back at one supplier for one school found: counts, field names, and keys by kind.
 
-    `strangers` counts by kind what the supplier has and the ledger never knew: of those nothing is repeated.
+    `strangers` counts by kind what the supplier has and the ledger never knew: of those nothing is repeated. `unsure` counts
+    the records of which nobody knows what arrived: they are not compared, and the next delivery sets them right.
     """
 
     school: str
@@ -51,6 +52,7 @@ class ReadBack:
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fields: Mapping[str, int] = field(default_factory=dict)
     strangers: Mapping[str, int] = field(default_factory=dict)
+    unsure: int = 0
     repaired: int = 0
 
     @property
@@ -77,13 +79,19 @@ class _Found:
     extra: dict[int, Record] = field(default_factory=dict)
     fields: Counter[str] = field(default_factory=Counter)
     strangers: Counter[str] = field(default_factory=Counter)
+    unsure: int = 0
 
 
-def read_back(instance: Instance, supplier: str, school: str, *, repair: bool = False) -> ReadBack:
-    """Compare what a supplier holds with the ledger; with `repair`, let the next plan set right what differs."""
+def read_back(
+    instance: Instance, supplier: str, school: str, *, pupil: str | None = None, repair: bool = False
+) -> ReadBack:
+    """Compare what a supplier holds with the ledger; with `repair`, let the next plan set right what differs.
+
+    With the key of one `pupil` only pupils are asked for, and he alone is compared.
+    """
     try:
         with instance.ledger.lease(supplier, school):
-            return _read_back(instance, supplier, school, repair=repair)
+            return _read_back(instance, supplier, school, pupil, repair=repair)
     except BusyError as error:
         return ReadBack(school, supplier, "unfinished", str(error))
     except CannotListError as error:
@@ -92,11 +100,11 @@ def read_back(instance: Instance, supplier: str, school: str, *, repair: bool = 
         return ReadBack(school, supplier, "failed", str(error))
 
 
-def _read_back(instance: Instance, supplier: str, school: str, *, repair: bool) -> ReadBack:
+def _read_back(instance: Instance, supplier: str, school: str, pupil: str | None, *, repair: bool) -> ReadBack:
     ledger = instance.ledger
     if ledger.unfinished_plan(supplier, school):
         return ReadBack(school, supplier, "unfinished", "Een levering is afgebroken. Lever eerst, en lees dan terug.")
-    found = _compared(instance, supplier, school)
+    found = _compared(instance, supplier, school, pupil)
     wrong = Unsure(found.missing, found.different, found.extra)
     if repair and wrong:
         ledger.count_as_unknown(supplier, school, instance.settings.field_set(supplier, school), wrong)
@@ -110,30 +118,40 @@ def _read_back(instance: Instance, supplier: str, school: str, *, repair: bool) 
         extra=_named(ledger, found.extra),
         fields=dict(found.fields.most_common()),
         strangers=dict(found.strangers),
+        unsure=found.unsure,
         repaired=len(wrong) if repair else 0,
     )
 
 
-def _compared(instance: Instance, supplier: str, school: str) -> _Found:
+def _compared(instance: Instance, supplier: str, school: str, pupil: str | None) -> _Found:
     fields, ledger = instance.settings.field_set(supplier, school), instance.ledger
-    pages: dict[Record, list[pd.DataFrame]] = {kind: [] for kind in fields.kinds}
-    for kind, page in instance.supplier(supplier, school).held(school, fields):
-        pages[kind].append(page)
     state, found = ledger.delivered_state(supplier, school), _Found()
+    kinds = {*fields.kinds, *map(Record, state["kind"].unique())} if pupil is None else {Record.LEERLING}
+    asked = {kind: fields.of(kind) for kind in Record if kind in kinds}
+    pages: dict[Record, list[pd.DataFrame]] = {kind: [] for kind in asked}
+    for kind, page in instance.supplier(supplier, school).held(school, asked):
+        pages[kind].append(page)
+    if pupil is not None:
+        (ref,) = refs_of(school, Record.LEERLING, [pupil], instance.keys)
+        state = state[state["ref"].map(ref.__eq__).astype(bool)]
     for kind, parts in pages.items():
         records = (
             pd.concat(parts, ignore_index=True).dropna(subset="id").drop_duplicates("id").set_index("id", drop=False)
         )
-        found.read += len(records)
         mine = state[state["kind"] == kind].reset_index(drop=True)
         wire_ids = _wire_ids(ledger, supplier, mine["record_id"].tolist())
+        if pupil is not None:
+            records = records[records.index.isin([pupil, *wire_ids])]
+        found.read += len(records)
+        presumed = mine["fingerprint"].map(is_presumed).astype(bool)
+        found.unsure += int(presumed.sum())
         there = wire_ids.isin(records.index).to_numpy()
         absent = mine[~there]
         found.missing += [
             int(r) for r, p in zip(absent["record_id"], absent["fingerprint"], strict=True) if not may_be_absent(p)
         ]
-        known = mine[there].assign(id=wire_ids[there])
-        _different(ledger, known[~known["fingerprint"].map(is_presumed).astype("bool")], records, instance.keys, found)
+        known = mine.assign(id=wire_ids)[there & ~presumed]
+        _different(ledger, known, records, instance.keys, found)
         others = records.index[~records.index.isin(wire_ids)].tolist()
         refs = refs_of(school, kind, others, instance.keys)
         numbers = ledger.known_records(school, kind, refs)

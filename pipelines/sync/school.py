@@ -21,6 +21,7 @@ from pipelines.ledger.exports import GoodExport
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import refs_of
 from pipelines.sync.erased import Sought, looked_for
+from pipelines.sync.widening import InForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +77,14 @@ def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id
 
 def basis(
     school_digest: str,
-    field_set: FieldSet,
+    fields: InForce,
     agreement: Agreement,
     chosen: Sequence[Chosen],
     erased: Iterable[bytes],
     day: date,
 ) -> str:
     """Names everything that a change plan follows from, besides what the supplier already has."""
-    agreed = (field_set.digest, agreement.model_dump_json(), str(agreement.active_on(day)))
+    agreed = (fields.digest, agreement.model_dump_json(), str(agreement.active_on(day)))
     parts = (school_digest, *agreed, choices_digest(chosen, erased))
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 

@@ -16,17 +16,31 @@ from pipelines.ledger.tables import REASON_SIZE
 from pipelines.sync.guard import ADD_FIELDS
 
 WAITS = "nieuw in de overeenkomst; wacht op goedkeuring"
+REFUSED = "nieuw in de overeenkomst; door de school afgewezen"
 TOO_LATE = "kwam er pas bij toen de overeenkomst was afgelopen"
 
 
 @dataclass(frozen=True, slots=True)
 class Widening:
-    """The fields that an agreement gives since it changed. `digest` names the old and the new set: what an approval is for."""
+    """The fields that an agreement gives since it changed. `digest` names the old and the new set: what a decision is about.
+
+    `hold` is how the question stands, as in the ledger; absent where it was not asked yet.
+    """
 
     added: tuple[AgreedField, ...]
     before: tuple[AgreedField, ...]
     digest: str
-    approved: bool
+    hold: str | None
+
+    @property
+    def approved(self) -> bool:
+        """Whether the fields are given from now on."""
+        return self.hold == "approved"
+
+    @property
+    def discarded(self) -> bool:
+        """Whether a person said that they are not to be given."""
+        return self.hold == "discarded"
 
     @property
     def reason(self) -> str:
@@ -41,6 +55,17 @@ class InForce:
 
     fields: FieldSet
     widening: Widening | None = None
+
+    @property
+    def waiting(self) -> frozenset[str]:
+        """The ids of the agreed fields that go out once a person approves."""
+        waits = self.widening is not None and not (self.widening.approved or self.widening.discarded)
+        return frozenset(f.id for f in self.widening.added) if self.widening and waits else frozenset()
+
+    @property
+    def digest(self) -> str:
+        """Names the fields, and whether others are refused: what a plan follows from."""
+        return f"{self.fields.digest} {self.widening is not None and self.widening.discarded}"
 
 
 def in_force(ledger: Ledger, agreement: Agreement, agreed: FieldSet, school: str, day: date) -> InForce:
@@ -65,9 +90,11 @@ def in_force(ledger: Ledger, agreement: Agreement, agreed: FieldSet, school: str
         return InForce(agreed.without(added, TOO_LATE))
     before = tuple(f for f in agreed.fields if f.id in _persons(agreed) & kept)
     digest = _digest(agreement.supplier, school, before, agreed)
-    approved = ledger.approved(agreement.supplier, school, ADD_FIELDS, digest)
-    widening = Widening(added, before, digest, approved)
-    return InForce(agreed if approved else agreed.without(added, WAITS), widening)
+    holds = {hold.digest: hold.state for hold in ledger.holds(school, agreement.supplier, None)}
+    widening = Widening(added, before, digest, holds.get(digest))
+    if widening.approved:
+        return InForce(agreed, widening)
+    return InForce(agreed.without(added, REFUSED if widening.discarded else WAITS), widening)
 
 
 def _persons(agreed: FieldSet) -> set[str]:

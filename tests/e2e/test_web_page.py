@@ -201,8 +201,12 @@ def _today() -> date:
 
 def _launch(site: Site, job: str, op: str, **config: str) -> None:
     """Open the Launchpad of a job with this filled in, as a link can, and press its button; ends on the page of the run."""
-    run_config = {"ops": {op: {"config": {"school": SCHOOL, **config}}}}
-    site.open(f"{JOBS}/{job}/playground/setup?{urlencode({'config': json.dumps(run_config)})}")
+    filled_in = {
+        "config": json.dumps({"ops": {op: {"config": config}}}),
+        "tags[0][key]": "dagster/partition",
+        "tags[0][value]": SCHOOL,
+    }
+    site.open(f"{JOBS}/{job}/playground/setup?{urlencode(filled_in)}")
     site.page.get_by_role("button", name="Launch Run").click()
     site.page.wait_for_url("**/runs/*")
 

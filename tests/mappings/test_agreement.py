@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_contracts.fields import CATALOGUE, Privacy
+from data_contracts.fields import CATALOGUE, Privacy, Record
 from mappings.agreement import Agreement, NarrowingError, field_set
 from mappings.profile import Profile
 from mappings.yaml_source import Problem, SettingsError, parsed
@@ -85,6 +85,15 @@ def test_an_optional_field_is_switched_on_and_a_required_one_withheld() -> None:
     result = field_set(profile(), agreement("optional: []\nwithhold: []", "optional: [geslacht]\nwithhold: [voornaam]"))
     assert result.ids == {"leerling.key", "leerling.geslacht", "school.schooljaar"}
     assert "door de school ingehouden (withhold)" in {line.reason for line in result.left_out}
+
+
+def test_a_kind_of_record_goes_with_its_key_or_not_at_all() -> None:
+    """A key that is not switched on takes its kind along: the message would tell it all the same."""
+    groups = "  - {item: groep, field: groep.key, optional: true}\n  - {item: groepsnaam, field: groep.naam}\n"
+    optional = profile(PROFILE.replace("from_supplier", f"{groups}from_supplier"))
+    off, on = (field_set(optional, agreement("optional: []", f"optional: [{item}]")) for item in ("geslacht", "groep"))
+    assert (off.of(Record.GROEP), {out.id for out in off.left_out}) == ((), {None, "groep.key", "groep.naam"})
+    assert [f.id for f in on.of(Record.GROEP)] == ["groep.key", "groep.naam"]
 
 
 def test_the_digest_names_what_is_sent_and_how() -> None:

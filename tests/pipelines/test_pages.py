@@ -209,7 +209,7 @@ def test_a_field_counts_as_sent_only_with_a_record_that_has_it() -> None:
     fields = frozenset({"leerling.roepnaam", "groep.naam", "school.brincode"})
     moment = datetime(2026, 11, 24, tzinfo=UTC)
     pupils = Sent(SCHOOL, "basispoort", "leerling", fields, 1, 1, 0, moment, moment)
-    lines = Entry(SCHOOL, "De Regenboog", "Basispoort", None, (pupils,), {}).lines
+    lines = Entry(SCHOOL, "De Regenboog", "Basispoort", None, None, (pupils,), {}).lines
     assert {line.field.id for line in lines if line.sent} == {"leerling.roepnaam", "school.brincode"}
 
 

@@ -1,6 +1,7 @@
 """A correction in ParnasSys followed to each supplier."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,9 @@ import requests
 
 from connectors.sandbox.school import example_school
 from pipelines.names import UnknownNameError
-from pipelines.rights.rectification import NOT_READ_BACK, Correction, corrections
+from pipelines.rights.rectification import Correction, corrections
+from pipelines.sync.readback import read_back
+from tests.pipelines.test_cli import asked
 from tests.world import DAY, SCHOOL, World, a_world
 
 ROSTER = example_school(40)
@@ -46,12 +49,48 @@ def test_a_correction_is_followed_until_it_is_accepted(world: World) -> None:
     world.sync()
     told = _told(world)
     assert told["basispoort"].told == "aangenomen; gelijk aan de export"
-    assert (told["basispoort"].fields, told["basispoort"].read_back) == ("roepnaam", NOT_READ_BACK)
+    assert (told["basispoort"].fields, told["basispoort"].read_back) == ("roepnaam", "kan niet teruglezen")
     assert told["uwlr_smalle_set"].told == "geweigerd; wordt opnieuw geprobeerd"
     assert [_told(world, days_later=days)["uwlr_smalle_set"].late for days in (1, 3)] == [False, True]
     requests.post(f"{smalle}/_sandbox/refuse", json={}, timeout=5).raise_for_status()
     world.sync()
     assert {one.told for one in _told(world).values()} == {"aangenomen; gelijk aan de export"}
+
+
+def test_what_the_supplier_says_to_have_of_the_pupil_is_read_back(world: World) -> None:
+    """Compared with what he accepted last: his fields by name, never a value; somebody else's record tells nothing of him."""
+    smalle, pupils = world.urls["uwlr_smalle_set"], ROSTER.leerlingen
+    ids = pupils["eckid"].fillna(pupils["key"]).tolist()
+
+    def there(records: dict[str, dict[str, str] | None] | None = None) -> str:
+        if records is not None:
+            body = {"school": SCHOOL, "kind": "leerling", "records": records}
+            requests.post(f"{smalle}/_sandbox/drift", json=body, timeout=5).raise_for_status()
+        return _told(world)["uwlr_smalle_set"].read_back
+
+    world.sync()
+    sent = world.requests_seen("uwlr_smalle_set")
+    assert there({ids[5]: {"roepnaam": "Kanarie"}, ids[6]: None}) == "gelijk"
+    told = asked("rectify", SCHOOL, KEY, "--json", instance=world.home)
+    assert [row["teruggelezen"] for row in json.loads(told.stdout)] == ["kan niet teruglezen", "gelijk"]
+    assert there({ids[4]: {"roepnaam": "Kanarie", "achternaam": "Kanarie"}}) == "verschil in achternaam, roepnaam"
+    assert there({ids[4]: None}) == "ontbreekt"
+    with world.instance.ledger.lease("uwlr_smalle_set", SCHOOL):
+        assert there().startswith("eerst leveren: ")
+    assert world.requests_seen("uwlr_smalle_set") == sent
+    read_back(world.instance, "uwlr_smalle_set", SCHOOL, repair=True)
+    assert there().startswith("niet te vergelijken: ")
+    world.sync()
+    assert there() == "gelijk"
+    (world.home / "teken").write_text("verkeerd", encoding="utf-8")
+    assert there().startswith("mislukt: ")
+
+
+def test_where_nothing_was_delivered_nothing_is_there(tmp_path: Path) -> None:
+    """Told as that, not as equal."""
+    with a_world(tmp_path / "instance", {"uwlr_smalle_set": "json_delta"}) as world:
+        world.export(ROSTER)
+        assert _told(world)["uwlr_smalle_set"].read_back == "staat er niet"
 
 
 def test_what_waits_for_a_person_or_an_agreement_says_so(world: World) -> None:

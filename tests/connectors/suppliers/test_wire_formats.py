@@ -189,6 +189,28 @@ def test_a_deletion_has_nothing_but_the_id() -> None:
         DELTA.check(payload.replace(b'"id"', b'"roepnaam":"x","id"'), fields)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bewerking": "create"},
+        {"bewerking": "update"},
+        {"soort": "school"},
+        {"soort": "ouder"},
+        {"soort": ["groep"]},
+        {"records": [{"id": "g1", "naam": "Groep 3"}]},
+        {"records": [{"id": {"naam": "Groep 3"}}]},
+    ],
+)
+def test_of_a_kind_that_is_given_no_more_only_deletions_pass(change: dict[str, Any]) -> None:
+    """They are how it goes away; no more than ids, and of nothing but records."""
+    fields = _fields("school.brincode", "leerling.key")
+    groups = pd.DataFrame({"id": ["g1"]}, dtype="str")
+    payload = DELTA.encode(ENVELOPE, Delta(Record.GROEP, "delete", groups), fields)
+    DELTA.check(payload, fields)
+    with pytest.raises(PermanentError):
+        DELTA.check(orjson.dumps(orjson.loads(payload) | change), fields)
+
+
 def test_fields_go_by_their_wire_names() -> None:
     """A profile may give a field another name on the wire; the EDEXML name is then not agreed."""
     fields = _fields("leerling.key", "leerling.roepnaam", wires={"leerling.roepnaam": "firstName"})

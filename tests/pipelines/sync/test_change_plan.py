@@ -14,6 +14,7 @@ from data_contracts.fields import Record
 from data_contracts.findings import TableLimits, checked
 from data_contracts.roster import Roster
 from pipelines.keys import Keys
+from pipelines.sync.case import planned
 from pipelines.sync.compare import compared
 from pipelines.sync.plan import ChangePlan, Known, change_plan
 from tests.pipelines.sync.bench import (
@@ -29,6 +30,7 @@ from tests.pipelines.sync.bench import (
     changed,
     eck,
     fields_of,
+    judged,
     projected,
     pupil,
     pupils,
@@ -183,6 +185,18 @@ def test_a_quarantined_pupil_is_neither_changed_nor_deleted(bench: Bench) -> Non
     assert plan.plan.changes.empty
     assert plan.plan.counts["quarantined"] == 1
     assert plan.plan.lingering["kind"].tolist() == ["leerling"]
+
+
+def test_a_kind_that_is_given_no_more_goes_whatever_the_export_leaves_open(bench: Bench) -> None:
+    """A pupil in quarantine keeps his group in the set, not in an agreement that has no groups any more; nobody is asked."""
+    rows = [*pupils(30), pupil(31, groep="g45", jaargroep="4")]
+    bench.night(school(rows))
+    data, agreed = judged(school(changed(rows, 31, roepnaam=None, achternaam=None))), fields_of(bench.agreed)
+    narrower = projected(data, bench.agreed, fields=agreed.without(agreed.of(Record.GROEP), "proef"))
+    plan = planned(bench.case(data), narrower, data.quarantined)
+    assert told(plan) == {("groep", None, "delete", "veld_ingetrokken", "")}
+    assert len(plan.going) == len(bench.shown("groep")) == plan.plan.known[Record.GROEP]
+    assert plan.plan.may_wait.changes.empty
 
 
 def test_a_pupil_without_key_keeps_all_pupils(bench: Bench) -> None:

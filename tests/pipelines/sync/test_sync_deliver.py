@@ -3,7 +3,7 @@
 import pytest
 
 from mappings.limits import Limits
-from pipelines.sync.deliver import NO_SNAPSHOT
+from pipelines.sync.messages import NO_SNAPSHOT
 from tests.pipelines.sync.bench import (
     BASISPOORT,
     EMPTY,
