@@ -26,11 +26,16 @@ class Sent:
 
 
 def held_by_kind(transaction: Transaction, school: str | None) -> dict[tuple[str, str], dict[str, int]]:
-    """How many records of each kind every supplier holds, by school and supplier, in that order; of one school or of all."""
+    """How many records of each kind every supplier holds, by school and supplier, in that order; of one school or of all.
+
+    Of one school those suppliers count that a plan was ever made for.
+    """
     place = (record.c.school, delivered.c.supplier, record.c.kind)
     query = sa.select(*place, sa.func.count()).join_from(delivered, record).group_by(*place).order_by(*place)
     if school is not None:
-        query = query.where(record.c.school == school)
+        # By name of supplier and number of record, as `delivered` is kept: else all of it is read for each record of the school.
+        suppliers = sa.select(plan.c.supplier).where(plan.c.school == school)
+        query = query.where(record.c.school == school, delivered.c.supplier.in_(suppliers))
     found: dict[tuple[str, str], dict[str, int]] = {}
     for of, supplier, kind, number in transaction.execute(query):
         found.setdefault((of, supplier), {})[kind] = number
