@@ -3,7 +3,7 @@
 Pure frames. What was delivered before, and what may be sent, is not known here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
@@ -13,12 +13,12 @@ import numpy.typing as npt
 import orjson
 import pandas as pd
 
-from data_contracts.fields import Record
+from data_contracts.fields import STEERING, Record
 from data_contracts.findings import Checked
 from data_contracts.roster import Roster
-from mappings.agreement import FieldSet, Scope
+from mappings.agreement import AgreedField, FieldSet, Scope
 from mappings.choices import Choice, Release
-from mappings.transforms import own_year_group, transformed
+from mappings.transforms import own_year_group, sources, transformed
 
 NOBODY = pd.Series(index=pd.Index([], dtype="str"), dtype="str")
 PERSONS = (Record.LEERLING, Record.LEERKRACHT)
@@ -96,6 +96,13 @@ def delivery_set(
         uncertain=uncertain,
         consents=consents,
     )
+
+
+def read_for(agreed: Iterable[AgreedField]) -> frozenset[str]:
+    """The export fields that must be read to give these: also what decides who is given, such as the groups of a teacher."""
+    given = list(agreed)
+    of_teachers = {"leerkracht.groepen"} if any(f.record is Record.LEERKRACHT for f in given) else set[str]()
+    return STEERING.union(of_teachers, *(sources(f.id, f.transform) for f in given))
 
 
 def has_left(pupils: pd.DataFrame, day: date) -> pd.Series:

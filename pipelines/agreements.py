@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from data_contracts.fields import CATALOGUE, STEERING, Record
+from data_contracts.fields import CATALOGUE, Record
 from mappings.agreement import Agreement, FieldSet, LegalBasis
 from mappings.profile import Profile
-from mappings.transforms import sources
+from mappings.projection import read_for
 from mappings.written import numbered
 from pipelines.instance import Instance
 from pipelines.settings import Settings
@@ -112,7 +112,7 @@ def read_for_nobody(instance: Instance, today: date) -> dict[str, tuple[str, ...
         concerned = [a for a in settings.agreements if school in a.schools and a.signed <= today]
         needed = [a for a in concerned if today <= a.valid_until or (school, a.supplier) in held]
         agreed_fields = [f for a in needed for f in settings.field_set(a.supplier, school).fields]
-        used = STEERING.union(*(sources(f.id, f.transform) for f in agreed_fields))
+        used = read_for(agreed_fields)
         found[school] = tuple(f for f in CATALOGUE if f in settings.wanted_fields(school, today) - used)
     return {school: fields for school, fields in found.items() if fields}
 

@@ -17,12 +17,11 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, field
 
 from connectors.base import SchoolId
 from connectors.secrets import resolve
-from data_contracts.fields import STEERING
 from mappings.agreement import Agreement, FieldSet, SchoolKey, field_set, narrowing_errors
 from mappings.profile import Profile
 from mappings.profiles import profile_texts
+from mappings.projection import read_for
 from mappings.purposes import Purpose
-from mappings.transforms import sources
 from mappings.written import HttpsAddress, SecretReference, Strict
 from mappings.yaml_source import Document, Problem, SettingsError, document, validated
 
@@ -220,8 +219,7 @@ class Settings:
         Also those of an agreement that has ended: corrections and deletes go on after it (design rule 7).
         """
         begun = [a for a in self.agreements if school in a.schools and a.signed <= today]
-        agreed = [f for a in begun for f in field_set(self.profiles[a.supplier], a).fields]
-        return STEERING.union(*(sources(f.id, f.transform) for f in agreed))
+        return read_for(f for a in begun for f in field_set(self.profiles[a.supplier], a).fields)
 
 
 def load_settings(home: Path) -> Settings:

@@ -57,10 +57,10 @@ def delivered(case: Case, supplier: Supplier, wanted: DeliverySet, quarantined: 
 def resume(case: Case, supplier: Supplier) -> bool:
     """Finish what a broken-off delivery left, and tell whether there was any.
 
-    Of what is unanswered in the ledger at most the first two messages may have reached the supplier. They
-    are sent again: the same bytes under the same key, which have one effect. Where today's agreement or the supplier no
-    longer allows that, they count as received with unknown content, so that the next plan corrects or removes it. What was
-    never sent is dropped: the new plan has it.
+    Of what is unanswered in the ledger at most the first two messages may have reached the supplier. They are sent again:
+    the same bytes under the same key, which have one effect. Where today's agreement or the supplier no longer allows that,
+    they count as received with unknown content, so that the next plan corrects or removes it. The others were never sent and
+    are dropped: the new plan has them.
 
     Raises:
         TransientError: the supplier does not answer now either; everything stays as it was.
@@ -278,9 +278,8 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
     case.ledger.open_plan(new, changes)
     written = case.ledger.unfinished_plan(case.supplier, case.school)
     assert written is not None
-    if (
-        case.widening and case.widening.approved
-    ):  # from here on these fields are given, be it to one pupil: see `widening`
+    # From here on these fields are given, be it to one pupil: see `widening`.
+    if case.widening and case.widening.approved:
         case.ledger.close_hold(case.supplier, case.school, ADD_FIELDS, "done")
     return written
 

@@ -15,6 +15,9 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.tables import REASON_SIZE
 from pipelines.sync.guard import ADD_FIELDS
 
+_LONGEST = REASON_SIZE - 160
+"""Characters of a reason: beside it the ledger also keeps who decided and what to do next."""
+
 WAITS = "nieuw in de overeenkomst; wacht op goedkeuring"
 REFUSED = "nieuw in de overeenkomst; door de school afgewezen"
 TOO_LATE = "kwam er pas bij toen de overeenkomst was afgelopen"
@@ -46,7 +49,7 @@ class Widening:
     def reason(self) -> str:
         """What a person must know to decide, in Dutch."""
         text = f"Nieuw in de overeenkomst: {_listed(self.added)}. Tot nu toe: {_listed(self.before)}."
-        return shorten(text, REASON_SIZE, placeholder=" …")
+        return shorten(text, _LONGEST, placeholder=" …")
 
 
 @dataclass(frozen=True, slots=True)

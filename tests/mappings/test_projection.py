@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.delivery import assert_delivery
-from data_contracts.fields import CATALOGUE, Record
+from data_contracts.fields import CATALOGUE, STEERING, Record
 from mappings.agreement import AgreedField, FieldSet, LegalBasis, Scope
 from mappings.choices import Release
-from mappings.projection import delivery_set
+from mappings.projection import delivery_set, read_for
 from tests.pipelines.sync.bench import (
     BASISPOORT,
     COLUMNS,
@@ -208,3 +208,10 @@ def test_nothing_but_agreed_fields_is_ever_in_the_set(chosen: set[str], record_k
         assert frame.columns.tolist() == ["id", *(CATALOGUE[f].name for f in ids if CATALOGUE[f].record is kind)]
         by_eckid = record_key == "eckid" and f"{kind}.eckid" in chosen and kind is Record.LEERLING
         assert frame["id"].str.startswith("https://ketenid.nl/").all() == by_eckid
+
+
+def test_what_decides_who_is_given_is_read_as_well() -> None:
+    """Teachers go by the groups they teach, also to a supplier that is given no groups of teachers."""
+    name = AgreedField("leerkracht.achternaam", "achternaam", "achternaam", None, "vast onderdeel")
+    assert read_for([name]) == STEERING | {"leerkracht.achternaam", "leerkracht.groepen"}
+    assert read_for([]) == STEERING
