@@ -1,6 +1,7 @@
-"""Python's search for objects that hold each other in a circle, made rare: it took a seventh of a large delivery.
+"""Python's search for objects that hold each other in a circle, made rare.
 
-A run makes hundreds of thousands of small objects and hardly a circle, and nothing large hangs in one.
+A run makes hundreds of thousands of small objects and hardly a circle, and nothing large hangs in one: each search would look
+at all of them and free next to nothing.
 """
 
 import gc

@@ -79,19 +79,12 @@ def show_choices(
     if as_json:
         sys.stdout.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n")
     elif rows:
-        shown = [
-            list(
-                {
-                    **row,
-                    "keuze": entry.choice.replace("_", " "),
-                    "sinds": f"{entry.since:%d-%m-%Y}",
-                    "vastgelegd": f"{entry.recorded_at.astimezone(HERE):%d-%m-%Y %H:%M}",
-                }.values()
-            )
-            for row, entry in zip(rows, told, strict=True)
-        ]
+        for row, entry in zip(rows, told, strict=True):
+            row["keuze"] = entry.choice.replace("_", " ")
+            row["sinds"] = f"{entry.since:%d-%m-%Y}"
+            row["vastgelegd"] = f"{entry.recorded_at.astimezone(HERE):%d-%m-%Y %H:%M}"
         what = "wat nu geldt" if newest else "de onderste van een leerling en onderwerp telt"
-        out.print(table(f"Keuzes van ouders; {what}", tuple(rows[0]), shown))
+        out.print(table(f"Keuzes van ouders; {what}", tuple(rows[0]), [tuple(row.values()) for row in rows]))
     else:
         out.print("Er is niets vastgelegd.")
     return OK

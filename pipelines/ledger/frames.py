@@ -19,7 +19,7 @@ def framed(rows: Sequence[Sequence[Any]], dtypes: Mapping[str, str]) -> pd.DataF
 
 
 def values(column: pd.Series) -> list[Any]:
-    """The values of a column as plain Python objects, absent as None."""
+    """The values of a column of texts, bytes or whole numbers as plain Python objects, absent as None."""
     found: list[Any] = column.array.to_numpy(dtype=object, na_value=None).tolist()
     return found
 

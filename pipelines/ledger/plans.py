@@ -134,7 +134,7 @@ def settle_batch(
         taken = _as_written(transaction, known, batch, written)
     else:
         taken = _as_read(transaction, waiting, accepted)
-    if taken.content:
+    if taken.numbers:
         seal_id = seal_changes(transaction, plan_id, batch, taken.content)
         # Named by what was not taken, which is little or nothing: a batch may hold thousands.
         left = among(change.c.id, taken.left.values())

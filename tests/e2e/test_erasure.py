@@ -51,6 +51,14 @@ def holders(world: World, roster: Roster, key: str) -> list[str]:
     return [s for s in world.urls if {key, str(pupil["eckid"])} & world.held_by(s).keys()]
 
 
+def _delivered(world: World, *, pupils: int, place: int = 3) -> tuple[Roster, str]:
+    """A school that every supplier has, and the key of one of its pupils."""
+    roster = example_school(pupils)
+    world.export(roster)
+    world.sync()
+    return roster, str(roster.leerlingen["key"].iloc[place])
+
+
 def _erase(world: World, key: str) -> int:
     return open_case(world.instance, SCHOOL, key, "directeur", "bericht")
 
@@ -66,10 +74,7 @@ def _told(world: World, number: int) -> dict[str, str]:
 
 def test_who_is_erased_goes_everywhere_and_comes_back_as_a_new_pupil(world: World) -> None:
     """Deleted at each supplier without asking anybody, not sent while he is in the export, new when he left and came back."""
-    roster = example_school(60)
-    key = str(roster.leerlingen["key"].iloc[7])
-    world.export(roster)
-    world.sync()
+    roster, key = _delivered(world, pupils=60, place=7)
     before = world.instance.ledger.erasures.open(SCHOOL, key, "directeur", "bericht")
     (record_id,) = world.instance.ledger.erasures.all()[0].records
     assert len(holders(world, roster, key)) == 3
@@ -96,10 +101,7 @@ def test_who_is_erased_goes_everywhere_and_comes_back_as_a_new_pupil(world: Worl
 
 def test_a_supplier_that_does_not_answer_keeps_the_request_open(world: World) -> None:
     """The next night asks it again, and then the request is closed."""
-    roster = example_school(40)
-    key = str(roster.leerlingen["key"].iloc[3])
-    world.export(roster)
-    world.sync()
+    roster, key = _delivered(world, pupils=40)
     number = _erase(world, key)
     trouble = f"{world.urls['uwlr_lvs_set']}/_sandbox/misbehave"
     requests.post(trouble, json={"kind": "fail", "status": 500, "times": 20}, timeout=5).raise_for_status()
@@ -155,10 +157,7 @@ def test_a_request_is_also_about_the_key_that_the_pupil_gets_meanwhile(world: Wo
 
 def test_who_gets_another_key_after_all_was_done_stays_away_until_he_left(world: World) -> None:
     """He is known by his ECK iD, which goes with the rest when he has left: under whatever key he comes back, he is new."""
-    roster = example_school(40)
-    key = str(roster.leerlingen["key"].iloc[3])
-    world.export(roster)
-    world.sync()
+    roster, key = _delivered(world, pupils=40)
     _erase(world, key)
     world.sync()
     assert _finished(world) == 1
@@ -179,10 +178,7 @@ def test_who_gets_another_key_after_all_was_done_stays_away_until_he_left(world:
 def test_a_legal_duty_keeps_the_pupil_there_until_he_left(world: World) -> None:
     """AVG art. 17 lid 3 b: the others erase him; the request is closed when the law no longer asks for him."""
     _oblige(world)
-    roster = example_school(60)
-    key = str(roster.leerlingen["key"].iloc[3])
-    world.export(roster)
-    world.sync()
+    roster, key = _delivered(world, pupils=60)
     number = _erase(world, key)
     world.sync()
     assert holders(world, roster, key) == ["uwlr_lvs_set"]
@@ -195,10 +191,7 @@ def test_a_legal_duty_keeps_the_pupil_there_until_he_left(world: World) -> None:
 
 def test_a_legal_duty_that_is_over_keeps_nobody(world: World) -> None:
     """The pupil is erased there too, and that waits for nobody."""
-    roster = example_school(60)
-    key = str(roster.leerlingen["key"].iloc[3])
-    world.export(roster)
-    world.sync()
+    roster, key = _delivered(world, pupils=60)
     _oblige(world, valid_until="2026-11-23")
     number = _erase(world, key)
     world.sync()
@@ -210,10 +203,7 @@ def test_a_legal_duty_that_is_over_keeps_nobody(world: World) -> None:
 def test_a_legal_duty_that_is_to_come_keeps_no_request_open(world: World) -> None:
     """Until its first day the pupil goes to nobody; from then on the law asks for him."""
     _oblige(world, signed="2026-11-25")
-    roster = example_school(60)
-    key = str(roster.leerlingen["key"].iloc[3])
-    world.export(roster)
-    world.sync()
+    roster, key = _delivered(world, pupils=60)
     _erase(world, key)
     world.sync()
     assert (_finished(world), holders(world, roster, key)) == (1, [])

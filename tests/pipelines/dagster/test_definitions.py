@@ -1,5 +1,6 @@
 """What Dagster is given: assets, jobs, schedule and sensors, and what each of them starts."""
 
+import gc
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -54,6 +55,15 @@ def dagster() -> Iterator[dg.DagsterInstance]:
     """An instance that leaves nothing behind."""
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
+
+
+def test_a_process_that_runs_searches_for_circles_rarely(settings: Settings) -> None:
+    """What it has loaded by then is left out for good, once: else every run would look at all of it again and again."""
+    build_defs(settings)
+    left_out = gc.get_freeze_count()
+    build_defs(settings)
+    assert (left_out > 0, gc.get_freeze_count()) == (True, left_out)
+    assert gc.get_threshold()[0] > 700
 
 
 def test_the_definitions_can_be_loaded(settings: Settings) -> None:
