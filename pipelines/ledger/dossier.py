@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pipelines.ledger.choices import PUPIL, Entry
 from pipelines.ledger.delivered import is_presumed
 from pipelines.ledger.records import refs_of, same_person
-from pipelines.ledger.tables import change, choice, delivered, plan, record
+from pipelines.ledger.tables import ANSWERED_AT, STATE, batched, change, choice, delivered, plan, record
 from pipelines.ledger.transaction import Transaction
 
 
@@ -73,10 +73,11 @@ def _holdings(transaction: Transaction, numbers: Iterable[int]) -> dict[str, Hol
 
 
 def _passed(transaction: Transaction, numbers: Iterable[int]) -> tuple[Passed, ...]:
-    of_change = ("plan_id", "operation", "cause", "state", "changed_fields")
-    columns = [change.c.record_id, plan.c.supplier, *(change.c[name] for name in of_change)]
-    query = sa.select(*columns, plan.c.field_set_id, plan.c.created_at, change.c.answered_at)
-    query = query.select_from(change.join(plan, change.c.plan_id == plan.c.id))
+    of_change = (plan.c.id, change.c.operation, change.c.cause, STATE, change.c.changed_fields)
+    query = sa.select(
+        change.c.record_id, plan.c.supplier, *of_change, plan.c.field_set_id, plan.c.created_at, ANSWERED_AT
+    )
+    query = query.select_from(batched.join(plan))
     rows = transaction.execute(query.where(change.c.record_id.in_(numbers)).order_by(change.c.id))
     return tuple(Passed(*row) for row in rows)
 

@@ -20,7 +20,11 @@ from pipelines.ledger.presence import forget_who_left
 from pipelines.ledger.records import refs_of, same_person
 from pipelines.ledger.seals import first_broken, note_removals, one_at_a_time
 from pipelines.ledger.tables import (
+    ANSWERED_AT,
     REF_SIZE,
+    SEAL_ID,
+    STATE,
+    batched,
     change,
     choice,
     delivered,
@@ -215,9 +219,10 @@ def _erasures(transaction: Transaction) -> list[Erasure]:
 def _followed(transaction: Transaction, number: int) -> list[Followed]:
     one = _erasure(transaction, number)
     of_him = change.c.record_id.in_(one.records)
-    newest = sa.select(sa.func.max(change.c.id)).join_from(change, plan).where(of_him).group_by(plan.c.supplier)
-    columns = (plan.c.supplier, change.c.operation, change.c.state, change.c.answered_at)
-    found = transaction.execute(sa.select(*columns).join_from(change, plan).where(change.c.id.in_(newest)))
+    joined = batched.join(plan)
+    newest = sa.select(sa.func.max(change.c.id)).select_from(joined).where(of_him).group_by(plan.c.supplier)
+    columns = (plan.c.supplier, change.c.operation, STATE, ANSWERED_AT)
+    found = transaction.execute(sa.select(*columns).select_from(joined).where(change.c.id.in_(newest)))
     last = {supplier: rest for supplier, *rest in found}
     held = _holders(transaction, one.records)
     open_plans = sa.select(plan.c.supplier).where(plan.c.school == one.school, plan.c.state == "delivering")
@@ -264,7 +269,7 @@ def _make_nameless(transaction: Transaction, records: Collection[int]) -> None:
     """Take out of the records, and of all that refers to them, what tells who it was; the caller has seen that every seal holds."""
     of_him = change.c.record_id.in_(records)
     touched = of_him | change.c.replaces_id.in_(records)
-    under = sa.select(change.c.seal_id).where(touched, change.c.seal_id.is_not(None)).distinct()
+    under = sa.select(SEAL_ID).select_from(batched).where(touched, SEAL_ID.is_not(None)).distinct()
     seals = list(transaction.execute(under).scalars())
     if transaction.dialect == "sqlite":  # what is overwritten is then gone from the pages too, not only from the rows
         transaction.connection.exec_driver_sql("PRAGMA secure_delete = ON")

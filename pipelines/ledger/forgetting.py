@@ -8,7 +8,19 @@ import sqlalchemy as sa
 from pipelines.ledger.frames import among
 from pipelines.ledger.records import shred_keys, ties
 from pipelines.ledger.seals import first_broken, note_removals, one_at_a_time
-from pipelines.ledger.tables import change, choice, delivered, erased_record, finding, lease, plan, record
+from pipelines.ledger.tables import (
+    ANSWERED_AT,
+    SEAL_ID,
+    batched,
+    change,
+    choice,
+    delivered,
+    erased_record,
+    finding,
+    lease,
+    plan,
+    record,
+)
 from pipelines.ledger.transaction import Transaction
 
 
@@ -32,8 +44,8 @@ def remove_changes(transaction: Transaction, before: datetime) -> int:
         raise LedgerBrokenError(broken.reason)
     number, sealed = 0, dict[int, int]()
     for here in among(change.c.record_id, gone):
-        count = sa.select(change.c.seal_id, sa.func.count()).where(here, change.c.seal_id.is_not(None))
-        for seal_id, changes in transaction.execute(count.group_by(change.c.seal_id)):
+        count = sa.select(SEAL_ID, sa.func.count()).select_from(batched).where(here, SEAL_ID.is_not(None))
+        for seal_id, changes in transaction.execute(count.group_by(SEAL_ID)):
             sealed[seal_id] = sealed.get(seal_id, 0) + changes
         number += transaction.execute(sa.delete(change).where(here)).rowcount
     note_removals(transaction, sealed)
@@ -62,10 +74,10 @@ def shred_unused_keys(transaction: Transaction) -> int:
 
 def _settled(transaction: Transaction, before: datetime) -> set[int]:
     """The records that no supplier holds, and whose last change is of before this moment and was carried out or dropped."""
-    last = sa.func.max(sa.func.coalesce(change.c.answered_at, plan.c.created_at))
+    last = sa.func.max(sa.func.coalesce(ANSWERED_AT, plan.c.created_at))
     under_way = sa.func.max(sa.case((plan.c.state == "delivering", 1), else_=0))
     held = sa.select(delivered.c.record_id)
-    query = sa.select(change.c.record_id).join_from(change, plan).where(change.c.record_id.not_in(held))
+    query = sa.select(change.c.record_id).select_from(batched.join(plan)).where(change.c.record_id.not_in(held))
     query = query.group_by(change.c.record_id).having(last < before, under_way == 0)
     return set(transaction.execute(query).scalars())
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipelines.ledger.tables import change, delivered, field_set, plan, record
+from pipelines.ledger.tables import ANSWERED_AT, STATE, change, changed_record, delivered, field_set, plan, record
 from pipelines.ledger.transaction import Transaction
 
 
@@ -53,14 +53,14 @@ def held_fields(transaction: Transaction, supplier: str, school: str) -> frozens
 def sent(transaction: Transaction) -> list[Sent]:
     """What went out of every school to every supplier, by kind of record; deletes are left out: they carry a key and no data."""
     place = (plan.c.school, plan.c.supplier, record.c.kind)
-    went = change.c.state.in_(("accepted", "presumed")) & (change.c.operation != "delete")
-    joined = change.join(plan, change.c.plan_id == plan.c.id).join(record, change.c.record_id == record.c.id)
+    went = STATE.in_(("accepted", "presumed")) & (change.c.operation != "delete")
+    joined = changed_record.join(plan)
     counts = (
         sa.func.count(sa.distinct(change.c.record_id)),
         _number("accepted"),
         _number("presumed"),
-        sa.func.min(change.c.answered_at),
-        sa.func.max(change.c.answered_at),
+        sa.func.min(ANSWERED_AT),
+        sa.func.max(ANSWERED_AT),
     )
     named = {row.id: row.fields for row in transaction.execute(sa.select(field_set.c.id, field_set.c.fields))}
     fields: dict[tuple[str, str, str], set[str]] = {}
@@ -75,4 +75,4 @@ def sent(transaction: Transaction) -> list[Sent]:
 
 
 def _number(state: str) -> sa.ColumnElement[Any]:
-    return sa.func.count(sa.case((change.c.state == state, 1)))
+    return sa.func.count(sa.case((STATE.in_([state]), 1)))

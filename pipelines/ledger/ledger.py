@@ -14,6 +14,7 @@ from sqlalchemy.engine import Engine
 from mappings.agreement import FieldSet
 from pipelines.keys import Keys
 from pipelines.ledger import (
+    batches,
     delivered,
     exports,
     forgetting,
@@ -158,9 +159,9 @@ class Ledger(Database):
         refused: Mapping[int, str],
         written: pd.DataFrame | None = None,
     ) -> None:
-        """Take over the supplier's answer to one batch, by record number. See `plans.settle_batch`."""
+        """Take over the supplier's answer to one batch, by record number. See `batches.settle_batch`."""
         with self._writing() as transaction:
-            plans.settle_batch(transaction, plan_id, batch, accepted, refused, written)
+            batches.settle_batch(transaction, plan_id, batch, accepted, refused, written)
 
     def presume_batch(self, plan_id: int, batch: int, wire_ids: Mapping[int, str] | None = None) -> None:
         """Settle a batch of which nobody can say any more whether it arrived: it counts as delivered, with unknown content.
@@ -168,7 +169,7 @@ class Ledger(Database):
         `wire_ids` tells by record number under which id it was sent, where that is not the key.
         """
         with self._writing() as transaction:
-            plans.presume_batch(transaction, plan_id, batch, wire_ids or {})
+            batches.presume_batch(transaction, plan_id, batch, wire_ids or {})
 
     def finish_plan(self, plan_id: int, state: plans.Ending, reason: str | None = None) -> None:
         """Say how a plan ended, with a reason in Dutch of at most 500 characters."""
@@ -188,7 +189,7 @@ class Ledger(Database):
     def refusals(self, plan_id: int) -> dict[int, str]:
         """The supplier's words by refused record: not to be logged or shown in metadata, for they may name a pupil."""
         with self._reading() as transaction:
-            return plans.refusals(transaction, plan_id)
+            return batches.refusals(transaction, plan_id)
 
     def last_plan(self, supplier: str, school: str) -> plans.Plan | None:
         """The newest plan, whatever came of it."""

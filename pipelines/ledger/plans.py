@@ -1,10 +1,9 @@
-"""Plans and their changes: written before the first request, settled batch by batch as the answers come in.
+"""Plans and their changes, written before the first request. How the answers settle them is in `batches`.
 
 What a plan should hold is decided in `pipelines.sync`; here it is only remembered.
 """
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -13,12 +12,18 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mappings.agreement import FieldSet
-from pipelines.keys import Keys
-from pipelines.ledger.delivered import Carried, presume, take_over
-from pipelines.ledger.frames import among, framed, values
-from pipelines.ledger.handles import Handle
-from pipelines.ledger.seals import digest, disclosed, disclosures, seal_changes
-from pipelines.ledger.tables import REASON_SIZE, change, changed_record, field_set, plan, record
+from pipelines.ledger.frames import framed, values
+from pipelines.ledger.tables import (
+    REASON_SIZE,
+    STATE,
+    batch,
+    batched,
+    change,
+    changed_record,
+    field_set,
+    plan,
+    record,
+)
 from pipelines.ledger.transaction import Transaction
 
 Ending = Literal["delivered", "partial", "held", "failed", "unchanged", "abandoned", "single"]
@@ -41,8 +46,9 @@ _CHANGES = {
     "batch": "int64",
     "state": "str",
 }
-_WRITTEN = ("record_id", "operation", "cause", "fingerprint", "changed_fields", "replaces_id", "batch")
-_OPEN = ("pending", "refused")
+_WRITTEN = ("record_id", "operation", "cause", "fingerprint", "changed_fields", "replaces_id")
+OPEN: Final = ("pending", "refused")
+"""The states of a change that the supplier has not accepted yet, and still may."""
 
 
 class PlanUnfinishedError(Exception):
@@ -115,48 +121,6 @@ def open_plan(transaction: Transaction, new: NewPlan, changes: pd.DataFrame) -> 
     return plan_id
 
 
-def settle_batch(
-    transaction: Transaction,
-    plan_id: int,
-    batch: int,
-    accepted: Mapping[int, Handle],
-    refused: Mapping[int, str],
-    written: pd.DataFrame | None = None,
-) -> None:
-    """Take over the supplier's answer to one batch, by record number: how it knows what it accepted, and why it refused.
-
-    What was accepted goes into `delivered` and under a seal. What was settled before, and what is in neither, stays as it is.
-    `written` are the changes of the batch as they went into the plan (with `kind` and `ref`), where the caller has them still:
-    they are not read back then where all of them were accepted.
-    """
-    known, waiting = plan_of(transaction, plan_id), _open(plan_id, batch)
-    if written is not None and _is_all(transaction, waiting, written, accepted):
-        taken = _as_written(transaction, known, batch, written)
-    else:
-        taken = _as_read(transaction, waiting, accepted)
-    if taken.numbers:
-        seal_id = seal_changes(transaction, plan_id, batch, taken.content)
-        # Named by what was not taken, which is little or nothing: a batch may hold thousands.
-        left = among(change.c.id, taken.left.values())
-        _accept(transaction, seal_id, sa.and_(waiting, *(~condition for condition in left)))
-        carried = Carried(_of(plan_id, batch) & (change.c.seal_id == seal_id), taken.deleted, taken.replaced)
-        answers = {number: accepted[number] for number in taken.numbers}
-        take_over(transaction, known.supplier, known.field_set_id, carried, answers)
-    _refuse(transaction, {taken.left[number]: text for number, text in refused.items() if number in taken.left})
-
-
-def presume_batch(transaction: Transaction, plan_id: int, batch: int, wire_ids: Mapping[int, str]) -> None:
-    """Settle a batch of which nobody can say any more whether it arrived: what it put or changed counts as delivered.
-
-    Its fingerprint is made one that nothing has, so that the next plan makes, corrects or removes the record. `wire_ids`
-    tells by record number under which id it was sent, where that is not the key.
-    """
-    known = plan_of(transaction, plan_id)
-    here = _of(plan_id, batch) & (change.c.state == "pending")
-    presume(transaction, known.supplier, known.field_set_id, here, wire_ids)
-    transaction.execute(sa.update(change).where(here).values(state="presumed", answered_at=transaction.now))
-
-
 def finish_plan(transaction: Transaction, plan_id: int, state: Ending, reason: str | None) -> None:
     """Say how a plan ended. What is pending stays pending, to be tried again, unless the plan was abandoned."""
     short = reason[:REASON_SIZE] if reason else None
@@ -182,16 +146,17 @@ def newest_plan(transaction: Transaction, supplier: str, school: str, states: tu
 
 def changes_of(transaction: Transaction, plan_id: int) -> pd.DataFrame:
     """The changes of a plan in their order, with kind and state: the columns of `open_plan`, and `kind` and `state`."""
-    columns = [record.c[name] if name in {"kind", "ref"} else change.c[name] for name in _CHANGES]
-    query = sa.select(*columns).select_from(changed_record).where(change.c.plan_id == plan_id)
+    elsewhere = {"kind": record.c.kind, "ref": record.c.ref, "batch": batch.c.number, "state": STATE}
+    columns = [elsewhere[name] if name in elsewhere else change.c[name] for name in _CHANGES]
+    query = sa.select(*columns).select_from(changed_record).where(batch.c.plan_id == plan_id)
     return framed(transaction.raw(query.order_by(change.c.id)), _CHANGES)
 
 
 def causes_of(transaction: Transaction, plan_id: int) -> list[dict[str, Any]]:
     """The `number` of changes of a plan by `operation, kind, cause, state`, in its order."""
-    sort = (change.c.operation, record.c.kind, change.c.cause, change.c.state)
+    sort = (change.c.operation, record.c.kind, change.c.cause, STATE.label("state"))
     query = sa.select(*sort, sa.func.count().label("number")).select_from(changed_record)
-    query = query.where(change.c.plan_id == plan_id).group_by(*sort).order_by(sa.func.min(change.c.id))
+    query = query.where(batch.c.plan_id == plan_id).group_by(*sort).order_by(sa.func.min(change.c.id))
     return [dict(row) for row in transaction.execute(query).mappings()]
 
 
@@ -199,32 +164,14 @@ def pending(transaction: Transaction, supplier: str, school: str) -> pd.DataFram
     """The changes of the newest plan that the supplier has not accepted, as in `changes_of`."""
     newest = newest_plan(transaction, supplier, school)
     changes = changes_of(transaction, newest.id if newest else 0)
-    return changes[changes["state"].isin(_OPEN)].reset_index(drop=True)
-
-
-def refusals(transaction: Transaction, plan_id: int) -> dict[int, str]:
-    """What the supplier said of each record that it refused, by record number: its own words, which may name a pupil."""
-    query = sa.select(change.c.id, change.c.record_id, change.c.answer_encrypted)
-    rows = transaction.execute(query.where(change.c.plan_id == plan_id, change.c.state == "refused"))
-    return {record_id: transaction.keys.decrypt(answer, _place(number)).decode() for number, record_id, answer in rows}
-
-
-def answer_again(transaction: Transaction, new: Keys) -> None:
-    """Encrypt what suppliers said of refused records with other keys."""
-    query = sa.select(change.c.id, change.c.answer_encrypted).where(change.c.answer_encrypted.is_not(None))
-    write = sa.update(change).where(change.c.id == sa.bindparam("number"))
-    rows = [
-        {"number": number, "answer": new.encrypt(transaction.keys.decrypt(answer, _place(number)), _place(number))}
-        for number, answer in transaction.execute(query).all()
-    ]
-    transaction.execute_many(write.values(answer_encrypted=sa.bindparam("answer")), rows)
+    return changes[changes["state"].isin(OPEN)].reset_index(drop=True)
 
 
 def newest_plans(transaction: Transaction) -> list[tuple[Plan, int]]:
     """The newest plan of every supplier and school, with the number of changes that it has not had accepted."""
     newest = sa.select(sa.func.max(plan.c.id)).group_by(plan.c.supplier, plan.c.school)
-    is_open = (change.c.plan_id == plan.c.id) & change.c.state.in_(_OPEN)
-    left = sa.select(sa.func.count()).select_from(change).where(is_open).scalar_subquery()
+    is_open = (batch.c.plan_id == plan.c.id) & STATE.in_(OPEN)
+    left = sa.select(sa.func.count()).select_from(batched).where(is_open).scalar_subquery()
     query = sa.select(plan, left).where(plan.c.id.in_(newest)).order_by(plan.c.school, plan.c.supplier)
     return [(Plan(*row[:-1]), row[-1]) for row in transaction.execute(query)]
 
@@ -253,86 +200,17 @@ def field_set_id(transaction: Transaction, fields: FieldSet) -> int:
 
 
 def _write_changes(transaction: Transaction, plan_id: int, changes: pd.DataFrame) -> None:
+    numbers = sorted(map(int, changes["batch"].unique()))
+    transaction.insert_many(batch, ("plan_id", "number", "state"), [(plan_id, n, "pending") for n in numbers])
+    found = sa.select(batch.c.number, batch.c.id).where(batch.c.plan_id == plan_id)
+    ids = changes["batch"].map(dict(transaction.execute(found).all()))
     columns = [values(changes[name]) for name in _WRITTEN]
-    rows = [(plan_id, "pending", *row) for row in zip(*columns, strict=True)]
-    transaction.insert_many(change, ("plan_id", "state", *_WRITTEN), rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """What a supplier took of a batch: what its seal will hold, and the records that it is about.
-
-    `left` has by record the number of each change that it did not take.
-    """
-
-    content: bytes
-    numbers: Sequence[int]
-    deleted: AbstractSet[int]
-    replaced: Mapping[int, int]
-    left: Mapping[int, int]
-
-
-def _is_all(
-    transaction: Transaction, waiting: sa.ColumnElement[bool], written: pd.DataFrame, accepted: Mapping[int, Handle]
-) -> bool:
-    """Whether every change of the batch still waits, and was accepted."""
-    number = transaction.number(sa.select(sa.func.count()).select_from(change).where(waiting))
-    return number == len(written) and accepted.keys() >= set(written["record_id"])
-
-
-def _as_written(transaction: Transaction, known: Plan, batch: int, written: pd.DataFrame) -> _Taken:
-    numbers = written["record_id"].astype("int64")
-    replaced = written["replaces_id"].dropna().astype("int64")
-    return _Taken(
-        content=digest(transaction.keys, disclosed(known.id, batch, known.school, written)),
-        numbers=numbers.tolist(),
-        deleted=set(numbers[written["operation"].eq("delete")].tolist()),
-        replaced=dict(zip(numbers[replaced.index].tolist(), replaced.tolist(), strict=True)),
-        left={},
-    )
-
-
-def _as_read(transaction: Transaction, waiting: sa.ColumnElement[bool], accepted: Mapping[int, Handle]) -> _Taken:
-    about = (change.c.id, change.c.record_id, change.c.operation, change.c.replaces_id)
-    rows = transaction.raw(disclosures(*about).where(waiting))
-    taken = [row for row in rows if row[1] in accepted]
-    return _Taken(
-        content=digest(transaction.keys, list(zip(*taken, strict=True))) if taken else b"",
-        numbers=[number for _, number, *_ in taken],
-        deleted={number for _, number, operation, *_ in taken if operation == "delete"},
-        replaced={number: replaces for _, number, _, replaces, *_ in taken if replaces is not None},
-        left={number: change_id for change_id, number, *_ in rows if number not in accepted},
-    )
-
-
-def _of(plan_id: int, batch: int) -> sa.ColumnElement[bool]:
-    return (change.c.plan_id == plan_id) & (change.c.batch == batch)
-
-
-def _open(plan_id: int, batch: int) -> sa.ColumnElement[bool]:
-    return _of(plan_id, batch) & change.c.state.in_(_OPEN)
-
-
-def _accept(transaction: Transaction, seal_id: int, taken: sa.ColumnElement[bool]) -> None:
-    new = {"state": "accepted", "answered_at": transaction.now, "answer_encrypted": None, "seal_id": seal_id}
-    transaction.execute(sa.update(change).where(taken).values(**new))
-
-
-def _refuse(transaction: Transaction, reasons: Mapping[int, str]) -> None:
-    refuse = sa.update(change).where(change.c.id == sa.bindparam("number"))
-    refuse = refuse.values(state="refused", answered_at=transaction.now, answer_encrypted=sa.bindparam("answer"))
-    rows = [
-        {"number": number, "answer": transaction.keys.encrypt(text[:REASON_SIZE].encode(), _place(number))}
-        for number, text in reasons.items()
-    ]
-    transaction.execute_many(refuse, rows)
+    transaction.insert_many(change, ("batch_id", *_WRITTEN), list(zip(ids.tolist(), *columns, strict=True)))
 
 
 def _abandon_pending(transaction: Transaction, plan_id: int) -> None:
-    left = sa.update(change).where(change.c.plan_id == plan_id, change.c.state == "pending")
-    transaction.execute(left.values(state="abandoned"))
-
-
-def _place(change_id: int) -> bytes:
-    """An answer is bound to its change."""
-    return f"antwoord/{change_id}".encode()
+    whole = sa.update(batch).where(batch.c.plan_id == plan_id, batch.c.state == "pending")
+    transaction.execute(whole.values(state="abandoned"))
+    of_plan = sa.select(batch.c.id).where(batch.c.plan_id == plan_id)
+    single = sa.update(change).where(change.c.batch_id.in_(of_plan), change.c.state == "pending")
+    transaction.execute(single.values(state="abandoned"))

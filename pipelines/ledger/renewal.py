@@ -9,12 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipelines.keys import Keys
+from pipelines.ledger.batches import answer_again
 from pipelines.ledger.delivered import is_presumed
 from pipelines.ledger.erasure_proofs import first_broken_erasure, renew_erasures
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.handles import encrypt_again
 from pipelines.ledger.leases import BusyError
-from pipelines.ledger.plans import answer_again
 from pipelines.ledger.seals import first_broken, reseal
 from pipelines.ledger.tables import change, delivered, key_use, lease, record
 from pipelines.ledger.transaction import AnyRow, Transaction

@@ -24,12 +24,26 @@ import sqlalchemy as sa
 from pipelines.keys import Keys
 from pipelines.ledger.frames import among, values
 from pipelines.ledger.resealings import beginning, note_resealing, why_broken
-from pipelines.ledger.tables import CHAIN_SIZE, change, changed_record, field_set, plan, record, removal, seal
+from pipelines.ledger.tables import (
+    ANSWERED_AT,
+    CHAIN_SIZE,
+    SEAL_ID,
+    STATE,
+    batch,
+    batched,
+    change,
+    changed_record,
+    field_set,
+    plan,
+    record,
+    removal,
+    seal,
+)
 from pipelines.ledger.transaction import AnyRow, Transaction
 
 _DISCLOSED = (
-    change.c.plan_id,
-    change.c.batch,
+    batch.c.plan_id,
+    batch.c.number,
     record.c.school,
     record.c.kind,
     record.c.ref,
@@ -68,7 +82,7 @@ class BrokenSeal:
     at: datetime | None = None
 
 
-def seal_changes(transaction: Transaction, plan_id: int, batch: int, content: bytes) -> int:
+def seal_changes(transaction: Transaction, plan_id: int, number: int, content: bytes) -> int:
     """Seal changes of one batch that are being accepted in this transaction; the seal's number.
 
     `content` digests them, see `digest`; the caller writes state, moment and the seal's number into them.
@@ -76,8 +90,8 @@ def seal_changes(transaction: Transaction, plan_id: int, batch: int, content: by
     one_at_a_time(transaction)
     circumstances = transaction.execute(_circumstances().where(plan.c.id == plan_id)).one()
     previous = _newest_link(transaction) or beginning(transaction)
-    chain = _chain(transaction.keys, previous, content, _about(batch, transaction.now, circumstances))
-    row = {"plan_id": plan_id, "batch": batch, "changes": content, "previous": previous, "chain": chain}
+    chain = _chain(transaction.keys, previous, content, _about(number, transaction.now, circumstances))
+    row = {"plan_id": plan_id, "batch": number, "changes": content, "previous": previous, "chain": chain}
     return transaction.number(sa.insert(seal).values(**row, sealed_at=transaction.now).returning(seal.c.id))
 
 
@@ -90,7 +104,7 @@ def note_removals(transaction: Transaction, removed: Mapping[int, int]) -> None:
     links: dict[int, bytes] = {}
     for here in among(seal.c.id, removed):
         links |= dict(transaction.execute(sa.select(seal.c.id, seal.c.chain).where(here)).all())
-    for here in among(change.c.seal_id, removed):
+    for here in among(SEAL_ID, removed):
         left |= dict(_digests(transaction, here))
     noted = {row.seal_id: row.number for row in transaction.execute(sa.select(removal))}
     rows = []
@@ -111,7 +125,7 @@ def reseal(transaction: Transaction, new: Keys) -> None:
     under = replace(transaction, keys=new)
     seals = transaction.execute(sa.select(seal).order_by(seal.c.id)).all()
     link = note_resealing(under, b"".join(row.chain for row in seals))
-    digests = dict(_digests(under, change.c.seal_id.is_not(None)))
+    digests = dict(_digests(under, SEAL_ID.is_not(None)))
     removals = {row.seal_id: row for row in transaction.execute(sa.select(removal))}
     known = {row[0]: row for row in transaction.execute(_circumstances())}
     remade, noted = [], []
@@ -141,12 +155,12 @@ def removed(transaction: Transaction) -> tuple[int, datetime | None]:
 
 def disclosures(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
     """The changes in their order: these columns, and after them all that is under a seal."""
-    return sa.select(*columns, *_DISCLOSED).select_from(changed_record).order_by(change.c.seal_id, change.c.id)
+    return sa.select(*columns, *_DISCLOSED).select_from(changed_record).order_by(SEAL_ID, change.c.id)
 
 
-def disclosed(plan_id: int, batch: int, school: str, changes: pd.DataFrame) -> list[Sequence[Any]]:
+def disclosed(plan_id: int, number: int, school: str, changes: pd.DataFrame) -> list[Sequence[Any]]:
     """What is under a seal, column by column, of changes as they were written."""
-    same = {change.c.plan_id: plan_id, change.c.batch: batch, record.c.school: school}
+    same = {batch.c.plan_id: plan_id, batch.c.number: number, record.c.school: school}
     return [[same[c]] * len(changes) if c in same else values(changes[c.name]) for c in _DISCLOSED]
 
 
@@ -163,7 +177,7 @@ def digest(keys: Keys, columns: Sequence[Sequence[Any]]) -> bytes:
 
 def first_broken(transaction: Transaction) -> BrokenSeal | None:
     """Walk the whole chain; the first seal that does not hold, or None if the ledger says what it always said."""
-    digests = dict(_digests(transaction, change.c.seal_id.is_not(None)))
+    digests = dict(_digests(transaction, SEAL_ID.is_not(None)))
     removals = {row.seal_id: row for row in transaction.execute(sa.select(removal))}
     known = {row[0]: row for row in transaction.execute(_circumstances())}
     previous = beginning(transaction)
@@ -180,7 +194,7 @@ def first_broken(transaction: Transaction) -> BrokenSeal | None:
         return BrokenSeal(
             min(digests), None, "Dit zegel is weggehaald; de wijzigingen die eronder vielen staan er nog."
         )
-    return _unsealed(transaction) or _misdated(transaction)
+    return _unsealed(transaction) or _misdated(transaction) or _contradicting(transaction)
 
 
 def head(transaction: Transaction) -> str | None:
@@ -218,18 +232,28 @@ def _why_broken(keys: Keys, link: _Link) -> str | None:
 
 
 def _unsealed(transaction: Transaction) -> BrokenSeal | None:
-    query = sa.select(change.c.plan_id).where(change.c.state == "accepted", change.c.seal_id.is_(None))
+    query = sa.select(batch.c.plan_id).select_from(batched).where(STATE == "accepted", SEAL_ID.is_(None))
     plan_id = transaction.connection.scalar(query.order_by(change.c.id).limit(1))
     return BrokenSeal(None, plan_id, "Er staat een wijziging als aangenomen, maar zonder zegel.") if plan_id else None
 
 
 def _misdated(transaction: Transaction) -> BrokenSeal | None:
     """The moment of a change is that of its seal, which is cheaper to ask than to hash."""
-    query = sa.select(seal.c.id, seal.c.plan_id, seal.c.sealed_at).join_from(change, seal)
-    query = query.where(change.c.answered_at.is_distinct_from(seal.c.sealed_at))
+    query = sa.select(seal.c.id, seal.c.plan_id, seal.c.sealed_at).select_from(batched.join(seal, seal.c.id == SEAL_ID))
+    query = query.where(ANSWERED_AT.is_distinct_from(seal.c.sealed_at))
     row = transaction.execute(query.order_by(seal.c.id).limit(1)).one_or_none()
     reason = "Het tijdstip van een wijziging onder dit zegel is later veranderd."
     return BrokenSeal(row.id, row.plan_id, reason, row.sealed_at) if row else None
+
+
+def _contradicting(transaction: Transaction) -> BrokenSeal | None:
+    """What a change has of its own counts only where its batch says nothing; where it does, there is nothing."""
+    own = (column.is_not(None) for column in (change.c.state, change.c.answered_at, change.c.seal_id))
+    query = sa.select(batch.c.seal_id, batch.c.plan_id, batch.c.answered_at).select_from(batched)
+    query = query.where(batch.c.state.is_not(None), sa.or_(*own)).order_by(change.c.id).limit(1)
+    row = transaction.execute(query).one_or_none()
+    reason = "Een wijziging heeft een eigen uitkomst naast die van haar bericht: een van beide is er later bij gezet."
+    return BrokenSeal(row.seal_id, row.plan_id, reason, row.answered_at) if row else None
 
 
 def _circumstances() -> sa.Select[Any]:
@@ -237,14 +261,14 @@ def _circumstances() -> sa.Select[Any]:
 
 
 def _digests(transaction: Transaction, here: sa.ColumnElement[bool]) -> Iterator[tuple[int, bytes]]:
-    query = disclosures(change.c.seal_id).where(here, change.c.state == "accepted")
+    query = disclosures(SEAL_ID).where(here, STATE == "accepted")
     rows = map(tuple, transaction.execute(query.execution_options(yield_per=5_000)))
     for number, group in groupby(rows, key=itemgetter(0)):
         yield number, digest(transaction.keys, list(zip(*group, strict=True)))
 
 
-def _about(batch: int, at: datetime, circumstances: Sequence[Any]) -> bytes:
-    return orjson.dumps([batch, at, *circumstances])
+def _about(number: int, at: datetime, circumstances: Sequence[Any]) -> bytes:
+    return orjson.dumps([number, at, *circumstances])
 
 
 def _chain(keys: Keys, previous: bytes, changes: bytes, about: bytes) -> bytes:

@@ -179,28 +179,47 @@ resealing = sa.Table(
     comment="When all seals were made anew under a new key, and what their links were until then.",
 )
 
+batch = sa.Table(
+    "batch",
+    metadata,
+    _id(),
+    _link("plan_id", "plan.id"),
+    _number("number"),
+    _text("state", 10, nullable=True),  # of each of its changes; null where they have their own
+    _moment("answered_at", nullable=True),
+    _link("seal_id", "seal.id", nullable=True),
+    sa.UniqueConstraint("plan_id", "number"),
+    comment="Changes that go out in one message. One that is answered alike as a whole says so once.",
+)
+
 change = sa.Table(
     "change",
     metadata,
     _id(),
-    _link("plan_id", "plan.id"),
+    _link("batch_id", "batch.id"),
     _link("record_id", "record.id"),
     _link("replaces_id", "record.id", nullable=True),  # the same pupil under an earlier key, whose place this one takes
     _text("operation", 6),
     _text("cause", 40),
     _bytes("fingerprint", nullable=True),  # null for a delete
     sa.Column("changed_fields", sa.Text, nullable=True),  # names only, with commas
-    _number("batch"),
-    _text("state", 10),
+    _text("state", 10, nullable=True),  # this and the last two are null where the batch has them for all
     _bytes("answer_encrypted", nullable=True),  # the supplier's own words: they may name a pupil
     _moment("answered_at", nullable=True),
     _link("seal_id", "seal.id", nullable=True),
-    sa.Index("ix_change_plan_id_batch", "plan_id", "batch"),
+    sa.Index("ix_change_batch_id", "batch_id"),
     sa.Index("ix_change_record_id", "record_id"),
 )
 
-changed_record = change.join(record, change.c.record_id == record.c.id)
-"""Changes with the record that each is about, which is not the one that it replaces."""
+STATE: Final[sa.ColumnElement[Any]] = sa.func.coalesce(batch.c.state, change.c.state)
+"""Of a change in its batch: pending, accepted, refused, presumed, abandoned."""
+ANSWERED_AT: Final[sa.ColumnElement[Any]] = sa.func.coalesce(batch.c.answered_at, change.c.answered_at)
+SEAL_ID: Final[sa.ColumnElement[Any]] = sa.func.coalesce(batch.c.seal_id, change.c.seal_id)
+
+batched = change.join(batch, change.c.batch_id == batch.c.id)
+"""Changes with their batch: what `STATE`, `ANSWERED_AT` and `SEAL_ID` are asked of."""
+changed_record = batched.join(record, change.c.record_id == record.c.id)
+"""And with the record that each is about, which is not the one that it replaces."""
 
 handles = sa.Table(
     "handles",

@@ -81,7 +81,8 @@ def test_verify_misses_a_link_that_was_cut_off(home: Path) -> None:
     noted = json.loads(asked("verify", "--json", instance=home).stdout)["head"]
     _spoil(
         home,
-        "delete from change where seal_id = (select max(id) from seal)",
+        "delete from change where batch_id in (select id from batch where seal_id = (select max(id) from seal))",
+        "delete from batch where seal_id = (select max(id) from seal)",
         "delete from seal where id = (select max(id) from seal)",
     )
     assert asked("verify", instance=home).returncode == 0

@@ -74,7 +74,8 @@ class Deliveries:
         """A plan of one batch, wholly accepted."""
         plan = self.plan(digest, self.supplier, self.school)
         plan_id = self.ledger.open_plan(plan, self.changes(record_ids, operation, print_=print_))
-        self.ledger.settle_batch(plan_id, 0, self.accepted(record_ids), {})
+        if record_ids:
+            self.ledger.settle_batch(plan_id, 0, self.accepted(record_ids), {})
         self.ledger.finish_plan(plan_id, "delivered")
         return plan_id
 

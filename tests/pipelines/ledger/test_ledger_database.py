@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -14,7 +15,7 @@ from pipelines.keys import KeyMissingError, Keys
 from pipelines.ledger.engine import open_engine
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.migrate import upgrade
-from pipelines.ledger.tables import Moment, metadata
+from pipelines.ledger.tables import ANSWERED_AT, SEAL_ID, STATE, Moment, batch, batched, change, metadata
 
 
 def test_the_migrations_lead_to_the_tables_that_the_code_expects(engine: Engine) -> None:
@@ -77,6 +78,49 @@ def test_choices_of_before_are_about_the_same_supplier_afterwards(engine: Engine
     with engine.connect() as connection:
         found = connection.execute(sa.select(metadata.tables["choice"])).mappings().one()
     assert (found["subject"], found["choice"], found["recorded_at"]) == ("parro", "bezwaar", clock.now)
+
+
+def test_changes_of_before_keep_their_outcome_and_their_seals(deliveries: Any, engine: Engine) -> None:
+    """The step that gave batches a row of their own, on a ledger as it was before: accepted, refused and pending, and whole still."""
+    ledger, ids = deliveries.ledger, deliveries.pupils("a", "b", "c")
+    deliveries.deliver(ids[2:])
+    parts = [deliveries.changes(ids[:2]), deliveries.changes(ids[2:], "update", batch=1)]
+    plan_id = ledger.open_plan(deliveries.plan("d2"), pd.concat(parts))
+    ledger.settle_batch(plan_id, 0, deliveries.accepted(ids[:1]), {ids[1]: "bestaat al"})
+    before = [ledger.changes(number) for number in (1, plan_id)], ledger.refusals(plan_id)
+    _as_of_0009(engine)
+    upgrade(engine)
+    for found, was in zip([ledger.changes(number) for number in (1, plan_id)], before[0], strict=True):
+        pd.testing.assert_frame_equal(found, was)
+    assert ledger.refusals(plan_id) == before[1]
+    assert ledger.verify() is None
+    ledger.settle_batch(plan_id, 1, deliveries.accepted(ids[2:]), {})
+    assert ledger.verify() is None
+
+
+def _as_of_0009(engine: Engine) -> None:
+    """Bring the tables back to what they were, with everything that is in them."""
+    with engine.begin() as connection:
+        rows = {table: connection.execute(sa.select(table)).mappings().all() for table in metadata.sorted_tables}
+        joined = sa.select(batch.c.plan_id, batch.c.number.label("batch"), STATE, ANSWERED_AT, SEAL_ID, change)
+        changes = connection.execute(joined.select_from(batched)).all()
+        metadata.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+    upgrade(engine, "0009")
+    with engine.begin() as connection:
+        for table, found in rows.items():
+            if found and table.name not in {"batch", "change"}:
+                connection.execute(sa.insert(table), [dict(row) for row in found])
+        old = sa.Table("change", sa.MetaData(), autoload_with=connection)
+        for plan_id, number, state, answered_at, seal_id, *own in changes:
+            row = dict(zip(change.c.keys(), own, strict=True)) | {"plan_id": plan_id, "batch": number, "state": state}
+            row |= {"answered_at": answered_at, "seal_id": seal_id}
+            del row["batch_id"]
+            connection.execute(sa.insert(old), row)
+        if engine.dialect.name == "postgresql":  # which counts on from where it was itself
+            for name in ("plan", "seal", "change", "handles"):
+                following = f"pg_get_serial_sequence('{name}', 'id'), (SELECT max(id) + 1 FROM {name})"
+                connection.exec_driver_sql(f"SELECT setval({following}, false)")
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "mysql://host/naam", "postgresql+psycopg2://host/naam"])

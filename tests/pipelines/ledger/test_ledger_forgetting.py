@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.tables import change, plan, removal
-from tests.pipelines.ledger.test_ledger_seals import alter
+from tests.pipelines.ledger.test_ledger_seals import alter, under
 
 LONG = 731
 
@@ -70,20 +70,20 @@ def test_later_removals_under_one_seal_add_up(gone: Any, deliveries: Any, engine
     assert left(engine) == []
     assert gone.verify() is None
     assert gone.removed() == (5, clock.now)
-    alter(engine, sa.insert(change).values(_row(record_id=1, seal_id=1)))
+    alter(engine, sa.insert(change).values(_row(record_id=1)))
     assert gone.verify().seal_id == 1
 
 
 def _row(**values: Any) -> dict[str, Any]:
-    return {"plan_id": 1, "operation": "create", "cause": "nieuw", "batch": 0, "state": "accepted"} | values
+    return {"batch_id": 1, "operation": "create", "cause": "nieuw"} | values
 
 
 @pytest.mark.parametrize(
     ("statement", "reason"),
     [
-        (sa.update(change).where(change.c.seal_id == 1).values(cause="x"), "later veranderd, weggehaald"),
-        (sa.delete(change).where(change.c.seal_id == 1), "later veranderd, weggehaald"),
-        (sa.insert(change).values(_row(record_id=1, seal_id=1)), "later veranderd, weggehaald"),
+        (sa.update(change).where(under(1)).values(cause="x"), "later veranderd, weggehaald"),
+        (sa.delete(change).where(under(1)), "later veranderd, weggehaald"),
+        (sa.insert(change).values(_row(record_id=1)), "later veranderd, weggehaald"),
         (sa.delete(removal).where(removal.c.seal_id == 1), "later veranderd, weggehaald"),
         (sa.update(removal).where(removal.c.seal_id == 1).values(number=2), "aantekening"),
         (sa.update(removal).where(removal.c.seal_id == 1).values(left_over=b""), "aantekening"),
@@ -108,7 +108,7 @@ def test_a_note_cannot_be_made_without_the_key(gone: Any, engine: Engine, clock:
     copied = sa.select(sa.literal(3), *(column for column in removal.c if column.name != "seal_id"))
     alter(
         engine,
-        sa.delete(change).where(change.c.seal_id == 3),
+        sa.delete(change).where(under(3)),
         sa.insert(removal).from_select(removal.c.keys(), copied.where(removal.c.seal_id == 2)),
     )
     assert gone.verify().seal_id == 3

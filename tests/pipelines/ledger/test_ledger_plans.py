@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from pipelines.ledger.plans import PlanUnfinishedError
-from pipelines.ledger.tables import change, seal
+from pipelines.ledger.tables import STATE, batched, seal
 
 
 def test_a_plan_is_there_before_anything_was_sent(deliveries: Any) -> None:
@@ -146,7 +146,7 @@ def test_a_transaction_that_breaks_off_leaves_nothing_half(deliveries: Any, engi
         deliveries.ledger.settle_batch(plan_id, 0, deliveries.accepted(ids[:1]), {ids[1]: [1]})
     with engine.connect() as connection:
         assert connection.execute(sa.select(seal)).all() == []
-        assert set(connection.scalars(sa.select(change.c.state))) == {"pending"}
+        assert set(connection.scalars(sa.select(STATE).select_from(batched))) == {"pending"}
     assert deliveries.held() == []
 
 

@@ -16,9 +16,10 @@ from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.leases import BusyError
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import refs_of
-from pipelines.ledger.tables import change, metadata, resealing, seal
+from pipelines.ledger.tables import batch, change, metadata, resealing
 from pipelines.sync.fingerprint import renewed
 from tests.pipelines.ledger.conftest import SCHOOL, SUPPLIER
+from tests.pipelines.ledger.test_ledger_seals import alter, cut_off
 
 OLD, NEW = Keys(b"e" * 32, b"v" * 32), Keys([b"e" * 32, b"E" * 32], [b"v" * 32, b"V" * 32])
 AFTERWARDS = Keys(b"E" * 32, [b"v" * 32, b"V" * 32])
@@ -158,9 +159,7 @@ def test_seals_from_before_that_are_cut_off_are_found(deliveries: Any, engine: E
     deliveries.deliver(ids, print_=b"print-of")
     deliveries.deliver(ids, "update", digest="d2", print_=b"print-2-")
     renew(deliveries.ledger)
-    with engine.begin() as connection:
-        connection.execute(sa.delete(change).where(change.c.seal_id == 2))
-        connection.execute(sa.delete(seal).where(seal.c.id == 2))
+    alter(engine, *cut_off(2, change, batch))
     assert "weggehaald" in deliveries.ledger.verify().reason
 
 

@@ -1,6 +1,7 @@
 """Seals: whatever is altered in what was disclosed shows."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from pipelines.ledger.tables import change, field_set, plan, record, seal
+from pipelines.ledger.tables import batch, change, field_set, plan, record, seal
 
 
 @pytest.fixture
@@ -25,6 +26,19 @@ def alter(engine: Engine, *statements: sa.Executable) -> None:
     with engine.begin() as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def under(seal_id: int) -> sa.ColumnElement[bool]:
+    """The changes of the batch that was accepted as a whole under this seal."""
+    return change.c.batch_id.in_(sa.select(batch.c.id).where(batch.c.seal_id == seal_id))
+
+
+def cut_off(seal_id: int, *tables: sa.Table) -> list[sa.Executable]:
+    """Take away a seal, and with it what is under it in these tables."""
+    of_it = {change: under(seal_id), batch: batch.c.seal_id == seal_id}
+    gone = [sa.delete(table).where(of_it[table]) for table in tables]
+    left = sa.update(batch).where(batch.c.seal_id == seal_id).values(seal_id=None)
+    return [*gone, left, sa.delete(seal).where(seal.c.id == seal_id)]
 
 
 def test_an_untouched_ledger_holds(disclosed: Any) -> None:
@@ -69,18 +83,51 @@ def test_a_seal_of_what_was_written_is_that_of_what_stands_there(
         {"replaces_id": 1},
         {"state": "refused"},
         {"record_id": 2},
-        {"answered_at": None},
-        {"batch": 5},
-        {"plan_id": 2},
+        {"answered_at": datetime(2026, 11, 24, tzinfo=UTC)},
+        {"batch_id": 2},
         {"seal_id": 2},
-        {"seal_id": None},
     ],
     ids=lambda values: next(iter(values)),
 )
 def test_a_changed_change_is_found(disclosed: Any, engine: Engine, values: dict[str, Any]) -> None:
-    """Every column of an accepted change is under its seal."""
+    """Every column of an accepted change is under its seal, or may say nothing beside its batch."""
     alter(engine, sa.update(change).where(change.c.id == 1).values(**values))
     assert disclosed.verify().seal_id == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"number": 5},
+        {"plan_id": 2, "number": 1},
+        {"state": "refused"},
+        {"state": None},
+        {"answered_at": None},
+        {"seal_id": None},
+        {"seal_id": 2},
+    ],
+    ids=str,
+)
+def test_a_changed_batch_is_found(disclosed: Any, engine: Engine, values: dict[str, Any]) -> None:
+    """What an accepted batch says of all its changes is under their seal too."""
+    alter(engine, sa.update(batch).where(batch.c.id == 1).values(**values))
+    assert disclosed.verify().seal_id == 1
+
+
+@pytest.mark.parametrize(
+    "values", [{"state": "refused"}, {"answered_at": None}, {"seal_id": None}, {"seal_id": 1}], ids=str
+)
+def test_a_change_that_was_accepted_apart_is_under_its_seal(
+    deliveries: Any, engine: Engine, values: dict[str, Any]
+) -> None:
+    """Where one of a batch was refused, what became of the others stands with each of them."""
+    deliveries.deliver(deliveries.pupils("z"), digest="d0")
+    ids = deliveries.pupils("a", "b")
+    plan_id = deliveries.ledger.open_plan(deliveries.plan(), deliveries.changes(ids))
+    deliveries.ledger.settle_batch(plan_id, 0, deliveries.accepted(ids[:1]), {ids[1]: "bestaat al"})
+    assert deliveries.ledger.verify() is None
+    alter(engine, sa.update(change).where(change.c.record_id == ids[0]).values(**values))
+    assert deliveries.ledger.verify() is not None
 
 
 @pytest.mark.parametrize(
@@ -115,31 +162,33 @@ def test_an_inserted_change_is_found(disclosed: Any, engine: Engine) -> None:
     copy = sa.insert(change).from_select([c.name for c in columns], sa.select(*columns).where(change.c.id == 1))
     alter(engine, copy)
     assert disclosed.verify().seal_id == 1
-    alter(engine, sa.update(change).where(change.c.id == 4).values(seal_id=None))
+    alter(engine, *_loose(4))
     assert disclosed.verify().seal_id is None
     assert disclosed.verify().plan_id == 1
 
 
+def _loose(change_id: int) -> list[sa.Executable]:
+    """Give a change a batch of its own, that was accepted without a seal."""
+    alone = sa.insert(batch).values(id=9, plan_id=1, number=9, state="accepted")
+    return [alone, sa.update(change).where(change.c.id == change_id).values(batch_id=9)]
+
+
 def test_a_removed_seal_is_found(disclosed: Any, engine: Engine) -> None:
     """Taking out a seal with all its changes breaks the chain at the next."""
-    alter(engine, sa.delete(change).where(change.c.seal_id == 1), sa.delete(seal).where(seal.c.id == 1))
+    alter(engine, *cut_off(1, change, batch))
     assert disclosed.verify().seal_id == 2
 
 
 def test_the_newest_seal_taken_off_alone_is_found(disclosed: Any, engine: Engine) -> None:
     """The changes that were under it stay behind as accepted without a seal."""
-    alter(
-        engine,
-        sa.update(change).where(change.c.seal_id == 2).values(seal_id=None),
-        sa.delete(seal).where(seal.c.id == 2),
-    )
+    alter(engine, *cut_off(2))
     assert disclosed.verify().plan_id == 2
 
 
 def test_the_newest_seal_taken_off_with_its_changes_shows_in_the_head(disclosed: Any, engine: Engine) -> None:
     """Only who noted the head before can tell: the chain that is left is whole."""
     noted = disclosed.head()
-    alter(engine, sa.delete(change).where(change.c.seal_id == 2), sa.delete(seal).where(seal.c.id == 2))
+    alter(engine, *cut_off(2, change, batch))
     assert disclosed.verify() is None
     assert disclosed.head() != noted
     assert disclosed.is_link(bytes.fromhex(disclosed.head()))
@@ -164,12 +213,12 @@ def test_a_shredded_key_breaks_nothing(disclosed: Any) -> None:
 def test_runs_side_by_side_make_one_chain(deliveries: Any) -> None:
     """Four suppliers that are served at once seal in turn: the chain does not fork and nobody fails."""
     ids = deliveries.pupils("a", "b", "c")
-    changes = pd.concat([deliveries.changes([number], batch=batch) for batch, number in enumerate(ids)])
+    changes = pd.concat([deliveries.changes([number], batch=place) for place, number in enumerate(ids)])
 
     def serve(supplier: str) -> None:
         plan_id = deliveries.ledger.open_plan(deliveries.plan(supplier, supplier), changes)
-        for batch, number in enumerate(ids):
-            deliveries.ledger.settle_batch(plan_id, batch, deliveries.accepted([number], ["7"]), {})
+        for place, number in enumerate(ids):
+            deliveries.ledger.settle_batch(plan_id, place, deliveries.accepted([number], ["7"]), {})
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(serve, ["basispoort", "parro", "uitgever_a", "uitgever_b"]))
