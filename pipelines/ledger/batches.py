@@ -6,13 +6,14 @@ A batch that is accepted as a whole says so in one row; only where its changes f
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
 from pipelines.keys import Keys
 from pipelines.ledger.delivered import Carried, presume, take_over
-from pipelines.ledger.frames import among
+from pipelines.ledger.frames import among, values
 from pipelines.ledger.handles import Handle
 from pipelines.ledger.plans import OPEN
 from pipelines.ledger.seals import digest, disclosed, disclosures, seal_changes
@@ -104,27 +105,28 @@ def _batch(transaction: Transaction, plan_id: int, number: int) -> AnyRow:
 
 
 def _as_written(transaction: Transaction, known: AnyRow, written: pd.DataFrame) -> _Taken:
-    numbers = written["record_id"].astype("int64")
-    replaced = written["replaces_id"].dropna().astype("int64")
-    return _Taken(
-        content=digest(transaction.keys, disclosed(known.plan_id, known.number, known.school, written)),
-        numbers=numbers.tolist(),
-        deleted=set(numbers[written["operation"].eq("delete")].tolist()),
-        replaced=dict(zip(numbers[replaced.index].tolist(), replaced.tolist(), strict=True)),
-        left={},
-    )
+    about = [values(written[name]) for name in ("record_id", "operation", "replaces_id")]
+    return _taken(transaction, [*about, *disclosed(known.plan_id, known.number, known.school, written)], {})
 
 
 def _as_read(transaction: Transaction, known: AnyRow, accepted: Mapping[int, Handle]) -> _Taken:
     about = (change.c.id, change.c.record_id, change.c.operation, change.c.replaces_id)
     rows = transaction.raw(disclosures(*about).where(_of(known), STATE.in_(OPEN)))
-    taken = [row for row in rows if row[1] in accepted]
+    left = {row[1]: row[0] for row in rows if row[1] not in accepted}
+    return _taken(transaction, list(zip(*(row[1:] for row in rows if row[1] in accepted), strict=True)), left)
+
+
+def _taken(transaction: Transaction, columns: Sequence[Sequence[Any]], left: Mapping[int, int]) -> _Taken:
+    """What was taken, by record, operation and replaced record, and all that is disclosed of it."""
+    if not columns:
+        return _Taken(b"", [], frozenset(), {}, left)
+    numbers, operations, replaced = columns[:3]
     return _Taken(
-        content=digest(transaction.keys, list(zip(*taken, strict=True))) if taken else b"",
-        numbers=[record_id for _, record_id, *_ in taken],
-        deleted={record_id for _, record_id, operation, *_ in taken if operation == "delete"},
-        replaced={record_id: replaces for _, record_id, _, replaces, *_ in taken if replaces is not None},
-        left={record_id: at for at, record_id, *_ in rows if record_id not in accepted},
+        content=digest(transaction.keys, columns),
+        numbers=numbers,
+        deleted={number for number, operation in zip(numbers, operations, strict=True) if operation == "delete"},
+        replaced={number: other for number, other in zip(numbers, replaced, strict=True) if other is not None},
+        left=left,
     )
 
 

@@ -190,11 +190,18 @@ def _cause(changed: set[str], old: set[str], new: set[str], *, new_year: bool) -
 
 def _changes(now: _Now, rows: Rows, **values: Any) -> pd.DataFrame:
     """Changes of the records at `rows`."""
-    frame = pd.DataFrame(index=range(len(rows)), columns=list(COLUMNS), dtype=object)
-    frame["key"] = now.records.index.to_numpy(dtype=object)[rows]
-    frame["ref"] = [now.refs[row] for row in rows]
-    frame["fingerprint"] = packed(now.prints[rows])
-    return frame.assign(kind=str(now.kind), **values)
+    own = {"key": now.records.index.to_numpy(dtype=object)[rows], "ref": [now.refs[row] for row in rows]}
+    return _framed(len(rows), **own, fingerprint=packed(now.prints[rows]), kind=str(now.kind), **values)
+
+
+def _framed(number: int, **values: Any) -> pd.DataFrame:
+    """So many changes with these values, the others absent: of Python's own objects, for ledger and messages ask for those."""
+    columns = {}
+    for name in COLUMNS:
+        column = np.full(number, None, dtype=object)
+        column[:] = values.get(name)
+        columns[name] = pd.Series(column, dtype=object)
+    return pd.DataFrame(columns)
 
 
 def _deletes(
@@ -217,9 +224,9 @@ def _deletes(
     missing = state[~_among(state["ref"], {*now.refs, *uncertain})]
     if given and now.kind in wanted.uncertain.kinds:
         missing = missing[_among(missing["ref"], reasons)]
-    frame = pd.DataFrame(index=range(len(missing)), columns=list(COLUMNS), dtype=object)
     otherwise = str(_absent(now.kind, new_year=new_year) if given else Cause.FIELD_WITHDRAWN)
-    return frame.assign(
+    return _framed(
+        len(missing),
         kind=str(now.kind),
         ref=missing["ref"].tolist(),
         record_id=missing["record_id"].tolist(),

@@ -52,7 +52,8 @@ def addressed(changes: pd.DataFrame, wanted: DeliverySet, ledger: Ledger) -> pd.
         keys[rows] = [known[i] for i in record_ids]
         column[rows] = [(handles[i].wire_id if i in handles else None) or known[i] for i in record_ids]
     previous[previous == ids] = None
-    return changes.assign(key=keys, id=ids, previous_id=previous)
+    columns = {"key": keys, "id": ids, "previous_id": previous}
+    return changes.assign(**{name: pd.Series(c, changes.index, dtype=object) for name, c in columns.items()})
 
 
 def deltas(changes: pd.DataFrame, wanted: DeliverySet, capabilities: Capabilities) -> Iterator[Message]:
