@@ -6,6 +6,7 @@ What may be sent was decided before; how a message looks on the wire is the conn
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 
 import pandas as pd
 
@@ -20,7 +21,7 @@ from pipelines.sync.messages import CannotStay, Message, addressed, deltas, merg
 from pipelines.sync.outbox import (
     Parcel,
     drop_parcels,
-    keep_parcels,
+    keep_parcel,
     keep_snapshot,
     kept_parcel,
     kept_snapshot,
@@ -70,14 +71,16 @@ def resume(case: Case, supplier: Supplier) -> bool:
         return False
     changes = case.ledger.changes(plan.id)
     unanswered = changes.loc[changes["state"] == "pending", "batch"]
+    found = False
     for batch in sorted(map(int, unanswered.unique()))[:_UNDER_WAY]:
         parcel = kept_parcel(case.vault, case.supplier, case.school, plan.digest, batch)
-        if (
-            parcel is None
-            or not _still_agreed(case, plan, parcel)
-            or not _sent_again(case, supplier, plan, batch, parcel)
-        ):
-            case.ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcel) if parcel else {})
+        if parcel is None and found:
+            break  # never sent, for the one before it is there: see `_exchange`
+        found = parcel is not None
+        if parcel is None:
+            case.ledger.presume_batch(plan.id, batch)
+        elif not _still_agreed(case, plan, parcel) or not _sent_again(case, supplier, plan, batch, parcel):
+            case.ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcel))
     drop_parcels(case.vault, case.supplier, case.school, map(int, changes["batch"].unique()))
     case.ledger.finish_plan(plan.id, "abandoned", "Afgebroken; bij de volgende keer afgehandeld.")
     return True
@@ -127,11 +130,12 @@ def _carry_out(
         parcels = _parcels(case, supplier, wanted, chosen, plan.plan)
     except CannotStay as stuck:
         return _outcome(case, plan, "held", " ".join(filter(None, [str(stuck), plan.why()])))
-    keep_parcels(case.vault, case.supplier, case.school, plan.digest, parcels)
+    keep = partial(keep_parcel, case.vault, case.supplier, case.school, plan.digest)
+    keep(0, parcels[0])
     row = _opened(case, plan, pd.concat([parcel.changes.assign(batch=batch) for batch, parcel in enumerate(parcels)]))
     refused = 0
     try:
-        with closing(_exchange(supplier, row, parcels)) as answers:
+        with closing(_exchange(supplier, row, parcels, keep)) as answers:
             for batch, receipts in enumerate(answers):
                 refused += _taken_over(case, row, batch, parcels[batch], receipts, written=parcels[batch].changes)
                 drop_parcels(case.vault, case.supplier, case.school, [batch])
@@ -147,11 +151,17 @@ _UNDER_WAY = 2
 """How many messages may have arrived of which the ledger does not know the answer: see `_exchange`."""
 
 
-def _exchange(supplier: Supplier, plan: Plan, parcels: Sequence[Parcel]) -> Generator[Receipts, None, None]:
-    """The answers in order. While the caller takes over one, the next message is on its way, and never more than that one."""
+def _exchange(
+    supplier: Supplier, plan: Plan, parcels: Sequence[Parcel], keep: Callable[[int, Parcel], None]
+) -> Generator[Receipts, None, None]:
+    """The answers in order. While the caller takes over one, the next message is on its way, and never more than that one.
+
+    Each was kept in the outbox before it leaves, in order, the first by the caller: one that is not there was never sent.
+    """
     with ThreadPoolExecutor(max_workers=1) as post:
         under_way = post.submit(supplier.send, parcels[0].payload, _key(plan, 0))
         for following in range(1, len(parcels)):
+            keep(following, parcels[following])
             receipts = under_way.result()
             under_way = post.submit(supplier.send, parcels[following].payload, _key(plan, following))
             yield receipts

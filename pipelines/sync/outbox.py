@@ -1,7 +1,7 @@
 """What lies in the vault for one supplier of one school: the parcels of the delivery under way, and the last whole set it took."""
 
 import pickle  # the vault authenticates what it gives back: nobody else can have written it
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
@@ -28,12 +28,11 @@ class Parcel:
     whole: Snapshot | None = field(default=None, repr=False)
 
 
-def keep_parcels(vault: Vault, supplier: str, school: str, digest: str, parcels: Sequence[Parcel]) -> None:
-    """Write the outbox before the first request, each parcel by the number of its batch."""
-    for batch, parcel in enumerate(parcels):
-        needed = replace(parcel, changes=parcel.changes[list(KEPT)])
-        content = pickle.dumps((digest, needed), protocol=pickle.HIGHEST_PROTOCOL)
-        vault.put(_outgoing(supplier, school, batch), content)
+def keep_parcel(vault: Vault, supplier: str, school: str, digest: str, batch: int, parcel: Parcel) -> None:
+    """Put a parcel of the plan with this digest in the outbox, by the number of its batch, before it is sent."""
+    needed = replace(parcel, changes=parcel.changes[list(KEPT)])
+    content = pickle.dumps((digest, needed), protocol=pickle.HIGHEST_PROTOCOL)
+    vault.put(_outgoing(supplier, school, batch), content)
 
 
 def kept_parcel(vault: Vault, supplier: str, school: str, digest: str, batch: int) -> Parcel | None:

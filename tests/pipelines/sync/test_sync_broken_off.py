@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,25 @@ def test_a_message_that_went_out_ahead_of_the_ledger_is_sent_again_too(
     assert bench.night(roster).state == "unchanged"
     assert {tuple(counts.values()) for counts in bench.applied().values()} == {(1, 0, 0)}
     assert len(bench.shown()) == 6
+
+
+def test_what_was_never_sent_is_not_presumed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed when the plan was written and nothing had left: the outbox tells that only the first message may have arrived."""
+    opened = bench.ledger.open_plan
+
+    def killed(*arguments: Any) -> None:
+        opened(*arguments)
+        raise Killed
+
+    roster = school(pupils(4))
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.ledger, "open_plan", killed)
+        with pytest.raises(Killed):
+            bench.night(roster)
+    broken_off = bench.ledger.unfinished_plan(SMALL, "99XX-00").id
+    bench.night(roster)
+    assert bench.ledger.changes(broken_off)["state"].value_counts().to_dict() == {"abandoned": 7, "accepted": 1}
+    assert len(bench.shown()) == 4
 
 
 def test_a_permanent_refusal_is_told_and_tried_anew(bench: Bench) -> None:
