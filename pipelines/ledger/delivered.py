@@ -65,7 +65,6 @@ def take_over(
         change.c.fingerprint,
         sa.literal(field_set_id),
         sa.literal(handles_id, sa.Integer),
-        sa.literal(transaction.now, delivered.c.updated_at.type),
     ).where(carried.here, change.c.operation != "delete")
     _hold(transaction, transaction.insert(delivered).from_select(_COLUMNS, held))
     _no_longer_hold(transaction, supplier, carried)
@@ -108,7 +107,7 @@ def presume(
     for row in rows:
         fill = _MAY_BE_ABSENT if row.operation == "create" else _UNKNOWN
         prints = fill * len(row.fingerprint)
-        held.append({**constant, "record_id": row.record_id, "fingerprint": prints, "updated_at": transaction.now})
+        held.append({**constant, "record_id": row.record_id, "fingerprint": prints})
     _hold(transaction, transaction.insert(delivered), held)
     _no_longer_hold(transaction, supplier, carried)
 
@@ -120,26 +119,25 @@ def count_as_unknown(
 
     `rows` have number, field set and number of columns of each record.
     """
-    fill, now = _MAY_BE_ABSENT if lost else _UNKNOWN, transaction.now
+    fill = _MAY_BE_ABSENT if lost else _UNKNOWN
     held = [
         {
             "supplier": supplier,
             "record_id": number,
             "fingerprint": fill * 8 * width,
             "field_set_id": of,
-            "updated_at": now,
         }
         for number, of, width in rows
     ]
     _hold(transaction, transaction.insert(delivered), held)
 
 
-_COLUMNS = ("supplier", "record_id", "fingerprint", "field_set_id", "handles_id", "updated_at")
+_COLUMNS = ("supplier", "record_id", "fingerprint", "field_set_id", "handles_id")
 
 
 def _hold(transaction: Transaction, insert: Insert, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
     """Insert records, in the place of what was known of them; where their handles stand is known already."""
-    new: dict[str, Any] = {name: insert.excluded[name] for name in ("fingerprint", "field_set_id", "updated_at")}
+    new: dict[str, Any] = {name: insert.excluded[name] for name in ("fingerprint", "field_set_id")}
     upsert = insert.on_conflict_do_update(index_elements=["supplier", "record_id"], set_=new)
     if rows is None:
         transaction.execute(upsert)

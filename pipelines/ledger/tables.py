@@ -237,7 +237,6 @@ delivered = sa.Table(
     _bytes("fingerprint"),
     _link("field_set_id", "field_set.id"),
     sa.Column("handles_id", sa.Integer, sa.ForeignKey("handles.id", ondelete="SET NULL"), nullable=True),
-    _moment("updated_at"),
     comment="What each supplier is known to hold now.",
     sqlite_with_rowid=False,  # one tree instead of two
 )

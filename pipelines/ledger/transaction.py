@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from itertools import chain
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,6 +17,10 @@ Insert = sqlite.Insert | postgresql.Insert
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row whose columns mypy need not know."""
+
+
+_ROWS_AT_ONCE: Final = 200
+"""In one INSERT, which then takes two thirds of the time that one for each row does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,12 @@ class Transaction:
     def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert rows of plain numbers, texts and bytes, past SQLAlchemy's conversions; one that is there already stays as it is."""
         mark = "?" if self.dialect == "sqlite" else "%s"
-        names, marks = ", ".join(columns), ", ".join([mark] * len(columns))
-        insert = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING'  # noqa: S608  names of our own
-        if rows:
-            self.connection.exec_driver_sql(insert, list(rows))
+        names, marks = ", ".join(columns), f"({', '.join([mark] * len(columns))})"
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = rows[start : start + _ROWS_AT_ONCE]
+            every = ", ".join([marks] * len(part))
+            insert = f'INSERT INTO "{table.name}" ({names}) VALUES {every} ON CONFLICT DO NOTHING'  # noqa: S608  names of our own
+            self.connection.exec_driver_sql(insert, tuple(chain.from_iterable(part)))
 
     def number(self, statement: sa.Executable) -> int:
         """The one number that `statement` gives."""

@@ -109,8 +109,11 @@ def _as_of_0009(engine: Engine) -> None:
     upgrade(engine, "0009")
     with engine.begin() as connection:
         for table, found in rows.items():
-            if found and table.name not in {"batch", "change"}:
+            if found and table.name not in {"batch", "change", "delivered"}:
                 connection.execute(sa.insert(table), [dict(row) for row in found])
+        was = sa.Table("delivered", sa.MetaData(), autoload_with=connection)
+        for row in rows[metadata.tables["delivered"]]:
+            connection.execute(sa.insert(was).values(**row, updated_at=sa.func.current_timestamp()))
         old = sa.Table("change", sa.MetaData(), autoload_with=connection)
         for plan_id, number, state, answered_at, seal_id, *own in changes:
             row = dict(zip(change.c.keys(), own, strict=True)) | {"plan_id": plan_id, "batch": number, "state": state}
