@@ -47,7 +47,8 @@ def settle_batch(
             here = _accept_whole(transaction, known, seal_id)
         else:
             here = _accept(transaction, known, taken, seal_id)
-        answers = {record_id: accepted[record_id] for record_id in taken.numbers}
+        all_taken = len(accepted) == len(taken.numbers)
+        answers = accepted if all_taken else {record_id: accepted[record_id] for record_id in taken.numbers}
         carried = Carried(here, taken.deleted, taken.replaced)
         take_over(transaction, known.supplier, known.field_set_id, carried, answers)
     _refuse(transaction, known, {taken.left[n]: text for n, text in refused.items() if n in taken.left})

@@ -137,7 +137,7 @@ _COLUMNS = ("supplier", "record_id", "fingerprint", "field_set_id", "handles_id"
 
 def _hold(transaction: Transaction, insert: Insert, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
     """Insert records, in the place of what was known of them; where their handles stand is known already."""
-    new: dict[str, Any] = {name: insert.excluded[name] for name in ("fingerprint", "field_set_id")}
+    new: dict[str, Any] = {name: sa.literal_column(f"excluded.{name}") for name in ("fingerprint", "field_set_id")}
     upsert = insert.on_conflict_do_update(index_elements=["supplier", "record_id"], set_=new)
     if rows is None:
         transaction.execute(upsert)
@@ -161,7 +161,9 @@ def _handles_moved(
     places = places_of_changes(transaction, supplier, carried.here)
     places |= places_of(transaction, supplier, carried.replaced.values())
     known = handles_in(transaction, supplier, places)
-    new = {number: handle for number, handle in answers.items() if number not in carried.deleted}
+    new = dict(answers)
+    for number in carried.deleted:
+        new.pop(number, None)
     for number in {*carried.replaced, *known} - carried.gone:
         old, now = known.get(carried.replaced.get(number, number), NO_HANDLE), new.get(number, NO_HANDLE)
         new[number] = Handle(now.wire_id or old.wire_id, now.own_id or old.own_id)
