@@ -88,7 +88,7 @@ def pupils_held(instance: Instance) -> dict[tuple[str, str], int]:
 
 
 def never_filled(instance: Instance, one: Agreed) -> dict[str, tuple[str, ...]]:
-    """By school the agreed fields that are empty in everything that the supplier holds; a school without any is left out.
+    """By school the agreed fields that were empty in everything that the supplier held in the last 30 days; a school without any is left out.
 
     A key is not looked at: where the ECK iD takes its place it is meant to be empty. Nor is what needs a consent of its own.
     """

@@ -72,7 +72,7 @@ def _show(found: list[Agreed], rows: list[dict[str, Any]]) -> None:
             _tell(f"let op: {one.agreement.supplier} {told}.")
         for school, fields in row["empty_fields"].items():
             _tell(
-                f"{school} {one.agreement.supplier}: afgesproken, maar bij geen enkel record gevuld: {_named(fields)}."
+                f"{school} {one.agreement.supplier}: afgesproken, maar in de laatste 30 dagen bij geen enkel record gevuld: {_named(fields)}."
             )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -18,7 +19,7 @@ from pipelines.ledger.handles import (
     places_of,
     places_of_changes,
 )
-from pipelines.ledger.tables import change, delivered, record
+from pipelines.ledger.tables import ANSWERED_AT, STATE, change, changed_record, delivered, plan, record
 from pipelines.ledger.transaction import Insert, Transaction
 
 _STATE = {
@@ -35,6 +36,20 @@ def delivered_state(transaction: Transaction, supplier: str, school: str) -> pd.
     columns = (record.c.id, record.c.kind, record.c.ref, delivered.c.fingerprint, delivered.c.field_set_id)
     query = sa.select(*columns).join_from(delivered, record).order_by(delivered.c.record_id)
     return framed(transaction.raw(query.where(delivered.c.supplier == supplier, record.c.school == school)), _STATE)
+
+
+def held_since(transaction: Transaction, supplier: str, school: str, since: datetime) -> pd.DataFrame:
+    """What the supplier held at any moment since then (aware) as far as it confirmed it: as `delivered_state`, a record once for each content."""
+    mine = sa.and_(plan.c.supplier == supplier, plan.c.school == school, STATE == "accepted")
+    joined = changed_record.join(plan)
+    recent = since <= ANSWERED_AT
+    touched = sa.select(change.c.record_id).select_from(joined).where(mine, recent)
+    until_then = sa.select(sa.func.max(change.c.id)).select_from(joined).where(mine, ~recent)
+    until_then = until_then.where(change.c.record_id.in_(touched)).group_by(change.c.record_id)
+    columns = (record.c.id, record.c.kind, record.c.ref, change.c.fingerprint, plan.c.field_set_id)
+    query = sa.select(*columns).select_from(joined).where(mine, change.c.fingerprint.is_not(None))
+    rows = transaction.raw(query.where(sa.or_(recent, change.c.id.in_(until_then))))
+    return pd.concat([delivered_state(transaction, supplier, school), framed(rows, _STATE)], ignore_index=True)
 
 
 @dataclass(frozen=True, slots=True)

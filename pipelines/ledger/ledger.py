@@ -95,6 +95,11 @@ class Ledger(Database):
         with self._reading() as transaction:
             return delivered.delivered_state(transaction, supplier, school)
 
+    def held_within(self, supplier: str, school: str, period: timedelta) -> pd.DataFrame:
+        """What the supplier held at any moment of the last `period`. See `delivered.held_since`."""
+        with self._reading() as transaction:
+            return delivered.held_since(transaction, supplier, school, transaction.now - period)
+
     def delivered_counts(self, school: str | None = None) -> dict[tuple[str, str], int]:
         """How many records each supplier holds, by school and supplier: of this school, or of every school there ever was."""
         return {place: sum(kinds.values()) for place, kinds in self.held_by_kind(school).items()}

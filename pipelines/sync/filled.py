@@ -1,4 +1,7 @@
-"""Which agreed fields are empty in everything that a supplier holds: the digest of an absent value tells, without any value."""
+"""Which agreed fields were empty in everything that a supplier held: the digest of an absent value tells, without any value."""
+
+from datetime import timedelta
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -9,13 +12,16 @@ from pipelines.ledger.delivered import is_presumed
 from pipelines.ledger.ledger import Ledger
 from pipelines.sync.fingerprint import absent, unmasked, unpacked
 
+PERIOD: Final = timedelta(days=30)
+"""A field that was filled for nobody so long can be missed."""
+
 
 def empty_fields(ledger: Ledger, keys: Keys, supplier: str, school: str) -> tuple[str, ...]:
-    """The ids of the fields, in catalogue order, that have a value in no record that the supplier holds of the school.
+    """The ids of the fields, in catalogue order, that had a value in no record that the supplier held of the school in the last `PERIOD`.
 
     What was presumed delivered tells nothing, and is passed over. Fields of the school itself are in no fingerprint.
     """
-    state = ledger.delivered_state(supplier, school)
+    state = ledger.held_within(supplier, school, PERIOD)
     known = [not is_presumed(prints) for prints in state["fingerprint"]]
     filled: dict[str, bool] = {}
     state = state[np.array(known, dtype=np.bool_)]

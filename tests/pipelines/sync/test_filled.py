@@ -1,8 +1,10 @@
 """Which fields are empty at a supplier, out of fingerprints alone."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
 
 from mappings.agreement import AgreedField, FieldSet
 from pipelines.keys import Keys
@@ -22,15 +24,15 @@ def fields(*names: str) -> FieldSet:
     return FieldSet(SUPPLIER, "1", "key", agreed, ())
 
 
-def sent(ledger: Ledger, keys: Keys, pupils: pd.DataFrame, *, accepted: bool) -> None:
-    """Let these pupils (by key) be created; accepted, or without an answer."""
+def sent(ledger: Ledger, keys: Keys, pupils: pd.DataFrame, *, accepted: bool = True, how: str = "create") -> None:
+    """Let these pupils (by key) be created, or what else; accepted, or without an answer."""
     ids = ledger.register_records(SCHOOL, "leerling", pupils["key"])["record_id"].tolist()
     records = pupils.assign(id=pupils["key"])[["id", *pupils.columns]]
     prints = packed(fingerprints(records, refs_of(SCHOOL, "leerling", pupils["key"].tolist(), keys), keys))
     changes = pd.DataFrame(
-        {"record_id": ids, "operation": "create", "cause": "nieuw", "batch": 0, "fingerprint": prints}
+        {"record_id": ids, "operation": how, "cause": "nieuw", "batch": 0, "fingerprint": prints}
     ).assign(changed_fields=None, replaces_id=None)
-    digest = "-".join(pupils["key"])
+    digest = f"{how} {'-'.join(pupils['key'])}"
     new = NewPlan(digest, SUPPLIER, SCHOOL, "run", "a", fields(*pupils.columns), "2026-2027", digest, 2, {})
     plan_id = ledger.open_plan(new, changes)
     if accepted:
@@ -58,4 +60,21 @@ def test_a_field_is_empty_while_no_record_that_is_held_has_a_value(tmp_path: Pat
     assert empty_fields(ledger, keys, SUPPLIER, SCHOOL) == ("leerling.voorvoegsel",)
     sent(ledger, keys, pupils(["d"], "voorvoegsel", voorvoegsel="van"), accepted=True)
     assert empty_fields(ledger, keys, SUPPLIER, SCHOOL) == ()
+    ledger.close()
+
+
+@pytest.mark.parametrize("how", ["update", "delete"])
+def test_what_was_filled_less_than_thirty_days_ago_is_not_empty(tmp_path: Path, clock: Any, how: str) -> None:
+    """Also where the record was emptied or went since; after thirty days it is."""
+    keys = Keys.create(tmp_path / "sleutels")
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'grootboek.db'}", keys, clock)
+    sent(ledger, keys, pupils(["a"], "voorvoegsel", voorvoegsel="van"))
+    sent(ledger, keys, pupils(["b"], "voorvoegsel"))
+    clock.forward(days=100)
+    assert empty_fields(ledger, keys, SUPPLIER, SCHOOL) == ()
+    sent(ledger, keys, pupils(["a"], "voorvoegsel"), how=how)
+    clock.forward(days=29)
+    assert empty_fields(ledger, keys, SUPPLIER, SCHOOL) == ()
+    clock.forward(days=2)
+    assert empty_fields(ledger, keys, SUPPLIER, SCHOOL) == ("leerling.voorvoegsel",)
     ledger.close()
