@@ -29,7 +29,7 @@ app = typer.Typer(
     name="doorgeefluik",
     cls=DutchGroup,
     help="Geeft leerlinggegevens uit ParnasSys door aan leveranciers: precies wat is afgesproken, en niets meer.",
-    epilog="Eindigt met 0: alles goed; 1: iets mislukte; 2: iets wacht op goedkeuring; 3: de instellingen of de opdracht kloppen niet.",
+    epilog="Eindigt met 0: alles goed; 1: iets mislukte; 2: er is nog iets te besluiten of te doen; 3: de instellingen of de opdracht kloppen niet.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -305,7 +305,9 @@ def hold_approve(
     which: WhichArgument,
     by: ByOption = "",
     *,
-    later: Annotated[bool, typer.Option("--later", help="Lever bij de volgende keer, niet meteen.")] = False,
+    later: Annotated[
+        bool, typer.Option("--later", help="Lever bij de volgende keer; draait de webpagina, dan binnen een minuut.")
+    ] = False,
     instance: InstanceOption = None,
 ) -> int:
     """Keur precies dit goed, en lever het."""

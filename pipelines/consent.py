@@ -7,12 +7,14 @@ from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 
-from mappings.choices import Choice, How, refusal
+from mappings.agreement import Agreement
+from mappings.choices import REFUSED, Choice, How, refusal
 from mappings.purposes import Purpose
 from pipelines.instance import Instance
 from pipelines.ledger.choices import ChoiceRefusedError, NewChoices
 from pipelines.ledger.records import refs_of
 from pipelines.names import UnknownNameError, refuse_unknown
+from pipelines.sync.guard import ALLOWED_BY_STAGE
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -66,16 +68,34 @@ def write_down_one(instance: Instance, said: Said, subject: str, pupil: str, cho
     chosen = named(Choice, choice, "De keuze")
     news = write_down(instance, said, {subject: {pupil.strip(): chosen}}, today)
     what = f"{chosen.replace('_', ' ')}, {subject}, school {said.school}"
-    return f"Vastgelegd: {what}. {_then(instance, said.school, subject)}" if news else f"Dit was al vastgelegd: {what}."
+    return (
+        f"Vastgelegd: {what}. {_then(instance, said.school, subject, chosen, today)}"
+        if news
+        else f"Dit was al vastgelegd: {what}."
+    )
 
 
-def _then(instance: Instance, school: str, subject: str) -> str:
+def _then(instance: Instance, school: str, subject: str, chosen: Choice, today: date) -> str:
     """What comes of a choice."""
     agreements = [agreed for agreed in instance.settings.agreements if school in agreed.schools]
-    concerned = (instance.settings.field_set(agreed.supplier, school) for agreed in agreements)
-    if any(subject in fields.subjects for fields in concerned):
-        return "Het geldt vanaf de volgende levering."
-    return "Geen leverancier krijgt hiervoor iets; de lijst is voor de school zelf."
+    concerned = [a for a in agreements if subject in instance.settings.field_set(a.supplier, school).subjects]
+    if not concerned:
+        return "Geen leverancier krijgt hiervoor iets; de lijst is voor de school zelf."
+    needed = "delete" if chosen in REFUSED and subject not in set(Purpose) else "update"
+    holding = [a for a in concerned if instance.ledger.held_fields(a.supplier, school)]
+    if chosen in REFUSED and (stuck := [a.supplier for a in holding if needed not in _allowed(a, today)]):
+        return _STUCK.format(", ".join(stuck))
+    return "Het geldt vanaf de volgende levering."
+
+
+_STUCK = (
+    "Let op: naar {} gaat dat nu niet, door `stage` of `signed` in de overeenkomst. Regel het zelf met de leverancier."
+)
+
+
+def _allowed(agreement: Agreement, today: date) -> frozenset[str]:
+    """What a delivery by this agreement may do now with whom the supplier has."""
+    return ALLOWED_BY_STAGE[agreement.stage] if agreement.signed <= today else frozenset()
 
 
 def _refuse(instance: Instance, school: str, subject: str, chosen: Mapping[str, Choice]) -> None:
@@ -120,10 +140,10 @@ def answers(content: bytes, key_column: str, columns: Mapping[str, str]) -> dict
     names = (key_column, *columns.values())
     rows = csv.DictReader(lines, delimiter=_delimiter(lines[:1], names), strict=True)
     found: dict[str, Line] = {}
-    problems = [_NO_COLUMN.format(name) for name in names if name not in (rows.fieldnames or ())]
-    if problems:
-        raise FileRefusedError(problems)
+    problems: list[str] = []
     try:
+        if missing := [name for name in names if name not in (rows.fieldnames or ())]:
+            raise FileRefusedError([_NO_COLUMN.format(name) for name in missing])
         for row in rows:
             key = (row[key_column] or "").strip()
             said = {subject: (row[name] or "").strip().lower() for subject, name in columns.items()}

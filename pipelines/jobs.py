@@ -7,11 +7,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from pipelines.decisions import NoAgreementError, decide
 from pipelines.launchpad import by_whom, empty, refused
 from pipelines.ledger.holds import Decision, HoldNotFoundError
 from pipelines.metadata import hold_in_words, of_read_back, of_removed, of_told
 from pipelines.pages import write_pages
-from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
 from pipelines.retention import clean
 from pipelines.sync.readback import read_back
@@ -89,17 +89,21 @@ def afwijzen() -> None:
 
 
 @dg.op(
-    description="Verwijder uit kluis, grootboek en webpagina waarvan de bewaartermijn voorbij is (`retention` in instance.yaml).",
+    description="Verwijder uit kluis, grootboek en webpagina waarvan de bewaartermijn voorbij is (`retention` in instance.yaml), en rond wisverzoeken af.",
 )
 def ruim_op(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
-    """Take away what was kept long enough; the run tells how much of what, and why."""
+    """Take away what was kept long enough or is to be erased; the run tells how much of what, and why."""
     removed = list(clean(instance.opened, context.instance, datetime.now(UTC)))
     for one in removed:
         context.log.info("%s: %s verwijderd, %s.", one.what, one.number, one.why)
     context.add_output_metadata(of_removed(removed))
 
 
-@dg.job(name=CLEAN, description="Ruim op waarvan de bewaartermijn voorbij is. Gebeurt vanzelf elke dag.", config={})
+@dg.job(
+    name=CLEAN,
+    description="Ruim op waarvan de bewaartermijn voorbij is, en rond wisverzoeken af. Gebeurt vanzelf elke dag.",
+    config={},
+)
 def opruimen() -> None:
     """One cleaning."""
     ruim_op()
@@ -154,10 +158,9 @@ def publiceren() -> None:
 def _decide(context: dg.OpExecutionContext, config: Decided, instance: InstanceResource, decision: Decision) -> None:
     by = by_whom(config.door)
     try:
-        hold = instance.opened.ledger.decide_hold(config.vasthouding, decision, by)
-    except HoldNotFoundError as error:
+        hold = decide(instance.opened, config.vasthouding, decision, by, context.log)
+    except (HoldNotFoundError, NoAgreementError) as error:
         raise refused(error) from None
-    renew_report(instance.opened, hold.school, context.log)
     context.add_output_metadata(of_told(_DECIDED[decision].format(hold_in_words(hold))))
 
 

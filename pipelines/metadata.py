@@ -195,7 +195,7 @@ def of_removed(removed: Sequence[Removed]) -> Metadata:
     """How many of each kind were taken away, and why."""
     rows: list[Mapping[str, str | int]] = [{"Wat": r.what, "Aantal": r.number, "Waarom": r.why} for r in removed]
     return {
-        SUMMARY: f"{sum(r.number for r in removed)} verwijderd, omdat de bewaartermijn voorbij was.",
+        SUMMARY: f"{sum(r.number for r in removed)} opgeruimd; waarom staat erbij.",
         REMOVED: _table(rows, ["Wat", "Aantal", "Waarom"]),
     }
 

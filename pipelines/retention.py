@@ -1,23 +1,29 @@
 """Retention: what was kept long enough is taken away, one function for each kind of thing, and it is told how much and why."""
 
+import logging
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from math import ceil
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
+from sqlalchemy.exc import OperationalError
 
 from pipelines.dutch_time import day_in_the_netherlands
 from pipelines.instance import Instance
 from pipelines.keys import KeysBusyError
+from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.ledger.forgetting import LedgerBrokenError
+from pipelines.ledger.leases import BusyError
 from pipelines.pupil_jobs import OF_ONE_PUPIL
 from pipelines.removal import ENDED, Removed, delete_run, forget_keys
-from pipelines.reports import write_report
+from pipelines.reports import renew_report
 from pipelines.rights.erasure import forget, ready
 from pipelines.rotation import drop_old_keys
+from pipelines.sync.deliver import give_up
 from pipelines.sync.outbox import still_needed
 
 NOT_WHOLE = "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify"
@@ -33,8 +39,9 @@ _PARTITION_TAG: Final = "dagster/partition"
 
 
 def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Iterator[Removed]:
-    """Take away everything that `retention` in the settings says was kept long enough at `now` (aware)."""
+    """Close the requests to erase that are done, and take away what `retention` in the settings says was kept long enough at `now` (aware)."""
     keep = instance.settings.instance.retention
+    give_up_left_behind(instance)
     if ready(instance, day := day_in_the_netherlands(now)):
         yield finish_erasures(instance, dagster, day)
     yield Removed("kluis", clean_vault(instance, now), f"ouder dan {keep.vault_days} dagen")
@@ -47,6 +54,15 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     yield clean_old_keys(instance, now)
     runs = clean_runs(dagster, instance.settings.dagster_home, now - timedelta(days=keep.runs_days))
     yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen of over één leerling")
+
+
+def give_up_left_behind(instance: Instance) -> None:
+    """End the broken-off deliveries whose agreement is gone, lest a request to erase wait for them for ever."""
+    last = instance.ledger.status()
+    for school, supplier in last.loc[last["state"] == "delivering", ["school", "supplier"]].itertuples(index=False):
+        if instance.settings.agreement(supplier, school) is None:
+            with suppress(BusyError):  # then it is not broken off
+                give_up(instance.ledger, instance.vault, supplier, school)
 
 
 def finish_erasures(instance: Instance, dagster: dg.DagsterInstance, day: date) -> Removed:
@@ -64,10 +80,12 @@ def finish_erasures(instance: Instance, dagster: dg.DagsterInstance, day: date) 
             keys = instance.ledger.record_keys(one.records).values()
             forget_keys(dagster, instance.settings.dagster_home, keys)
             forget(instance, one)
-            write_report(instance, one.school)
+            renew_report(instance, one.school, logging.getLogger(__name__))
         except LedgerBrokenError:
             why = NOT_WHOLE
-        except sqlite3.OperationalError:
+        except ErasureRefusedError:
+            why = "bij een leverancier is intussen iets begonnen; de rest volgt de volgende keer"
+        except (sqlite3.OperationalError, OperationalError):  # Dagster's and the ledger's come through SQLAlchemy
             why = "een database was in gebruik; de rest volgt de volgende keer"
         else:
             number += 1

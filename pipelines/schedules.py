@@ -23,7 +23,7 @@ def nightly(settings: Settings) -> dg.ScheduleDefinition:
     def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         night = context.scheduled_execution_time.date().isoformat()
         for school in settings.school_keys:
-            yield run_request(settings, school, f"{night}-{school}")
+            yield from run_requests(settings, school, f"{night}-{school}")
 
     return schedule
 
@@ -49,12 +49,14 @@ reading_back = dg.ScheduleDefinition(
 )
 
 
-def run_request(
+def run_requests(
     settings: Settings, school: str, run_key: str, suppliers: tuple[str, ...] | None = None
-) -> dg.RunRequest:
-    """A run that delivers one school to its suppliers, or to some of them."""
+) -> Iterator[dg.RunRequest]:
+    """A run that delivers one school to its suppliers, or to some of them; none where there is no agreement to do it for."""
     chosen = [s for s in (suppliers or settings.suppliers) if settings.agreement(s, school)]
-    return dg.RunRequest(
+    if not chosen:
+        return
+    yield dg.RunRequest(
         run_key=run_key,
         job_name=DELIVER,
         partition_key=school,

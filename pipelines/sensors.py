@@ -1,7 +1,7 @@
 """The sensors: a file in the inbox, an approval and a request to erase each start what follows from it; broken-off runs are closed."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -13,7 +13,7 @@ from pipelines.instance import open_instance
 from pipelines.jobs import CLEAN, DELIVER
 from pipelines.rights.erasure import ready
 from pipelines.run_queue import end_broken_off
-from pipelines.schedules import run_request
+from pipelines.schedules import run_requests
 from pipelines.settings import EdexmlSource, Settings
 
 RUNNING = dg.DefaultSensorStatus.RUNNING
@@ -33,7 +33,7 @@ def inbox_sensor(settings: Settings) -> dg.SensorDefinition:
         for file in sorted(settings.inbox.glob("*")):
             if file.suffix.lower() == ".xml" and (school := _school_in(context, file, settings)):
                 state = file.stat()
-                yield run_request(settings, school, f"inbox-{school}-{state.st_mtime_ns}-{state.st_size}")
+                yield from run_requests(settings, school, f"inbox-{school}-{state.st_mtime_ns}-{state.st_size}")
 
     return sensor
 
@@ -50,7 +50,7 @@ def approval_sensor(settings: Settings) -> dg.SensorDefinition:
     )
     def sensor() -> Iterator[dg.RunRequest]:
         for hold in open_instance(settings.home).ledger.holds(state="approved"):
-            yield run_request(settings, hold.school, f"goedgekeurd-{hold.id}", (hold.supplier,))
+            yield from run_requests(settings, hold.school, f"goedgekeurd-{hold.id}", (hold.supplier,))
 
     return sensor
 
@@ -68,7 +68,7 @@ def erasure_sensor(settings: Settings) -> dg.SensorDefinition:
     def sensor() -> Iterator[dg.RunRequest]:
         for one in open_instance(settings.home).ledger.erasures.all():
             if one.closed_at is None and one.school in settings.school_keys:
-                yield run_request(settings, one.school, f"wissen-{one.id}")
+                yield from run_requests(settings, one.school, f"wissen-{one.id}")
 
     return sensor
 
@@ -85,7 +85,7 @@ def erased_sensor(settings: Settings) -> dg.SensorDefinition:
     )
     def sensor() -> Iterator[dg.RunRequest]:
         for one in ready(open_instance(settings.home), today_in_the_netherlands()):
-            yield dg.RunRequest(run_key=f"gewist-{one.id}")
+            yield dg.RunRequest(run_key=f"gewist-{one.id}-{datetime.now(UTC):%Y%m%d%H}")  # a busy school is asked again
 
     return sensor
 

@@ -1,6 +1,5 @@
 """`consent`: what a parent chose about one supplier or purpose, and everything that was chosen before."""
 
-import getpass
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import orjson
 
 from mappings.agreement import LegalBasis
 from mappings.choices import Choice
-from pipelines.commands.telling import OK, out, table
+from pipelines.commands.telling import OK, out, table, who
 from pipelines.consent import FileRefusedError, Said, answers, write_down_file, write_down_one
 from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import open_instance
@@ -108,4 +107,4 @@ def _columns(asked: Sequence[str]) -> dict[str, str]:
 
 
 def _signed(said: Said) -> Said:
-    return replace(said, by=said.by.strip() or getpass.getuser())
+    return replace(said, by=who(said.by))

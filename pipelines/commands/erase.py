@@ -1,13 +1,12 @@
 """`erase`: a parent's request to erase a pupil is written down, carried out and followed to its end."""
 
-import getpass
 import sys
 from datetime import datetime
 from pathlib import Path
 
 from pipelines.commands.outcomes import tell, write_json
 from pipelines.commands.sync import chosen_pairs, deliver
-from pipelines.commands.telling import FAILED, HELD, OK, WRONG_SETTINGS, err, out, table
+from pipelines.commands.telling import FAILED, HELD, OK, WRONG_SETTINGS, err, out, table, who
 from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.ledger.erasures import Erasure
@@ -27,7 +26,7 @@ _ASK_THEM = "Deze leveranciers moet je zelf vragen; in elk van deze brieven staa
 
 
 def start(option: Path | None, school: str, pupil: str, by: str, how: str, *, sure: bool) -> int:
-    """Write a request down, let the deletes go out now, and tell how it stands; 2 while something is left to be done."""
+    """Write a request down, let the deletes go out now, and tell how it stands; 1 where a delivery failed, 2 while something is left to be done."""
     instance = open_instance(home_folder(option))
     if not sure and not sys.stdin.isatty():
         err.print(
@@ -37,11 +36,13 @@ def start(option: Path | None, school: str, pupil: str, by: str, how: str, *, su
     if not sure and input(_ASK.format(school=school)).strip().lower() != "ja":
         err.print("Er is niets gewist.")
         return FAILED
-    number = open_case(instance, school, pupil.strip(), by.strip() or getpass.getuser(), how)
+    number = open_case(instance, school, pupil.strip(), who(by), how)
     if duties := duty_bound(instance, school, today_in_the_netherlands()):
         _line(_DUTY.format(suppliers=", ".join(duties)))
-    tell(deliver(instance.settings, chosen_pairs(instance.settings, [school], None)), "Uitkomst", as_json=False)
-    return _told(instance, number)
+    outcomes = deliver(instance.settings, chosen_pairs(instance.settings, [school], None))
+    failed = tell(outcomes, "Uitkomst", as_json=False) == FAILED
+    code = _told(instance, number)
+    return FAILED if failed else code
 
 
 def show_cases(option: Path | None, *, as_json: bool) -> int:
@@ -60,7 +61,7 @@ def show_cases(option: Path | None, *, as_json: bool) -> int:
 def confirm(option: Path | None, number: int, supplier: str, by: str) -> int:
     """Write down that a supplier erased the pupil itself, and close the request if that was the last."""
     instance = open_instance(home_folder(option))
-    instance.ledger.erasures.confirm(number, supplier, by.strip() or getpass.getuser())
+    instance.ledger.erasures.confirm(number, supplier, who(by))
     deliver(instance.settings, {})
     return _told(instance, number)
 
@@ -81,7 +82,7 @@ def _show(instance: Instance, one: Erasure) -> None:
         _line("De leerling staat nog in de export. Hij gaat nergens heen zolang dat zo is.")
     if not one.closed_at and all(s.done for s in found):
         _line(
-            "Elke leverancier is klaar. Het verzoek wordt vanzelf afgerond, zodra er geen run van de school meer bezig is."
+            "Elke leverancier is klaar. Het verzoek wordt afgerond bij de volgende `sync` of `clean`; draait de webpagina, dan vanzelf."
         )
     if files := [] if one.closed_at else letters(instance, one, today_in_the_netherlands()):
         _line(_ASK_THEM)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mappings.agreement import Agreement, FieldSet
+from mappings.agreement import Agreement, FieldSet, Stage
 from mappings.choices import MEANING
 from mappings.profile import Profile
 from mappings.transforms import sources
@@ -40,6 +40,18 @@ def _schools_by_fields(instance: Instance, agreement: Agreement) -> dict[FieldSe
     return found
 
 
+def _not_now(agreement: Agreement) -> str:
+    """Why what stands below does not go out today, or not all of it."""
+    today = today_in_the_netherlands()
+    if today < agreement.signed:
+        return "de overeenkomst moet nog ingaan; tot die dag gaat er niets uit."
+    if today > agreement.valid_until:
+        return "de overeenkomst is afgelopen; er gaat niets nieuws meer uit, verbeteringen en verwijderingen nog wel."
+    if agreement.stage is Stage.REPORT_ONLY:
+        return "de overeenkomst staat op `stage: report_only`; er wordt niets verstuurd."
+    return ""
+
+
 def _explain(profile: Profile, agreement: Agreement, fields: FieldSet, schools: Sequence[str]) -> None:
     out.print(f"{profile.name}, voor {', '.join(schools)}. {profile.purpose}", markup=False)
     out.print(
@@ -47,6 +59,8 @@ def _explain(profile: Profile, agreement: Agreement, fields: FieldSet, schools: 
         f"grondslag {agreement.legal_basis.value.replace('_', ' ')}.",
         markup=False,
     )
+    if now := _not_now(agreement):
+        out.print(f"Let op: {now}", markup=False, soft_wrap=True)
     out.print(MEANING[agreement.legal_basis], markup=False, soft_wrap=True)
     given = [(f.item, f"{f.record}.{f.wire}", ", ".join(sources(f.id, f.transform)), f.reason) for f in fields.fields]
     columns = ("gegeven", "bij de leverancier", "uit ParnasSys", "waarom")

@@ -1,17 +1,16 @@
 """`hold`: what waits for a person, and what that person decides."""
 
-import getpass
 import logging
 from dataclasses import asdict
 from pathlib import Path
 
 from pipelines.commands.outcomes import show_next, tell, write_json
 from pipelines.commands.sync import deliver
-from pipelines.commands.telling import HELD, OK, out, table
+from pipelines.commands.telling import HELD, OK, out, table, who
+from pipelines.decisions import decide
 from pipelines.instance import Instance, open_instance
 from pipelines.ledger.holds import Decision, Hold
 from pipelines.metadata import DUTCH, hold_in_words
-from pipelines.reports import renew_report
 from pipelines.settings import home_folder
 from pipelines.sync.case import NO_COUNTS, Outcome
 from pipelines.sync.guard import CLEAR_OUT
@@ -38,12 +37,15 @@ def approve(option: Path | None, which: str, by: str, *, later: bool) -> int:
     """Approve one hold, and deliver to that supplier for that school."""
     instance, hold = _decided(option, which, "approved", by)
     if later:
-        out.print(f"Goedgekeurd: {hold_in_words(hold)}. Het wordt bij de volgende levering verstuurd.")
+        out.print(f"Goedgekeurd: {hold_in_words(hold)}. {_LATER}")
         return OK
     outcomes = deliver(instance.settings, {hold.school: [hold.supplier]})
     code = tell(outcomes, f"Goedgekeurd: {hold_in_words(hold)}", as_json=False)
     show_next(instance, outcomes, option)
     return code
+
+
+_LATER = "Het wordt bij de volgende levering verstuurd, of binnen een minuut als de webpagina draait."
 
 
 def discard(option: Path | None, which: str, by: str) -> int:
@@ -54,11 +56,8 @@ def discard(option: Path | None, which: str, by: str) -> int:
 
 
 def _decided(option: Path | None, which: str, decision: Decision, by: str) -> tuple[Instance, Hold]:
-    """Write a decision down, in the report too: a run need not follow."""
     instance = open_instance(home_folder(option))
-    hold = instance.ledger.decide_hold(which, decision, by or getpass.getuser())
-    renew_report(instance, hold.school, logging.getLogger(__name__))
-    return instance, hold
+    return instance, decide(instance, which, decision, who(by), logging.getLogger(__name__))
 
 
 def _outcome(hold: Hold) -> Outcome:

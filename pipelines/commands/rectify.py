@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.commands.outcomes import write_json
-from pipelines.commands.telling import OK, out, table
+from pipelines.commands.telling import HELD, OK, out, table
 from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.rights.rectification import corrections
@@ -12,7 +12,7 @@ from pipelines.settings import home_folder
 
 
 def show_corrections(option: Path | None, school: str, pupil: str, days: int, *, as_json: bool) -> int:
-    """Tell it as a table or as JSON."""
+    """Tell it as a table or as JSON; 2 where something has waited too long."""
     instance = open_instance(home_folder(option))
     found = corrections(instance, school, pupil.strip(), today_in_the_netherlands(), datetime.now(UTC), days)
     rows = [
@@ -30,4 +30,4 @@ def show_corrections(option: Path | None, school: str, pupil: str, days: int, *,
     else:
         columns = ("leverancier", "wat", "velden", "sinds", "teruggelezen")
         out.print(table("", columns, [tuple(row.values()) for row in rows]))
-    return OK
+    return HELD if any(one.late for one in found) else OK

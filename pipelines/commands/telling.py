@@ -1,6 +1,7 @@
 """How commands speak: tables and JSON on standard output, everything else on standard error, no traceback to a user."""
 
 import functools
+import getpass
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -91,6 +92,11 @@ def _sentence(error: Exception) -> str:
         f"Er ging iets onverwachts mis ({type(error).__name__}). Er is niets verloren: probeer het opnieuw. "
         f"Blijft het misgaan, zet dan {DEBUG}=1 voor de opdracht en geef de melding door aan wie Doorgeefluik beheert."
     )
+
+
+def who(by: str) -> str:
+    """Who does it: as the person said, or else by the name of the login."""
+    return by.strip() or getpass.getuser()
 
 
 def terminal() -> bool:

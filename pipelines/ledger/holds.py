@@ -87,10 +87,10 @@ def decide_hold(transaction: Transaction, which: str, decision: Decision, by: st
     Raises:
         HoldNotFoundError: nothing, or more than one thing, that waits goes by that name.
     """
-    chosen = _chosen(transaction, which)
-    update = sa.update(hold).where(hold.c.id == chosen.id)
+    found = chosen(transaction, which)
+    update = sa.update(hold).where(hold.c.id == found.id)
     transaction.execute(update.values(state=decision, decided_at=transaction.now, decided_by=by[:100]))
-    return Hold(*transaction.execute(sa.select(hold).where(hold.c.id == chosen.id)).one())
+    return Hold(*transaction.execute(sa.select(hold).where(hold.c.id == found.id)).one())
 
 
 def approved(transaction: Transaction, supplier: str, school: str, operation: str, digest: str) -> bool:
@@ -109,8 +109,12 @@ def _live(supplier: str, school: str, operation: str) -> sa.ColumnElement[bool]:
     return here & hold.c.state.in_(_LIVE)
 
 
-def _chosen(transaction: Transaction, which: str) -> Hold:
-    """The one hold of that name that waits, or was approved and not yet carried out."""
+def chosen(transaction: Transaction, which: str) -> Hold:
+    """The one hold of that name that waits, or was approved and not yet carried out; or that was discarded, by its number.
+
+    Raises:
+        HoldNotFoundError: nothing, or more than one thing, that waits goes by that name.
+    """
     name = which.strip().lower()
     rows = [Hold(*row) for row in transaction.execute(sa.select(hold).where(hold.c.state.in_((*_LIVE, "discarded"))))]
     live = [each for each in rows if each.state in _LIVE]

@@ -243,6 +243,11 @@ class Ledger(Database):
         with self._reading() as transaction:
             return holds.holds(transaction, school, supplier, state)
 
+    def hold(self, which: str) -> Hold:
+        """The hold that can still be decided by this name. See `holds.chosen`."""
+        with self._reading() as transaction:
+            return holds.chosen(transaction, which)
+
     def decide_hold(self, which: str, decision: Decision, by: str) -> Hold:
         """Approve or discard a hold, by its number or the beginning of its digest; HoldNotFoundError if there is no one such."""
         with self._writing() as transaction:

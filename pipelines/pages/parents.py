@@ -35,7 +35,9 @@ def write_parents(instance: Instance, school: str, today: date) -> list[Path]:
         "school": instance.settings.school(school),
         "today": today,
         "suppliers": [
-            _supplier(one, fields_in_force(instance, one.agreement.supplier, school, today)) for one in every
+            _supplier(one, fields_in_force(instance, one.agreement.supplier, school, today))
+            | {"holds": one.agreement.supplier in held}
+            for one in every
         ],
         "left_behind": [profiles[name].name if name in profiles else name for name in gone],
         "never": list(dict.fromkeys(f.label for f in CATALOGUE.values() if f.privacy is Privacy.NEVER)),

@@ -100,7 +100,7 @@ def _standing(instance: Instance, one: Erasure, known: Followed, day: date) -> S
             return Standing(known.supplier, DUTY, done=False)
         if known.under_way:
             return Standing(known.supplier, BROKEN_OFF, done=False)
-    return _holding(instance, one, known) if known.held else _without(one, known)
+    return _holding(instance, one, known, day) if known.held else _without(one, known)
 
 
 def _without(one: Erasure, known: Followed) -> Standing:
@@ -112,10 +112,10 @@ def _without(one: Erasure, known: Followed) -> Standing:
     return Standing(known.supplier, NOTHING_HELD, done=True)
 
 
-def _holding(instance: Instance, one: Erasure, known: Followed) -> Standing:
+def _holding(instance: Instance, one: Erasure, known: Followed, day: date) -> Standing:
     """Of a supplier that has something of the pupil still."""
     agreement = instance.settings.agreement(known.supplier, one.school)
-    if agreement is None or agreement.stage is not Stage.FULL:
+    if agreement is None or agreement.stage is not Stage.FULL or day < agreement.signed:
         return Standing(known.supplier, MUST_BE_ASKED, done=False, ask=True)
     after = known.answered_at is not None and known.answered_at >= one.opened_at
     if known.operation == "delete" and known.state == "refused" and after:
@@ -131,10 +131,11 @@ def _letter(instance: Instance, one: Erasure, standing: Standing, day: date) -> 
     known = [(handles.get(number, NO_HANDLE), keys.get(number)) for number in one.records]
     ids = [text for handle, key in known for text in (handle.wire_id or key, handle.own_id)]
     profile = instance.settings.profiles.get(standing.supplier)
+    here = one.school in instance.settings.school_keys  # else it was taken out of the settings since
     return write_page(
         instance.settings.reports / "wissen" / one.school / f"{one.id}-{standing.supplier}.html",
         "erasure_letter.html.j2",
-        school=instance.settings.school(one.school),
+        school=instance.settings.school(one.school) if here else {"name": "de school", "school": one.school},
         supplier=profile.name if profile else standing.supplier,
         ids=list(dict.fromkeys(filter(None, ids))),
         today=day,

@@ -2,10 +2,12 @@
 he was given. Looks, and changes nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from connectors.base import ConnectorError
+from data_contracts.delivery import ContractBroken
 from data_contracts.fields import Record
 from pipelines.instance import Instance
 from pipelines.ledger.dossier import Passed
@@ -52,11 +54,15 @@ def corrections(instance: Instance, school: str, pupil: str, day: date, now: dat
     suppliers = [s for s in instance.settings.suppliers if instance.settings.agreement(s, school)]
     told = _Told(ref, now - timedelta(days=days), kept_out=in_quarantine(data, pupil))
     found = []
-    for supplier, plan in _plans(instance, suppliers, school, data, day):
+    for supplier in suppliers:
+        plan = _plan(instance, supplier, school, data, day)
         mine = [one for one in sent if one.supplier == supplier]
         held_since = {hold.operation: hold.opened_at for hold in instance.ledger.holds(school, supplier)}
         there = _read_back_told(read_back(instance, supplier, school, pupil=pupil))
-        found.append(replace(told.of(supplier, mine, held_since, plan), read_back=there))
+        one = (
+            Correction(supplier, plan, "", None) if isinstance(plan, str) else told.of(supplier, mine, held_since, plan)
+        )
+        found.append(replace(one, read_back=there))
     return found
 
 
@@ -75,17 +81,18 @@ def _read_back_told(found: ReadBack) -> str:
     return TOLD[found.state] if found.read or found.state == "cannot" else "staat er niet"
 
 
-def _plans(
-    instance: Instance, suppliers: Sequence[str], school: str, data: SchoolData, day: date
-) -> Iterator[tuple[str, Planned | None]]:
-    """What a delivery would do now, by supplier; None where there is nothing to do."""
-    for supplier in suppliers:
+def _plan(instance: Instance, supplier: str, school: str, data: SchoolData, day: date) -> Planned | str | None:
+    """What a delivery to a supplier would do now; in Dutch why there is none, or None where there is nothing to do."""
+    try:
         ready = prepared(instance, supplier, school, data, day, "")
+        if ready.facts is None and ready.outcome:
+            return ready.outcome.reason
         if ready.facts is None or ready.wanted is None or ready.quarantined is None:
-            yield supplier, None
-        else:
-            case = case_of(instance, supplier, school, ready.facts, day, "")
-            yield supplier, planned(case, ready.wanted, ready.quarantined)
+            return None
+        case = case_of(instance, supplier, school, ready.facts, day, "")
+        return planned(case, ready.wanted, ready.quarantined)
+    except (ConnectorError, ContractBroken) as error:
+        return str(error)
 
 
 @dataclass(frozen=True, slots=True)

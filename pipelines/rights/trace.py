@@ -71,7 +71,8 @@ def trace(
         ContractBroken: the delivery set is not exactly what was agreed.
     """
     agreement, dossier = instance.settings.agreement(supplier, school), instance.ledger.dossier(school, pupil)
-    seen = look(instance, agreement, school, data, day, pupil) if agreement and data else None
+    begun = agreement if agreement and agreement.signed <= day else None  # until then its fields are not even read
+    seen = look(instance, begun, school, data, day, pupil) if begun and data else None
     last = next((one for one in reversed(dossier.passed) if one.supplier == supplier), None) if dossier else None
     return [
         _export(data, pupil, missing),

@@ -3,7 +3,7 @@
 What may be sent was decided before; how a message looks on the wire is the connector's.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -14,6 +14,7 @@ from connectors.base import ConnectorError, Envelope, PermanentError, Receipts, 
 from mappings.projection import DeliverySet
 from pipelines.ledger.handles import Handle
 from pipelines.ledger.holds import NewHold
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import NewPlan, Plan
 from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, part_of, planned
 from pipelines.sync.guard import ADD_FIELDS, ALLOWED_BY_STAGE, CLEAR_OUT, PARTS, Rule
@@ -27,6 +28,7 @@ from pipelines.sync.outbox import (
     kept_snapshot,
 )
 from pipelines.sync.plan import ChangePlan, emptied
+from pipelines.vault import Vault
 
 
 def delivered(case: Case, supplier: Supplier, wanted: DeliverySet, quarantined: pd.DataFrame, plan: Planned) -> Outcome:
@@ -70,20 +72,50 @@ def resume(case: Case, supplier: Supplier) -> bool:
     if plan is None:
         return False
     changes = case.ledger.changes(plan.id)
+    for batch, parcel in _may_have_arrived(case.vault, plan, changes):
+        if (
+            parcel is None
+            or not _still_agreed(case, plan, parcel)
+            or not _sent_again(case, supplier, plan, batch, parcel)
+        ):
+            _presume(case.ledger, plan, batch, parcel)
+    _abandon(case.ledger, case.vault, plan, changes, "Afgebroken; bij de volgende keer afgehandeld.")
+    return True
+
+
+def give_up(ledger: Ledger, vault: Vault, supplier: str, school: str) -> None:
+    """End a broken-off delivery that no agreement allows to be finished any more: what may have arrived counts as received.
+
+    Raises:
+        BusyError: it is still going on.
+    """
+    with ledger.lease(supplier, school):
+        if plan := ledger.unfinished_plan(supplier, school):
+            changes = ledger.changes(plan.id)
+            for batch, parcel in _may_have_arrived(vault, plan, changes):
+                _presume(ledger, plan, batch, parcel)
+            _abandon(ledger, vault, plan, changes, "Afgebroken, en er is geen overeenkomst meer om haar af te maken.")
+
+
+def _may_have_arrived(vault: Vault, plan: Plan, changes: pd.DataFrame) -> Iterator[tuple[int, Parcel | None]]:
+    """The batches of a broken-off plan that may have left without an answer in the ledger, each with its parcel if it is kept still."""
     unanswered = changes.loc[changes["state"] == "pending", "batch"]
     found = False
     for batch in sorted(map(int, unanswered.unique()))[:_UNDER_WAY]:
-        parcel = kept_parcel(case.vault, case.supplier, case.school, plan.digest, batch)
+        parcel = kept_parcel(vault, plan.supplier, plan.school, plan.digest, batch)
         if parcel is None and found:
-            break  # never sent, for the one before it is there: see `_exchange`
+            return  # never sent, for the one before it is there: see `_exchange`
         found = parcel is not None
-        if parcel is None:
-            case.ledger.presume_batch(plan.id, batch)
-        elif not _still_agreed(case, plan, parcel) or not _sent_again(case, supplier, plan, batch, parcel):
-            case.ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcel))
-    drop_parcels(case.vault, case.supplier, case.school, map(int, changes["batch"].unique()))
-    case.ledger.finish_plan(plan.id, "abandoned", "Afgebroken; bij de volgende keer afgehandeld.")
-    return True
+        yield batch, parcel
+
+
+def _presume(ledger: Ledger, plan: Plan, batch: int, parcel: Parcel | None) -> None:
+    ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcel) if parcel else {})
+
+
+def _abandon(ledger: Ledger, vault: Vault, plan: Plan, changes: pd.DataFrame, reason: str) -> None:
+    drop_parcels(vault, plan.supplier, plan.school, map(int, changes["batch"].unique()))
+    ledger.finish_plan(plan.id, "abandoned", reason)
 
 
 def _still_agreed(case: Case, plan: Plan, parcel: Parcel) -> bool:

@@ -57,9 +57,7 @@ def prepared(
     if agreement is None:
         return Prepared(outcome=_ended(school, supplier, "blocked", "Er is geen overeenkomst voor deze school."))
     if day < agreement.signed:
-        return Prepared(
-            outcome=_ended(school, supplier, "blocked", f"De overeenkomst gaat pas in op {agreement.signed:%d-%m-%Y}.")
-        )
+        return Prepared(outcome=_ended(school, supplier, "blocked", _not_begun(instance, agreement, school)))
     if known is None:
         return Prepared(outcome=_ended(school, supplier, "failed", AGAIN))
     fields = fields_in_force(instance, supplier, school, day)
@@ -143,6 +141,20 @@ def projected(
     for kind, frame in wanted.records.items():
         assert_delivery(frame, [CATALOGUE[agreed.id] for agreed in fields.of(kind)])
     return wanted
+
+
+def _not_begun(instance: Instance, agreement: Agreement, school: str) -> str:
+    """Until an agreement begins nothing goes out; a supplier that holds something by an earlier one keeps it as it is."""
+    begins = f"De overeenkomst gaat pas in op {agreement.signed:%d-%m-%Y}."
+    if not instance.ledger.held_fields(agreement.supplier, school):
+        return begins
+    return f"{begins} {_STAYS}"
+
+
+_STAYS = (
+    "Deze leverancier heeft nog gegevens van de vorige; tot die dag gaan er ook geen correcties en verwijderingen heen. "
+    "Laat de vorige datums in het bestand staan tot die dag."
+)
 
 
 def _ended(school: str, supplier: str, state: State, reason: str) -> Outcome:

@@ -150,3 +150,18 @@ def _operations(world: World, supplier: str) -> list[tuple[str, str]]:
     assert plan is not None
     frame = world.instance.ledger.changes(plan.id)
     return list(zip(frame["operation"], frame["cause"], strict=True))
+
+
+def test_who_writes_an_objection_down_hears_that_the_stage_lets_no_delete_go(
+    served: tuple[World, Administration],
+) -> None:
+    """Only where the supplier holds somebody: else there is nothing to take away."""
+    world, administration = served
+    administration.put(SCHOOL, example_school(20))
+    world.sync()
+    key = min(world.held_by("basispoort"))
+    world.agree("basispoort", stage="create")
+    told = " ".join(_asked(world, "object", SCHOOL, key, "basispoort", "--by", "directeur")[1].split())
+    assert "naar basispoort gaat dat nu niet" in told
+    assert "vanaf de volgende levering" in _asked(world, "give", SCHOOL, key, "uwlr_smalle_set", "--by", "directeur")[1]
+    assert "vanaf de volgende levering" in _asked(world, "withdraw", SCHOOL, key, "uwlr_smalle_set")[1]

@@ -175,6 +175,17 @@ def test_why_tells_the_step_that_stands_in_the_way(world: World, roster: Roster)
     assert why(world, objected)["Verstuurd"][1].count("verwijderen") == 1
 
 
+def test_why_tells_that_an_agreement_has_not_begun(world: World, roster: Roster) -> None:
+    """Its fields are not even read until then."""
+    world.export(roster)
+    for supplier in SUPPLIERS:
+        file = world.home / "agreements" / f"{supplier}.yaml"
+        file.write_text(file.read_text(encoding="utf-8").replace("signed: 2026-08-01", "signed: 2027-01-01"))
+    steps = why(world, in_year_4(roster)[0])
+    assert steps["Overeenkomst"] == (False, "gaat pas in op 01-01-2027.")
+    assert steps["Plan"][0] is None
+
+
 def test_the_job_for_one_pupil_does_as_the_command_asks(world: World, roster: Roster) -> None:
     """Its outcomes come back by supplier; an unknown pupil is told in Dutch at each."""
     key = in_year_4(roster)[0]

@@ -149,6 +149,7 @@ def test_a_file_of_any_spreadsheet_is_read(world: World, tmp_path: Path, content
         (f"Kanarie;ja\n{PUPIL};ja\n", "De kolom `leerling` staat niet in de eerste regel"),
         ("", "De kolom `leerling` staat niet in de eerste regel"),
         (f'leerling;mag\n{PUPIL};"ja"x\n', "Regel 2: de aanhalingstekens kloppen niet."),
+        (f'"leer"ling;mag\n{PUPIL};ja\n', "de aanhalingstekens kloppen niet."),
     ],
 )
 def test_a_file_with_a_mistake_is_refused_whole(world: World, tmp_path: Path, content: str, told: str) -> None:

@@ -1,11 +1,16 @@
 """`erase` as a person types it, and the job `wissen` of the web page: letters, confirmations, and what is left of the asking."""
 
 import json
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import requests
 from typer.testing import CliRunner
 
 from connectors.sandbox.school import example_school
@@ -13,7 +18,7 @@ from pipelines.build import build_defs
 from pipelines.cli import app
 from pipelines.dagster_home import prepare
 from pipelines.removal import forget_keys
-from pipelines.retention import finish_erasures
+from pipelines.retention import clean, finish_erasures
 from pipelines.runs import QUIET
 from pipelines.settings import load_settings
 from tests.e2e.marked import found
@@ -79,6 +84,46 @@ def test_a_supplier_whose_agreement_is_gone_is_asked_too(world: World) -> None:
     assert _with_the_key(world) == set()
 
 
+def test_a_school_that_is_gone_from_the_settings_still_has_its_requests(world: World) -> None:
+    """The letter names it by its code, and a confirmation closes the request."""
+    world.agree("uwlr_smalle_set", stage="create")
+    assert _typed(world, "start", SCHOOL, KEY, "--yes")[0] == 2
+    for file in (world.home / "agreements").iterdir():
+        file.unlink()
+    schools = world.home / "schools.yaml"
+    schools.write_text(schools.read_text(encoding="utf-8").replace(SCHOOL, "99YY-00"), encoding="utf-8")
+    assert _typed(world, "list")[0] == 2
+    letter = world.home / "reports" / "wissen" / SCHOOL / "1-uwlr_smalle_set.html"
+    assert SCHOOL in letter.read_text(encoding="utf-8")
+    assert _typed(world, "confirm", "1", "uwlr_smalle_set")[0] == 0
+
+
+def test_a_delivery_that_no_agreement_lets_anybody_finish_is_given_up(world: World) -> None:
+    """The supplier may have got the message: it is asked, and its word counts."""
+    trouble = f"{world.urls['uwlr_smalle_set']}/_sandbox/misbehave"
+    requests.post(trouble, json={"kind": "fail", "status": 500, "times": 20}, timeout=5).raise_for_status()
+    assert _typed(world, "start", SCHOOL, KEY, "--yes")[0] == 1, "a delivery failed"
+    (world.home / "agreements" / "uwlr_smalle_set.yaml").unlink()
+    assert "levering afgebroken" in _typed(world, "list")[1]
+    list(clean(world.instance, world.dagster, datetime.now(UTC)))
+    code, told = _typed(world, "list")
+    assert (code, "1-uwlr_smalle_set.html" in told, "levering afgebroken" in told) == (2, True, False)
+    assert _typed(world, "confirm", "1", "uwlr_smalle_set")[0] == 0
+
+
+def test_a_database_in_use_only_puts_it_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else is writing in the ledger when the request could be closed: it is closed the next time."""
+    world.instance.ledger.erasures.open(SCHOOL, KEY, "directeur", "bericht")
+    world.sync()
+    monkeypatch.setattr("pipelines.ledger.engine._BUSY_SECONDS", 0.1)
+    instance = world.instance
+    with closing(sqlite3.connect(world.home / "ledger.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        removed = finish_erasures(instance, world.dagster, world.day)
+        assert (removed.number, "in gebruik" in removed.why) == (0, True)
+    assert finish_erasures(instance, world.dagster, world.day).number == 1
+
+
 def test_nobody_is_erased_by_mistake(world: World) -> None:
     """Not without a yes, nor somebody unknown; nothing is written down then."""
     for words in (("start", SCHOOL, KEY), ("start", "99ZZ-00", KEY, "--yes"), ("start", SCHOOL, "niemand", "--yes")):
@@ -102,7 +147,8 @@ def test_from_the_web_page_the_asking_itself_is_forgotten(world: World) -> None:
 
     assert (asked("na_wisverzoek"), asked("na_wissen")) == (["wissen-1"], [])
     world.sync()
-    assert asked("na_wissen") == ["gewist-1"]
+    (key,) = asked("na_wissen")
+    assert re.fullmatch(r"gewist-1-\d{10}", key or ""), "a school that was busy is asked again the next hour"
     assert finish_erasures(world.instance, world.dagster, world.day).number == 1
     assert (asked("na_wisverzoek"), asked("na_wissen")) == ([], [])
     assert _with_the_key(world) == set()

@@ -99,6 +99,17 @@ def test_what_waits_for_a_person_or_an_agreement_says_so(world: World) -> None:
     assert _told(world)["uwlr_smalle_set"].told.startswith("wacht. De overeenkomst staat op stage: create.")
 
 
+def test_a_supplier_that_cannot_be_looked_at_stands_alone(world: World) -> None:
+    """Its agreement has not begun: that is told, and the others as always."""
+    file = world.home / "agreements" / "uwlr_smalle_set.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("signed: 2026-08-01", "signed: 2027-01-01"))
+    told = _told(world)
+    assert told["uwlr_smalle_set"].told.startswith(
+        "De overeenkomst gaat pas in op 01-01-2027. Deze leverancier heeft nog"
+    )
+    assert told["basispoort"].told.startswith("staat in de export")
+
+
 def test_a_pupil_who_is_not_in_the_export_is_not_known(world: World) -> None:
     """A name instead of a key is answered so as well."""
     with pytest.raises(UnknownNameError, match="niet in de export"):

@@ -1,6 +1,7 @@
 """What Dagster is given: assets, jobs, schedule and sensors, and what each of them starts."""
 
 import gc
+import logging
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,10 +13,12 @@ import pytest
 from connectors.sandbox.edexml_writer import edexml
 from connectors.sandbox.school import example_school
 from pipelines.build import build_defs
+from pipelines.decisions import NoAgreementError, decide
 from pipelines.instance import open_instance
 from pipelines.jobs import DELIVER
 from pipelines.ledger.holds import NewHold
 from pipelines.pupil_jobs import OF_ONE_PUPIL
+from pipelines.schedules import nightly, run_requests
 from pipelines.settings import Settings, load_settings
 
 AGREEMENT = """\
@@ -164,6 +167,19 @@ def test_each_night_is_one_run_a_school_of_its_own_suppliers(settings: Settings,
     assert {run.tags["school"] for run in found} == set(settings.school_keys)
 
 
+def test_a_school_without_an_agreement_is_not_pulled(settings: Settings, dagster: dg.DagsterInstance) -> None:
+    """Its data would be got for nobody, in the night as after an approval whose agreement is gone."""
+    approved = _hold(settings, "basispoort")
+    open_instance(settings.home).ledger.decide_hold(str(approved), "approved", "ICT-coördinator")
+    for file in (settings.home / "agreements").iterdir():
+        file.unlink()
+    left = load_settings(settings.home)
+    repository = build_defs(settings).get_repository_def()
+    context = dg.build_schedule_context(instance=dagster, repository_def=repository, scheduled_execution_time=NIGHT)
+    assert (nightly(left).evaluate_tick(context).run_requests or []) == []
+    assert list(run_requests(left, "99XX-01", "sleutel", ("basispoort",))) == []
+
+
 def _ticked(settings: Settings, name: str, dagster: dg.DagsterInstance) -> list[dg.RunRequest]:
     repository = build_defs(settings).get_repository_def()
     context = dg.build_sensor_context(instance=dagster, repository_def=repository)
@@ -257,6 +273,16 @@ def test_a_person_decides_a_hold_from_the_web_page(
         ] * works
     (hold,) = open_instance(settings.home).ledger.holds(state=None)
     assert (hold.state, hold.decided_by) == (state, "ICT-coördinator")
+
+
+def test_nothing_is_approved_for_which_there_is_no_agreement(settings: Settings, dagster: dg.DagsterInstance) -> None:
+    """It could be delivered to nobody; it can be discarded, as the sentence says."""
+    number = str(_hold(settings, "basispoort"))
+    (settings.home / "agreements" / "basispoort.yaml").unlink()
+    instance, log = open_instance(settings.home), logging.getLogger(__name__)
+    with pytest.raises(NoAgreementError, match=f"hold discard {number}"):
+        decide(instance, number, "approved", "ICT-coördinator", log)
+    assert decide(instance, number, "discarded", "ICT-coördinator", log).state == "discarded"
 
 
 def test_a_person_writes_the_pages_from_the_web_page(settings: Settings, dagster: dg.DagsterInstance) -> None:
