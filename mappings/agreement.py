@@ -58,6 +58,11 @@ class LegalBasis(StrEnum):
     CONSENT = "toestemming"
     LEGAL_DUTY = "wettelijke_verplichting"
 
+    @property
+    def words(self) -> str:
+        """As a person reads it."""
+        return self.value.replace("_", " ")
+
 
 class Stage(StrEnum):
     """How far deliveries go while a school tries a supplier out."""

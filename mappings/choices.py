@@ -73,8 +73,7 @@ def refusal(choice: Choice, ground: LegalBasis | None, before: Choice | None) ->
         what = "Een foto gaat alleen met" if ground is None else "De grondslag is"
         return f"{what} toestemming: leg vast dat zij is gegeven of ingetrokken, niet dat er bezwaar is."
     if ground not in {LegalBasis.CONSENT, None} and about_consent:
-        words = str(ground).replace("_", " ")
-        return f"De grondslag is {words}: toestemming is niet nodig. Een ouder kan wel bezwaar maken."
+        return f"De grondslag is {ground.words}: toestemming is niet nodig. Een ouder kan wel bezwaar maken."
     if choice is Choice.LIFTED and before not in REFUSED:
         return "Er is geen bezwaar om in te trekken."
     return None

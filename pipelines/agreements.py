@@ -6,7 +6,7 @@ from datetime import date
 from typing import Literal
 
 from data_contracts.fields import CATALOGUE, Record
-from mappings.agreement import Agreement, FieldSet, LegalBasis
+from mappings.agreement import Agreement, FieldSet
 from mappings.profile import Profile
 from mappings.projection import read_for
 from mappings.written import numbered
@@ -17,13 +17,6 @@ from pipelines.sync.filled import empty_fields
 Validity = Literal["upcoming", "active", "ending", "ended"]
 WARNED = (7, 30, 60)
 """In how many days, at most, an agreement ends that is warned about."""
-
-BASES = {
-    LegalBasis.PUBLIC_TASK: "publieke taak",
-    LegalBasis.CONTRACT: "overeenkomst",
-    LegalBasis.CONSENT: "toestemming",
-    LegalBasis.LEGAL_DUTY: "wettelijke verplichting",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Puts the definitions together out of settings; decides nothing itself. Tests and demo give other resources here."""
+"""Puts the definitions together out of settings, and readies its process for runs. Tests and demo give other resources here."""
 
 from collections.abc import Mapping
 from typing import Any

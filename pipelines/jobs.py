@@ -17,13 +17,15 @@ from pipelines.retention import clean
 from pipelines.sync.readback import read_back
 
 DELIVER, PREVIEW, CLEAN = "leveren", "voorbeeld", "opruimen"
+STEPS = ("gegevensset", "wijzigingsplan", "levering")
+"""The assets of each supplier, in their order."""
 SCHOOL_TAG = "school"
 """Run tag with the school, by which a person finds its runs in the web page."""
 
 
 def asset_keys(suppliers: Sequence[str], *, preview: bool = False) -> list[dg.AssetKey]:
     """The assets of a school and these suppliers; a preview ends at the change plan and can send nothing."""
-    last = ["gegevensset", "wijzigingsplan"] if preview else ["gegevensset", "wijzigingsplan", "levering"]
+    last = STEPS[:-1] if preview else STEPS
     return [
         dg.AssetKey("export"),
         dg.AssetKey("schoolgegevens"),

@@ -20,6 +20,7 @@ from mappings.projection import DeliverySet
 from mappings.transforms import sources
 from pipelines.ledger.holds import Hold
 from pipelines.removal import Removed
+from pipelines.rights.trace import Step
 from pipelines.sync.case import Outcome, Planned, State
 from pipelines.sync.readback import TOLD, ReadBack
 from pipelines.sync.school import SchoolData
@@ -166,15 +167,21 @@ def of_outcome(outcome: Outcome, waiting: Sequence[Hold] = ()) -> Metadata:
     }
 
 
-def of_one_pupil(outcomes: Sequence[Outcome]) -> Metadata:
-    """What came of one pupil at each supplier."""
+def of_one_pupil(outcomes: Sequence[Outcome], steps: Mapping[str, Sequence[Step]]) -> Metadata:
+    """What came of one pupil at each supplier, and the steps that led there."""
     rows: list[Mapping[str, str | int]] = [
         {"Leverancier": o.supplier, **{dutch: o.counts[name] for name, dutch in _COUNTS.items()}, **_ending(o)}
         for o in outcomes
     ]
+    went: list[Mapping[str, str | int]] = [
+        {"Leverancier": supplier, "Stap": step.name, "": step.mark, "Uitkomst": step.told}
+        for supplier, each in steps.items()
+        for step in each
+    ]
     return {
         SUMMARY: " ".join(f"{o.supplier} {_how(o)}" for o in outcomes) or "Er is geen overeenkomst.",
         BY_SUPPLIER: _table(rows, ["Leverancier", STATE, *_COUNTS.values(), _REASON, _PLAN]),
+        "Stappen": _table(went, ["Leverancier", "Stap", "", "Uitkomst"]),
     }
 
 
@@ -326,7 +333,7 @@ def _how(outcome: Outcome) -> str:
 
 
 def _work(counts: Mapping[str, int]) -> str:
-    """`204 toevoegen en 1 wijzigen`; what is nought is left out."""
+    """`204 toevoegen, 1 wijzigen`; what is nought is left out."""
     parts = [f"{number} {dutch}" for operation, dutch in DUTCH.items() if (number := counts.get(operation))]
     return ", ".join(parts) or "niets te doen"
 
@@ -372,7 +379,7 @@ def of_fields_read(wanted: frozenset[str]) -> Metadata:
 def _agreement_text(agreement: Agreement) -> str:
     return (
         f"{agreement.model}, van {agreement.signed:%d-%m-%Y} tot en met {agreement.valid_until:%d-%m-%Y}, "
-        f"grondslag {_words(agreement.legal_basis.value)}; mag {_STAGES[agreement.stage]}"
+        f"grondslag {agreement.legal_basis.words}; mag {_STAGES[agreement.stage]}"
     )
 
 

@@ -1,29 +1,35 @@
 """The jobs about one pupil that a person finds in the web page: bring him up to date now, write the letter for access, write down what a parent chose, erase.
 
-A run keeps its config, and with that the key of the pupil, until the first cleaning after it; never anything else of him.
+A run keeps its config until the first cleaning after it, and with that the key of the pupil and what was chosen about him, and of
+`een_leerling_nu` its steps; never his name, or any other value.
 Like every run about a school it has that school as its partition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date
 
 import dagster as dg
 from pydantic import Field
 
 from connectors.base import ConnectorError
+from data_contracts.delivery import ContractBroken
 from data_contracts.findings import BrokenTable
 from mappings.choices import Choice, How
 from mappings.purposes import Purpose
 from pipelines.consent import Said, write_down_one
+from pipelines.instance import Instance
 from pipelines.launchpad import by_whom, empty, refused, school_of
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.metadata import of_letter, of_one_pupil, of_told
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.resources import InstanceResource
-from pipelines.rights.access import letter, write_letter
+from pipelines.rights.access import fresh_or_why, letter, write_letter
 from pipelines.rights.erasure import open_case
 from pipelines.rights.looking import NoExportError
 from pipelines.rights.one_now import deliver_one
+from pipelines.rights.trace import Step, trace
 
 ONE_PUPIL = "een_leerling_nu"
 
@@ -51,10 +57,21 @@ def lever_een_leerling(context: dg.OpExecutionContext, config: OnePupilConfig, i
         outcomes = deliver_one(opened, school, config.leerling.strip(), suppliers, day, context.run_id)
     except (ConnectorError, BrokenTable, NoExportError, UnknownNameError) as error:
         raise refused(error) from None
+    told = of_one_pupil(outcomes, _steps(opened, school, config.leerling.strip(), suppliers, day))
     failed = [f"{outcome.supplier}: {outcome.reason}" for outcome in outcomes if outcome.state == "failed"]
     if failed:
-        raise dg.Failure(" ".join(failed), metadata=of_one_pupil(outcomes), allow_retries=False)
-    context.add_output_metadata(of_one_pupil(outcomes))
+        raise dg.Failure(" ".join(failed), metadata=told, allow_retries=False)
+    context.add_output_metadata(told)
+
+
+def _steps(opened: Instance, school: str, pupil: str, suppliers: Sequence[str], day: date) -> dict[str, Sequence[Step]]:
+    """The steps of the pupil at each supplier as they are now, without the supplier's own words: those may name him."""
+    data, missing = fresh_or_why(opened, school, day)
+    found: dict[str, Sequence[Step]] = {}
+    for supplier in suppliers:
+        with suppress(ContractBroken):  # the outcome tells it
+            found[supplier] = trace(opened, school, supplier, pupil, data, day, missing, aloud=False)
+    return found
 
 
 class AccessConfig(dg.Config):

@@ -7,7 +7,7 @@ import dagster as dg
 
 from pipelines.assets import UNFORESEEN
 from pipelines.build import build_defs
-from pipelines.jobs import CLEAN, DELIVER, PREVIEW, SCHOOL_TAG, asset_keys
+from pipelines.jobs import CLEAN, DELIVER, PREVIEW, SCHOOL_TAG, STEPS, asset_keys
 from pipelines.metadata import BY_SUPPLIER, REMOVED, STATE, outcome_in, outcomes_in, removed_in
 from pipelines.pupil_jobs import ONE_PUPIL
 from pipelines.removal import Removed
@@ -101,9 +101,6 @@ def _outcome(events: Iterable[dg.DagsterEvent], school: str, supplier: str, step
             failure = event.step_failure_data.user_failure_data
             reason = failure.description or reason if failure else reason
     return Outcome(school, supplier, "failed", dict(NO_COUNTS), None, reason)
-
-
-STEPS = ("gegevensset", "wijzigingsplan", "levering")
 
 
 def _metadata(event: dg.DagsterEvent) -> Mapping[str, Any]:

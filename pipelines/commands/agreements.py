@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts.fields import CATALOGUE
-from pipelines.agreements import BASES, Agreed, agreed, never_filled, pupils_held, read_for_nobody
+from pipelines.agreements import Agreed, agreed, never_filled, pupils_held, read_for_nobody
 from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import OK, out, table
 from pipelines.dutch_time import today_in_the_netherlands
@@ -60,7 +60,7 @@ def _show(found: list[Agreed], rows: list[dict[str, Any]]) -> None:
             one.told,
             f"{one.agreement.signed:%d-%m-%Y}",
             f"{one.agreement.valid_until:%d-%m-%Y}",
-            BASES[one.agreement.legal_basis],
+            one.agreement.legal_basis.words,
             row["pupils"],
             row["fields"],
         )

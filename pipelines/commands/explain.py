@@ -56,7 +56,7 @@ def _explain(profile: Profile, agreement: Agreement, fields: FieldSet, schools: 
     out.print(f"{profile.name}, voor {', '.join(schools)}. {profile.purpose}", markup=False)
     out.print(
         f"{agreement.model}, van {agreement.signed:%d-%m-%Y} tot en met {agreement.valid_until:%d-%m-%Y}; "
-        f"grondslag {agreement.legal_basis.value.replace('_', ' ')}.",
+        f"grondslag {agreement.legal_basis.words}.",
         markup=False,
     )
     if now := _not_now(agreement):

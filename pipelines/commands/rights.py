@@ -21,8 +21,6 @@ from pipelines.rights.trace import Step, trace
 from pipelines.runs import run_one_pupil
 from pipelines.settings import home_folder
 
-_MARKS = {True: "✓", False: "✗", None: "–"}
-
 
 def give_access(option: Path | None, school: str, pupil: str | None, name: str, *, as_json: bool) -> int:
     """Write the letter of one pupil, or list those who go by a name; `as_json` writes no file."""
@@ -114,4 +112,4 @@ def _show_hits(hits: list[Hit], *, as_json: bool) -> int:
 def _show_steps(supplier: str, steps: list[Step]) -> None:
     out.print(f"\n{supplier}", style="bold", markup=False)
     for step in steps:
-        out.print(f"  {_MARKS[step.ok]} {step.name}: {step.told}", markup=False, soft_wrap=True)
+        out.print(f"  {step.mark} {step.name}: {step.told}", markup=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipelines.ledger import presence
+from pipelines.ledger.choices import UNKNOWN
 from pipelines.ledger.erasure_proofs import holds, prove
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.handles import forget_handles, places_of
@@ -166,7 +167,7 @@ def _open(transaction: Transaction, school: str, pupil: str, by: str, how: str) 
     same = (record.c.school == school) & (record.c.kind == PUPIL) & (record.c.ref == ref)
     known = transaction.execute(sa.select(record.c.id).where(same, record.c.key_encrypted.is_not(None))).scalar()
     if known is None:
-        raise ErasureRefusedError(_UNKNOWN)
+        raise ErasureRefusedError(UNKNOWN)
     number = 1 + transaction.number(sa.select(sa.func.coalesce(sa.func.max(erasure.c.id), 0)))
     row = {
         "id": number,
@@ -184,10 +185,6 @@ def _open(transaction: Transaction, school: str, pupil: str, by: str, how: str) 
     return number
 
 
-_UNKNOWN = (
-    "Deze leerling is bij deze school niet bekend. Gebruik de sleutel uit ParnasSys; staat hij pas sinds kort in de export, "
-    "haal die dan eerst op met `doorgeefluik preview`."
-)
 _ALREADY = (
     "Voor deze leerling is er al een verzoek om te wissen: hij gaat nergens meer heen. Zie `doorgeefluik erase list`."
 )

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from data_contracts.fields import CATALOGUE, Field, Record
-from pipelines.agreements import BASES, Agreed, agreed
+from pipelines.agreements import Agreed, agreed
 from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.ledger.held import Sent
@@ -59,7 +59,7 @@ class Entry:
     @property
     def ground(self) -> str:
         """On what ground, in Dutch."""
-        return BASES[self.one.agreement.legal_basis] if self.one else ""
+        return self.one.agreement.legal_basis.words if self.one else ""
 
     @property
     def kinds(self) -> str:

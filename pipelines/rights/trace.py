@@ -42,6 +42,11 @@ class Step:
     ok: bool | None
     told: str
 
+    @property
+    def mark(self) -> str:
+        """Yes, no, or says nothing, at a glance."""
+        return {True: "✓", False: "✗", None: "–"}[self.ok]
+
     def __repr__(self) -> str:
         return f"Step({self.name!r}, {self.ok})"  # a supplier's own words may name a pupil
 
@@ -60,12 +65,20 @@ def _open(name: str, told: str) -> Step:
 
 
 def trace(
-    instance: Instance, school: str, supplier: str, pupil: str, data: SchoolData | None, day: date, missing: str = ""
+    instance: Instance,
+    school: str,
+    supplier: str,
+    pupil: str,
+    data: SchoolData | None,
+    day: date,
+    missing: str = "",
+    *,
+    aloud: bool = True,
 ) -> list[Step]:
     """The steps for one pupil at one supplier; without `data`, `missing` says why there is no export.
 
-    The plan is the one that a delivery would make now; nothing is written or sent. For the screen of who asks: the answer
-    of a supplier may hold a name.
+    The plan is the one that a delivery would make now; nothing is written or sent. `aloud` is for the screen of who asks:
+    with the supplier's own words, which may hold a name.
 
     Raises:
         ContractBroken: the delivery set is not exactly what was agreed.
@@ -81,7 +94,7 @@ def trace(
         _agreement(agreement, seen, day),
         _plan(instance, seen, dossier, supplier),
         _sent(last),
-        _answer(instance, last),
+        _answer(instance, last, aloud=aloud),
     ]
 
 
@@ -196,9 +209,9 @@ def _sent(last: Passed | None) -> Step:
     )
 
 
-def _answer(instance: Instance, last: Passed | None) -> Step:
+def _answer(instance: Instance, last: Passed | None, *, aloud: bool) -> Step:
     if last is None:
         return _open("Antwoord", "geen.")
     ok, told = _ANSWERS[last.state]
-    words = instance.ledger.refusals(last.plan_id).get(last.record_id, "") if last.state == "refused" else ""
+    words = instance.ledger.refusals(last.plan_id).get(last.record_id, "") if aloud and last.state == "refused" else ""
     return Step("Antwoord", ok, f"{told}. De leverancier zegt: {words}" if words else f"{told}.")

@@ -197,6 +197,15 @@ def test_the_job_for_one_pupil_does_as_the_command_asks(world: World, roster: Ro
     done = run_one_pupil(settings, SCHOOL, key, ["basispoort"], world.dagster, resources=resources)
     assert [(o.supplier, o.state, o.counts["create"]) for o in done] == [("basispoort", "delivered", 1)]
     assert key in world.held_by("basispoort")
+    (run,) = world.dagster.get_runs(dg.RunsFilter(job_name="een_leerling_nu"))
+    told = [
+        e.dagster_event.step_output_data.metadata["Stappen"].records
+        for e in world.dagster.all_logs(run.run_id)
+        if e.dagster_event and e.dagster_event.is_successful_output
+    ]
+    steps = {record.data["Stap"]: record.data["Uitkomst"] for record in told[0]}
+    assert list(steps) == list(why(world, key))
+    assert steps["Antwoord"] == "aangenomen."
     unknown = run_one_pupil(settings, SCHOOL, "weetniet", ["basispoort"], world.dagster, resources=resources)
     assert [(o.state, "is op school 99XX-00 niet bekend" in o.reason) for o in unknown] == [("failed", True)]
 
