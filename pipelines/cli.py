@@ -180,7 +180,7 @@ def readback(
 @app.command(cls=DutchCommand)
 @told
 def clean(*, json: JsonOption = False, instance: InstanceOption = None) -> int:
-    """Verwijder waarvan de bewaartermijn voorbij is. Zegt hoeveel van wat; gaat anders vanzelf, elke ochtend."""
+    """Verwijder waarvan de bewaartermijn voorbij is. Rondt ook wisverzoeken af, en zegt hoeveel van wat; gaat anders vanzelf, elke ochtend."""
     from pipelines.commands.clean import clean_up
 
     return clean_up(instance, as_json=json)

@@ -97,7 +97,7 @@ def ruim_op(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
     """Take away what was kept long enough or is to be erased; the run tells how much of what, and why."""
     removed = list(clean(instance.opened, context.instance, datetime.now(UTC)))
     for one in removed:
-        context.log.info("%s: %s verwijderd, %s.", one.what, one.number, one.why)
+        context.log.info("%s: %s opgeruimd, %s.", one.what, one.number, one.why)
     context.add_output_metadata(of_removed(removed))
 
 

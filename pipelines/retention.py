@@ -29,6 +29,8 @@ from pipelines.sync.outbox import still_needed
 NOT_WHOLE = "het grootboek is niet heel, dus blijft alles staan: zie doorgeefluik verify"
 """Why nothing was removed from a ledger in which somebody changed something."""
 
+_ALL_DONE = "elke leverancier is klaar"
+
 _AT_ONCE = 100
 _UNDER_WAY = [
     *(dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING),
@@ -41,9 +43,9 @@ _PARTITION_TAG: Final = "dagster/partition"
 def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Iterator[Removed]:
     """Close the requests to erase that are done, and take away what `retention` in the settings says was kept long enough at `now` (aware)."""
     keep = instance.settings.instance.retention
-    give_up_left_behind(instance)
-    if ready(instance, day := day_in_the_netherlands(now)):
-        yield finish_erasures(instance, dagster, day)
+    finished = finish_erasures(instance, dagster, day_in_the_netherlands(now))
+    if finished.number or finished.why != _ALL_DONE:
+        yield finished
     yield Removed("kluis", clean_vault(instance, now), f"ouder dan {keep.vault_days} dagen")
     findings = instance.ledger.remove_findings(now - timedelta(days=keep.findings_days))
     yield Removed("bevindingen", findings, f"ouder dan {keep.findings_days} dagen")
@@ -56,12 +58,12 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen of over één leerling")
 
 
-def give_up_left_behind(instance: Instance) -> None:
+def _give_up_left_behind(instance: Instance) -> None:
     """End the broken-off deliveries whose agreement is gone, lest a request to erase wait for them for ever."""
     last = instance.ledger.status()
     for school, supplier in last.loc[last["state"] == "delivering", ["school", "supplier"]].itertuples(index=False):
         if instance.settings.agreement(supplier, school) is None:
-            with suppress(BusyError):  # then it is not broken off
+            with suppress(BusyError, OperationalError):  # it is not broken off, or the next time is soon enough
                 give_up(instance.ledger, instance.vault, supplier, school)
 
 
@@ -70,7 +72,8 @@ def finish_erasures(instance: Instance, dagster: dg.DagsterInstance, day: date) 
 
     One whose run is, or whose ledger or database does not let it, is done the next time.
     """
-    number, why = 0, "elke leverancier is klaar"
+    _give_up_left_behind(instance)
+    number, why = 0, _ALL_DONE
     for one in ready(instance, day):
         busy = dg.RunsFilter(statuses=_UNDER_WAY, tags={_PARTITION_TAG: one.school})
         if dagster.get_runs(busy, limit=1):

@@ -34,7 +34,7 @@ cleaning = dg.ScheduleDefinition(
     cron_schedule="0 6 * * *",
     execution_timezone="Europe/Amsterdam",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Elke ochtend: verwijder waarvan de bewaartermijn voorbij is.",
+    description="Elke ochtend: verwijder waarvan de bewaartermijn voorbij is, en rond wisverzoeken af.",
 )
 """After the night; also where the nightly sync is switched off."""
 

@@ -17,6 +17,7 @@ from connectors.sandbox.school import example_school
 from pipelines.build import build_defs
 from pipelines.cli import app
 from pipelines.dagster_home import prepare
+from pipelines.instance import _ledger
 from pipelines.removal import forget_keys
 from pipelines.retention import clean, finish_erasures
 from pipelines.runs import QUIET
@@ -116,6 +117,7 @@ def test_a_database_in_use_only_puts_it_off(world: World, monkeypatch: pytest.Mo
     world.instance.ledger.erasures.open(SCHOOL, KEY, "directeur", "bericht")
     world.sync()
     monkeypatch.setattr("pipelines.ledger.engine._BUSY_SECONDS", 0.1)
+    _ledger.cache_clear()  # it was opened before that
     instance = world.instance
     with closing(sqlite3.connect(world.home / "ledger.db")) as other:
         other.execute("BEGIN IMMEDIATE")
