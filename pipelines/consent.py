@@ -7,7 +7,6 @@ from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 
-from mappings.agreement import Agreement
 from mappings.choices import REFUSED, Choice, How, refusal
 from mappings.purposes import Purpose
 from pipelines.instance import Instance
@@ -68,11 +67,9 @@ def write_down_one(instance: Instance, said: Said, subject: str, pupil: str, cho
     chosen = named(Choice, choice, "De keuze")
     news = write_down(instance, said, {subject: {pupil.strip(): chosen}}, today)
     what = f"{chosen.replace('_', ' ')}, {subject}, school {said.school}"
-    return (
-        f"Vastgelegd: {what}. {_then(instance, said.school, subject, chosen, today)}"
-        if news
-        else f"Dit was al vastgelegd: {what}."
-    )
+    if not news:
+        return f"Dit was al vastgelegd: {what}."
+    return f"Vastgelegd: {what}. {_then(instance, said.school, subject, chosen, today)}"
 
 
 def _then(instance: Instance, school: str, subject: str, chosen: Choice, today: date) -> str:
@@ -81,21 +78,17 @@ def _then(instance: Instance, school: str, subject: str, chosen: Choice, today: 
     concerned = [a for a in agreements if subject in instance.settings.field_set(a.supplier, school).subjects]
     if not concerned:
         return "Geen leverancier krijgt hiervoor iets; de lijst is voor de school zelf."
-    needed = "delete" if chosen in REFUSED and subject not in set(Purpose) else "update"
-    holding = [a for a in concerned if instance.ledger.held_fields(a.supplier, school)]
-    if chosen in REFUSED and (stuck := [a.supplier for a in holding if needed not in _allowed(a, today)]):
-        return _STUCK.format(", ".join(stuck))
+    if chosen in REFUSED:
+        needed = "update" if subject in set(Purpose) else "delete"
+        holding = (a for a in concerned if instance.ledger.held_fields(a.supplier, school))
+        if stuck := [a.supplier for a in holding if today < a.signed or needed not in ALLOWED_BY_STAGE[a.stage]]:
+            return _STUCK.format(", ".join(stuck))
     return "Het geldt vanaf de volgende levering."
 
 
 _STUCK = (
     "Let op: naar {} gaat dat nu niet, door `stage` of `signed` in de overeenkomst. Regel het zelf met de leverancier."
 )
-
-
-def _allowed(agreement: Agreement, today: date) -> frozenset[str]:
-    """What a delivery by this agreement may do now with whom the supplier has."""
-    return ALLOWED_BY_STAGE[agreement.stage] if agreement.signed <= today else frozenset()
 
 
 def _refuse(instance: Instance, school: str, subject: str, chosen: Mapping[str, Choice]) -> None:

@@ -50,14 +50,14 @@ def lever_een_leerling(context: dg.OpExecutionContext, config: OnePupilConfig, i
     """Bring one pupil up to date."""
     opened, day = instance.opened, instance.today()
     asked = [name.strip() for name in config.leveranciers.split(",") if name.strip()]
-    school = school_of(context)
+    school, pupil = school_of(context), config.leerling.strip()
     try:
         refuse_unknown(opened.settings, [school], asked)
         suppliers = [s for s in asked or opened.settings.suppliers if opened.settings.agreement(s, school)]
-        outcomes = deliver_one(opened, school, config.leerling.strip(), suppliers, day, context.run_id)
+        outcomes = deliver_one(opened, school, pupil, suppliers, day, context.run_id)
     except (ConnectorError, BrokenTable, NoExportError, UnknownNameError) as error:
         raise refused(error) from None
-    told = of_one_pupil(outcomes, _steps(opened, school, config.leerling.strip(), suppliers, day))
+    told = of_one_pupil(outcomes, _steps(opened, school, pupil, suppliers, day))
     failed = [f"{outcome.supplier}: {outcome.reason}" for outcome in outcomes if outcome.state == "failed"]
     if failed:
         raise dg.Failure(" ".join(failed), metadata=told, allow_retries=False)

@@ -1,4 +1,4 @@
-"""Retention: what was kept long enough is taken away, one function for each kind of thing, and it is told how much and why."""
+"""Retention: what was kept long enough, or is to be erased, is taken away: one function for each kind of thing, and it is told how much and why."""
 
 import logging
 import sqlite3
@@ -58,15 +58,6 @@ def clean(instance: Instance, dagster: dg.DagsterInstance, now: datetime) -> Ite
     yield Removed("runs van de webpagina", runs, f"afgelopen, en ouder dan {keep.runs_days} dagen of over één leerling")
 
 
-def _give_up_left_behind(instance: Instance) -> None:
-    """End the broken-off deliveries whose agreement is gone, lest a request to erase wait for them for ever."""
-    last = instance.ledger.status()
-    for school, supplier in last.loc[last["state"] == "delivering", ["school", "supplier"]].itertuples(index=False):
-        if instance.settings.agreement(supplier, school) is None:
-            with suppress(BusyError, OperationalError):  # it is not broken off, or the next time is soon enough
-                give_up(instance.ledger, instance.vault, supplier, school)
-
-
 def finish_erasures(instance: Instance, dagster: dg.DagsterInstance, day: date) -> Removed:
     """Forget the pupils whom every supplier has erased on `day`, each where no run of the school waits or is at work; how many requests were closed.
 
@@ -93,6 +84,15 @@ def finish_erasures(instance: Instance, dagster: dg.DagsterInstance, day: date) 
         else:
             number += 1
     return Removed("wisverzoeken afgerond", number, why)
+
+
+def _give_up_left_behind(instance: Instance) -> None:
+    """End the broken-off deliveries whose agreement is gone, lest a request to erase wait for them for ever."""
+    last = instance.ledger.status()
+    for school, supplier in last.loc[last["state"] == "delivering", ["school", "supplier"]].itertuples(index=False):
+        if instance.settings.agreement(supplier, school) is None:
+            with suppress(BusyError, OperationalError):  # it is not broken off, or the next time is soon enough
+                give_up(instance.ledger, instance.vault, supplier, school)
 
 
 def clean_vault(instance: Instance, now: datetime) -> int:

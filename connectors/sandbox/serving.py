@@ -229,7 +229,7 @@ _CUSTOM = "doorgeefluik.custom"
 class _Cuttable(H11Protocol):
     """Hands the application an ASGI extension that breaks its connection, which ASGI itself has no word for."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it too
         super().connection_made(transport)
         self.app = _with_extension(self.app, _CUT, transport.abort)
 

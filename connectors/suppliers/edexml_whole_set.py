@@ -61,7 +61,7 @@ class EdexmlWholeSet:
     def held(
         self,
         school: str,  # noqa: ARG002  the protocol's signature
-        asked: Mapping[Record, Sequence[AgreedField]],  # noqa: ARG002
+        asked: Mapping[Record, Sequence[AgreedField]],  # noqa: ARG002  as above
     ) -> Iterator[tuple[Record, pd.DataFrame]]:
         """Not in this format: a supplier that takes whole sets corrects itself with the next one."""
         raise CannotListError(self._door.who)

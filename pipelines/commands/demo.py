@@ -67,8 +67,10 @@ def _approving(settings: Settings, outcomes: list[Outcome]) -> list[Outcome]:
         instance.ledger.decide_hold(str(hold.id), "approved", "demo")
     if not waiting:
         return outcomes
-    approved = {(hold.school, hold.supplier): None for hold in waiting}
-    again = deliver(settings, {of: [s for school, s in approved if school == of] for of, _ in approved})
+    approved: dict[str, list[str]] = {}
+    for school, supplier in dict.fromkeys((hold.school, hold.supplier) for hold in waiting):
+        approved.setdefault(school, []).append(supplier)
+    again = deliver(settings, approved)
     renewed = {(outcome.school, outcome.supplier): outcome for outcome in again}
     return [renewed.get((outcome.school, outcome.supplier), outcome) for outcome in outcomes]
 

@@ -145,7 +145,7 @@ def newest_plan(transaction: Transaction, supplier: str, school: str, states: tu
 
 
 def changes_of(transaction: Transaction, plan_id: int) -> pd.DataFrame:
-    """The changes of a plan in their order, with kind and state: the columns of `open_plan`, and `kind` and `state`."""
+    """The changes of a plan in their order, each with its record (`kind, ref`), its batch and its state: the columns of `_CHANGES`."""
     elsewhere = {"kind": record.c.kind, "ref": record.c.ref, "batch": batch.c.number, "state": STATE}
     columns = [elsewhere[name] if name in elsewhere else change.c[name] for name in _CHANGES]
     query = sa.select(*columns).select_from(changed_record).where(batch.c.plan_id == plan_id)

@@ -1,5 +1,5 @@
 """Rectification (AVG art. 16 and 19): how a correction in ParnasSys stands at each supplier, and whether he says to have what
-he was given. Looks, and changes nothing.
+he was given. Looks, and changes nothing; while a supplier is read back, no delivery to him can begin.
 """
 
 from collections.abc import Mapping, Sequence

@@ -63,7 +63,7 @@ def resume(case: Case, supplier: Supplier) -> bool:
     Of what is unanswered in the ledger at most the first two messages may have reached the supplier. They are sent again:
     the same bytes under the same key, which have one effect. Where today's agreement or the supplier no longer allows that,
     they count as received with unknown content, so that the next plan corrects or removes it. The others were never sent and
-    are dropped: the new plan has them.
+    are dropped: the new plan has them. After a second fall, here, one that was never sent may count as received too.
 
     Raises:
         TransientError: the supplier does not answer now either; everything stays as it was.

@@ -1,11 +1,13 @@
 """Deliveries that were broken off, refused or not answered: the next night nothing is lost and nothing was done twice."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from data_contracts.roster import Roster
 from pipelines.ledger.leases import BusyError
 from pipelines.sync.outbox import still_needed
 from tests.pipelines.sync.bench import (
@@ -73,6 +75,16 @@ def test_a_resumed_message_keeps_its_key(bench: Bench) -> None:
     assert len(set(keys)) == len(keys) - 1
 
 
+def _killed_in(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str, killed: Callable[..., None], roster: Roster
+) -> None:
+    """A night that ends in this method of the ledger; later nights have their own again."""
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.ledger, method, killed)
+        with pytest.raises(Killed):
+            bench.night(roster)
+
+
 def test_a_message_that_went_out_ahead_of_the_ledger_is_sent_again_too(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,10 +97,7 @@ def test_a_message_that_went_out_ahead_of_the_ledger_is_sent_again_too(
         raise Killed
 
     roster = school(pupils(6))
-    with monkeypatch.context() as patched:
-        patched.setattr(bench.ledger, "settle_batch", killed)
-        with pytest.raises(Killed):
-            bench.night(roster)
+    _killed_in(bench, monkeypatch, "settle_batch", killed, roster)
     assert len(bench.held.requests) == 2  # and never a third
     bench.night(roster)
     keys = [request["key"] for request in bench.held.requests]
@@ -108,10 +117,7 @@ def test_what_was_never_sent_is_not_presumed(bench: Bench, monkeypatch: pytest.M
         raise Killed
 
     roster = school(pupils(4))
-    with monkeypatch.context() as patched:
-        patched.setattr(bench.ledger, "open_plan", killed)
-        with pytest.raises(Killed):
-            bench.night(roster)
+    _killed_in(bench, monkeypatch, "open_plan", killed, roster)
     broken_off = bench.ledger.unfinished_plan(SMALL, "99XX-00").id
     bench.night(roster)
     assert bench.ledger.changes(broken_off)["state"].value_counts().to_dict() == {"abandoned": 7, "accepted": 1}
