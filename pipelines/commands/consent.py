@@ -59,10 +59,16 @@ def show_choices(
     entries = [entry for entry in ledger.choice_history(school) if subject in {None, entry.subject}]
     if not entries:  # what is no longer in the settings keeps its history
         refuse_unknown(instance.settings, [school], subjects=[subject] if subject else [])
+    persons = ledger.identities(school)
     if newest:
-        entries = list({(entry.record_id, entry.subject): entry for entry in entries}.values())
-    keys = ledger.record_keys(entry.record_id for entry in entries)
-    told = [entry for entry in entries if pupil in {None, keys.get(entry.record_id)}]
+        whose = (min(persons.get(entry.record_id, {entry.record_id})) for entry in entries)
+        entries = list({(number, entry.subject): entry for number, entry in zip(whose, entries, strict=True)}.values())
+    keys = ledger.record_keys({entry.record_id for entry in entries}.union(*persons.values()))
+    told = [
+        entry
+        for entry in entries
+        if pupil is None or pupil in map(keys.get, persons.get(entry.record_id, {entry.record_id}))
+    ]
     rows = [
         {
             "leerling": keys.get(entry.record_id, ""),

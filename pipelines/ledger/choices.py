@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from pipelines.ledger.records import refs_of
+from pipelines.ledger.frames import among
+from pipelines.ledger.records import PUPIL, identities, numbers, refs_of
 from pipelines.ledger.tables import choice, record
 from pipelines.ledger.transaction import Transaction
-
-PUPIL = "leerling"
 
 
 class ChoiceRefusedError(Exception):
@@ -23,7 +22,7 @@ class ChoiceRefusedError(Exception):
 
 
 class Chosen(NamedTuple):
-    """The newest choice about one pupil and one subject: a supplier, or a purpose."""
+    """The newest choice about one pupil and one subject (a supplier, or a purpose), under one of his keys."""
 
     record_id: int
     ref: bytes
@@ -58,13 +57,26 @@ class NewChoices:
 
 
 def newest_choices(transaction: Transaction, school: str, subjects: Sequence[str]) -> list[Chosen]:
-    """The newest choice about each of these subjects of each pupil of whom there is one, in the order of their numbers."""
+    """The newest choice about each of these subjects of each pupil of whom there is one, in the order of their numbers.
+
+    What parents say is about the child, and not about how ParnasSys numbers it: it counts under each of his keys.
+    """
     here = (record.c.school == school) & choice.c.subject.in_(subjects)
-    newest = sa.select(sa.func.max(choice.c.id)).join_from(choice, record).where(here)
-    newest = newest.group_by(choice.c.record_id, choice.c.subject)
-    columns = (record.c.id, record.c.ref, choice.c.subject, choice.c.choice, choice.c.since)
-    query = sa.select(*columns).join_from(choice, record).where(choice.c.id.in_(newest))
-    return [Chosen(*row) for row in transaction.execute(query.order_by(record.c.id, choice.c.subject))]
+    last = sa.select(sa.func.max(choice.c.id)).join_from(choice, record).where(here)
+    last = last.group_by(choice.c.record_id, choice.c.subject)
+    query = sa.select(choice).where(choice.c.id.in_(last)).order_by(choice.c.id)
+    if not (entries := transaction.execute(query).all()):
+        return []
+    persons = identities(transaction, school)
+    newest = {
+        (number, entry.subject): (entry.choice, entry.since)
+        for entry in entries
+        for number in persons.get(entry.record_id, {entry.record_id})
+    }
+    refs: dict[int, bytes] = {}
+    for each in among(record.c.id, {number for number, _ in newest}):
+        refs |= dict(transaction.execute(sa.select(record.c.id, record.c.ref).where(each)).all())
+    return [Chosen(number, refs[number], subject, *newest[number, subject]) for number, subject in sorted(newest)]
 
 
 def history(transaction: Transaction, school: str) -> list[Entry]:
@@ -76,6 +88,8 @@ def history(transaction: Transaction, school: str) -> list[Entry]:
 
 def record_choices(transaction: Transaction, new: NewChoices) -> int:
     """Write choices down, all or none; what is the newest choice already is not repeated. Gives how many were news.
+
+    A pupil whose key was shredded, because nothing referred to it, has it again: now something does.
 
     Raises:
         ChoiceRefusedError: a pupil is unknown, or said something else later than `new.since`.
@@ -92,6 +106,7 @@ def record_choices(transaction: Transaction, new: NewChoices) -> int:
     changed = {key: before for key, before in said.items() if before is None or before.choice != new.choices[key]}
     if later := frozenset(key for key, before in changed.items() if before and before.since > new.since):
         raise ChoiceRefusedError(LATER, later)
+    numbers(transaction, new.school, PUPIL, {ref: key for key, ref in zip(keys, refs, strict=True) if key in changed})
     rows = [
         {
             "record_id": number_of[ref],

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from pipelines.ledger.choices import PUPIL, Entry
+from pipelines.ledger.choices import Entry
 from pipelines.ledger.delivered import is_presumed
-from pipelines.ledger.records import refs_of, same_person
+from pipelines.ledger.records import PUPIL, refs_of, same_person
 from pipelines.ledger.tables import ANSWERED_AT, STATE, batched, change, choice, delivered, plan, record
 from pipelines.ledger.transaction import Transaction
 
@@ -58,7 +58,7 @@ def dossier(transaction: Transaction, school: str, key: str) -> Dossier | None:
     number = transaction.connection.scalar(known)
     if number is None:
         return None
-    numbers = sorted(same_person(transaction, number))
+    numbers = sorted(same_person(transaction, school, number))
     return Dossier(
         number, _holdings(transaction, numbers), _passed(transaction, numbers), _choices(transaction, numbers)
     )

@@ -17,8 +17,8 @@ from pipelines.ledger.choices import UNKNOWN
 from pipelines.ledger.erasure_proofs import holds, prove
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.handles import forget_handles, places_of
-from pipelines.ledger.presence import forget_who_left
-from pipelines.ledger.records import refs_of, same_person
+from pipelines.ledger.presence import Seen, forget_who_left
+from pipelines.ledger.records import PUPIL, refs_of, same_person
 from pipelines.ledger.seals import first_broken, note_removals, one_at_a_time
 from pipelines.ledger.tables import (
     ANSWERED_AT,
@@ -29,6 +29,7 @@ from pipelines.ledger.tables import (
     change,
     choice,
     delivered,
+    erased_eckid,
     erased_record,
     erasure,
     erasure_confirmation,
@@ -37,8 +38,6 @@ from pipelines.ledger.tables import (
     record,
 )
 from pipelines.ledger.transaction import Transaction
-
-PUPIL = "leerling"
 
 
 class ErasureRefusedError(Exception):
@@ -114,23 +113,18 @@ class Erasures:
             return presence.refs(transaction, school)
 
     def eckids(self, school: str) -> set[bytes]:
-        """By which ECK iDs (`refs_of` kind `eckid`) those are recognised who may have got another key since their request was closed."""
+        """By which ECK iDs (`refs_of` kind `eckid`) those are recognised who got another key."""
         with self._reading() as transaction:
             return presence.eckids(transaction, school)
 
-    def note_presence(self, school: str, seen: Mapping[bytes, bytes | None], pupils: int, *, unnamed: bool) -> None:
-        """Take over from a good export of `pupils` pupils who of the erased is in it (`seen`: the ref of his ECK iD, if it is told, by ref).
+    def note_presence(self, school: str, seen: Mapping[bytes, Seen], pupils: int, *, unnamed: bool) -> None:
+        """Take over from a good export of `pupils` pupils who of the erased is in it (`seen`, by ref), also under another key.
 
         Who is not has left, unless some pupil in it has no usable key (`unnamed`) or the export is smaller than usual.
         One who left after everything was done is known by nothing any more: if he comes back, he is a new pupil.
         """
         with self._writing() as transaction:
             presence.note_presence(transaction, school, seen, pupils, unnamed=unnamed)
-
-    def follow(self, school: str, keys: Collection[str], key_of: Mapping[str, str]) -> None:
-        """Let the open requests be also about the keys that their pupils have by now; `keys` and `key_of` as in `heirs_of`."""
-        with self._writing() as transaction:
-            presence.follow(transaction, school, keys, key_of)
 
     def followed(self, number: int) -> list[Followed]:
         """Every supplier that has, had or was to get something of the pupil, by name."""
@@ -178,9 +172,11 @@ def _open(transaction: Transaction, school: str, pupil: str, by: str, how: str) 
         "proof": b"",
     }
     transaction.execute(sa.insert(erasure).values(**row))
-    known_as = sa.select(sa.literal(number), record.c.id, record.c.ref, sa.true())
-    known_as = known_as.where(record.c.id.in_(same_person(transaction, known)))
+    his = record.c.id.in_(same_person(transaction, school, known))
+    known_as = sa.select(sa.literal(number), record.c.id, record.c.ref, sa.true()).where(his)
     transaction.execute(sa.insert(erased_record).from_select(("erasure_id", "record_id", "ref", "in_export"), known_as))
+    known_by = sa.select(sa.literal(number), record.c.id, record.c.eckid).where(his, record.c.eckid.is_not(None))
+    transaction.execute(sa.insert(erased_eckid).from_select(("erasure_id", "record_id", "ref"), known_by))
     prove(transaction, number)
     return number
 
@@ -274,7 +270,7 @@ def _make_nameless(transaction: Transaction, records: Collection[int]) -> None:
     for table in (choice, finding):
         transaction.execute(sa.delete(table).where(table.c.record_id.in_(records)))
     forget = sa.update(record).where(record.c.id == sa.bindparam("number"))
-    forget = forget.values(key_encrypted=None, ref=sa.bindparam("nobody"))
+    forget = forget.values(key_encrypted=None, eckid=None, ref=sa.bindparam("nobody"))
     nobody = [{"number": number, "nobody": secrets.token_bytes(REF_SIZE)} for number in records]
     transaction.execute_many(forget, nobody)
     note_removals(transaction, dict.fromkeys(seals, 0))

@@ -3,7 +3,7 @@
 What happens inside a transaction stands in the modules beside this one.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,6 @@ from pipelines.ledger import (
     delivered,
     exports,
     forgetting,
-    heirs,
     held,
     holds,
     leases,
@@ -62,6 +61,17 @@ class Ledger(Database):
         with self._writing() as transaction:
             return records.register_records(transaction, school, kind, record_keys)
 
+    def meet_pupils(self, school: str, keys: Sequence[str], eckid_of: Mapping[str, str]) -> None:
+        """Let the ledger know these pupils, and by their ECK iDs who they are under another key. See `records.meet_pupils`."""
+        self._numbers.clear()
+        with self._writing() as transaction:
+            records.meet_pupils(transaction, school, keys, eckid_of)
+
+    def identities(self, school: str) -> dict[int, frozenset[int]]:
+        """Of everybody at a school with more than one record all of them, by each. See `records.identities`."""
+        with self._reading() as transaction:
+            return records.identities(transaction, school)
+
     def numbers(self, school: str, kind: str, keys_by_ref: Mapping[bytes, str]) -> dict[bytes, int]:
         """The numbers of records by their ref, for who has those already; an unknown record gets a number.
 
@@ -73,10 +83,6 @@ class Ledger(Database):
                 known = records.numbers(transaction, school, kind, keys_by_ref)
             self._numbers[school, kind] = known
         return known
-
-    def forget_numbers(self) -> None:
-        """Ask the database again: another process may have made a record nameless since."""
-        self._numbers.clear()
 
     def record_keys(self, record_ids: Iterable[int]) -> dict[int, str]:
         """The keys of these records; one whose key was shredded is left out."""
@@ -279,11 +285,6 @@ class Ledger(Database):
         """Write choices down, all or none; gives how many were news. See `choices.record_choices`."""
         with self._writing() as transaction:
             return sum(record_choices(transaction, one) for one in new)
-
-    def hand_on_choices(self, school: str, keys: Collection[str], key_of: Mapping[str, str]) -> int:
-        """Let choices follow their pupils to other keys; how many. See `heirs.hand_on`."""
-        with self._writing() as transaction:
-            return heirs.hand_on(transaction, school, keys, key_of)
 
     # Exports and findings
 

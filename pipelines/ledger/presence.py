@@ -1,17 +1,19 @@
 """Who of the erased is in a school's export: recognised by ref, for nothing else may name him any more.
 
-As long as a request is open he is followed to another key by what suppliers have. Once it is closed only the keyed digest of his
-ECK iD is left for that, and it goes with the other refs when he has left.
+He is known under another key by a keyed digest of his ECK iD, which goes with his refs when he has left and all is done.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from pipelines.ledger.erasure_proofs import holds, prove
-from pipelines.ledger.heirs import heirs_of
 from pipelines.ledger.plans import GOOD
+from pipelines.ledger.records import PUPIL, numbers
 from pipelines.ledger.tables import erased_eckid, erased_record, erasure, plan
 from pipelines.ledger.transaction import AnyRow, Transaction
 
@@ -27,9 +29,19 @@ def refs(transaction: Transaction, school: str) -> dict[bytes, int]:
 
 
 def eckids(transaction: Transaction, school: str) -> set[bytes]:
-    """The refs of the ECK iDs of those of whom the request is closed and who had not left."""
-    query = sa.select(erased_eckid.c.ref).join_from(erased_eckid, erasure)
-    return set(transaction.execute(query.where(erasure.c.school == school, erasure.c.closed_at.is_not(None))).scalars())
+    """The refs of the ECK iDs by which they are known under another key."""
+    query = sa.select(erased_eckid.c.ref).join_from(erased_eckid, erasure).where(erasure.c.school == school)
+    return set(transaction.execute(query).scalars())
+
+
+class Seen(NamedTuple):
+    """One of the erased in an export: his key, and the ref of his ECK iD where that is told."""
+
+    key: str
+    eckid: bytes | None
+
+    def __repr__(self) -> str:
+        return "Seen(...)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,55 +52,44 @@ class _Known:
     eckid: bytes | None
     in_export: bool
 
-    def in_this(self, seen: Mapping[bytes, bytes | None], by_eckid: Mapping[bytes | None, bytes]) -> "_Known | None":
-        """How he is known by an export in which he is, under this key or another; None where he is not in it."""
-        ref = self.ref if self.ref in seen else by_eckid.get(self.eckid)
-        return _Known(ref, seen[ref] or self.eckid, in_export=True) if ref else None
-
 
 def note_presence(
-    transaction: Transaction, school: str, seen: Mapping[bytes, bytes | None], pupils: int, *, unnamed: bool
+    transaction: Transaction, school: str, seen: Mapping[bytes, Seen], pupils: int, *, unnamed: bool
 ) -> None:
-    """See `Erasures.note_presence`."""
+    """See `Erasures.note_presence`.
+
+    An open request is from then on about another key too, for a supplier may know him by either; a closed one is about that
+    key instead, for it no longer names anybody.
+    """
     eckid = erased_eckid.c.ref.label("eckid")
     query = sa.select(erased_record, erasure.c.closed_at, eckid).join_from(erased_record, erasure)
     mine = [erased_eckid.c[name] == erased_record.c[name] for name in ("erasure_id", "record_id")]
-    query = query.outerjoin(erased_eckid, sa.and_(*mine))
+    query = query.outerjoin(erased_eckid, sa.and_(*mine)).order_by(erased_record.c.erasure_id)
     rows = transaction.execute(query.where(erasure.c.school == school, erased_record.c.ref.is_not(None))).all()
-    by_eckid: dict[bytes | None, bytes] = {eckid: ref for ref, eckid in seen.items() if eckid}
+    elsewhere = {each.eckid: ref for ref, each in seen.items() if each.eckid}
+    for each in rows:  # whose key is in the export, or is meant by a request already, has no other
+        elsewhere = {eckid: ref for eckid, ref in elsewhere.items() if ref != each.ref}
     left = not unnamed and bool(rows) and _is_usual(transaction, school, pupils)
-    changed: dict[int, list[tuple[AnyRow, _Known]]] = {}
-    for row in rows:
-        before = _Known(row.ref, row.eckid, row.in_export)
-        now = before.in_this(seen, by_eckid if row.closed_at else {})
-        now = now or _Known(row.ref, row.eckid, in_export=row.in_export and not left)
-        if now != before:
-            changed.setdefault(row.erasure_id, []).append((row, now))
-    for number, news in sorted(changed.items()):
-        if not holds(transaction, number):
-            continue  # what was tampered with must stay to be found
-        for row, now in news:
-            _write(transaction, row, now)
-        forget_who_left(transaction, number)
-        prove(transaction, number)
-
-
-def follow(transaction: Transaction, school: str, keys: Collection[str], key_of: Mapping[str, str]) -> None:
-    """See `Erasures.follow`."""
-    query = sa.select(erased_record.c.erasure_id, erased_record.c.record_id, erased_record.c.ref)
-    query = query.join_from(erased_record, erasure).where(erasure.c.school == school, erasure.c.closed_at.is_(None))
-    rows = transaction.execute(query).all()
-    if not rows:
-        return
-    heirs = heirs_of(transaction, school, {row.record_id: row.ref for row in rows}, keys, key_of)
-    known = {row.ref for row in rows}
-    for row in rows:
-        heir = heirs.get(row.record_id)
-        if heir and heir.ref not in known and holds(transaction, row.erasure_id):
-            known.add(heir.ref)
-            new = {"erasure_id": row.erasure_id, "record_id": heir.number, "ref": heir.ref, "in_export": True}
-            transaction.execute(sa.insert(erased_record).values(**new))
-            prove(transaction, row.erasure_id)
+    for number, of_one in groupby(rows, key=attrgetter("erasure_id")):
+        news: list[tuple[AnyRow, _Known]] = []
+        others: set[bytes] = set()
+        for row in of_one:
+            before = _Known(row.ref, row.eckid, row.in_export)
+            ref = row.ref if row.ref in seen else elsewhere.get(row.eckid)
+            if ref and ref != row.ref and row.closed_at is None:
+                others.add(ref)
+                ref = None
+            now = _Known(ref, seen[ref].eckid or row.eckid, in_export=True) if ref else None
+            now = now or _Known(row.ref, row.eckid, in_export=row.in_export and not left)
+            if now != before:
+                news.append((row, now))
+        if (news or others) and holds(transaction, number):  # what was tampered with must stay to be found
+            for row, now in news:
+                _write(transaction, row.erasure_id, row.record_id, now)
+            for ref in others:
+                _add(transaction, school, number, ref, seen[ref])
+            forget_who_left(transaction, number)
+            prove(transaction, number)
 
 
 def forget_who_left(transaction: Transaction, number: int) -> None:
@@ -101,11 +102,19 @@ def forget_who_left(transaction: Transaction, number: int) -> None:
     transaction.execute(sa.delete(erased_eckid).where(of_them))
 
 
-def _write(transaction: Transaction, row: AnyRow, now: _Known) -> None:
-    mine = (erased_record.c.erasure_id == row.erasure_id) & (erased_record.c.record_id == row.record_id)
+def _add(transaction: Transaction, school: str, number: int, ref: bytes, seen: Seen) -> None:
+    """Let an open request be also about a pupil under another key."""
+    record_id = numbers(transaction, school, PUPIL, {ref: seen.key})[ref]
+    new = {"erasure_id": number, "record_id": record_id, "ref": ref, "in_export": True}
+    transaction.execute(sa.insert(erased_record).values(**new))
+    _write(transaction, number, record_id, _Known(ref, seen.eckid, in_export=True))
+
+
+def _write(transaction: Transaction, number: int, record_id: int, now: _Known) -> None:
+    mine = (erased_record.c.erasure_id == number) & (erased_record.c.record_id == record_id)
     transaction.execute(sa.update(erased_record).where(mine).values(ref=now.ref, in_export=now.in_export))
     if now.eckid:
-        new = {"erasure_id": row.erasure_id, "record_id": row.record_id, "ref": now.eckid}
+        new = {"erasure_id": number, "record_id": record_id, "ref": now.eckid}
         upsert = transaction.insert(erased_eckid).values(**new)
         transaction.execute(upsert.on_conflict_do_update(index_elements=["erasure_id", "record_id"], set_=new))
 

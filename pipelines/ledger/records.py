@@ -10,6 +10,8 @@ from pipelines.ledger.frames import among
 from pipelines.ledger.tables import change, record
 from pipelines.ledger.transaction import Transaction
 
+PUPIL = "leerling"
+
 
 def refs_of(school: str, kind: str, record_keys: Iterable[str], keys: Keys) -> list[bytes]:
     """How the ledger names records without their key: a keyed digest (16 bytes) of school, kind and key."""
@@ -64,19 +66,51 @@ def shred_keys(transaction: Transaction, record_ids: Iterable[int]) -> None:
     transaction.execute_many(forget, rows)
 
 
-def same_person(transaction: Transaction, number: int) -> set[int]:
-    """The record with this number, and those of the same person under other keys: tied by changes in which one took another's place."""
-    pairs = [set(pair) for pair in ties(transaction)]
-    same = {number}
-    while more := {other for pair in pairs if pair & same for other in pair} - same:
-        same |= more
-    return same
+def meet_pupils(transaction: Transaction, school: str, keys: Sequence[str], eckid_of: Mapping[str, str]) -> None:
+    """Let the ledger know these pupils by key, and those of `eckid_of` under any other key by their ECK iD."""
+    refs = dict(zip(keys, refs_of(school, PUPIL, keys, transaction.keys), strict=True))
+    numbers(transaction, school, PUPIL, {ref: key for key, ref in refs.items()})
+    eckids = zip(eckid_of, refs_of(school, "eckid", eckid_of.values(), transaction.keys), strict=True)
+    query = sa.select(record.c.ref, record.c.eckid).where(record.c.school == school, record.c.kind == PUPIL)
+    told = dict(transaction.execute(query).all())
+    news = [{"name": refs[key], "known_by": eckid} for key, eckid in eckids if told[refs[key]] != eckid]
+    write = sa.update(record).where(record.c.school == school, record.c.kind == PUPIL)
+    write = write.where(record.c.ref == sa.bindparam("name")).values(eckid=sa.bindparam("known_by"))
+    transaction.execute_many(write, news)
+
+
+def same_person(transaction: Transaction, school: str, number: int) -> frozenset[int]:
+    """The record with this number, and those of the same person under other keys."""
+    return identities(transaction, school).get(number, frozenset({number}))
+
+
+def identities(transaction: Transaction, school: str) -> dict[int, frozenset[int]]:
+    """Of everybody at a school with more than one record all of them, by each: under another key he has the same ECK iD, or a
+    supplier took the one in the place of the other.
+    """
+    found: dict[int, frozenset[int]] = {}
+    for together in (*ties(transaction), *_sharing_an_eckid(transaction, school)):
+        person = frozenset(number for one in together for number in found.get(one, {one}))
+        found |= dict.fromkeys(person, person)
+    return found
 
 
 def ties(transaction: Transaction) -> list[tuple[int, int]]:
     """Each record that took the place of another, and that other: one person under two keys."""
     query = sa.select(change.c.record_id, change.c.replaces_id).where(change.c.replaces_id.is_not(None)).distinct()
     return [(new, old) for new, old in transaction.execute(query)]
+
+
+def _sharing_an_eckid(transaction: Transaction, school: str) -> list[list[int]]:
+    """The records that have the same ECK iD, together."""
+    pupils = (record.c.school == school, record.c.kind == PUPIL)
+    shared = sa.select(record.c.eckid).where(*pupils, record.c.eckid.is_not(None))
+    shared = shared.group_by(record.c.eckid).having(sa.func.count() > 1)
+    query = sa.select(record.c.id, record.c.eckid).where(*pupils, record.c.eckid.in_(shared))
+    by_eckid: dict[bytes, list[int]] = {}
+    for number, eckid in transaction.execute(query.order_by(record.c.id)):
+        by_eckid.setdefault(eckid, []).append(number)
+    return list(by_eckid.values())
 
 
 def _ids(transaction: Transaction, school: str, kind: str) -> dict[bytes, int]:

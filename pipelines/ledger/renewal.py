@@ -69,14 +69,16 @@ _Refs = Mapping[int, tuple[bytes, bytes]]
 
 def _records(transaction: Transaction, new: Keys) -> _Refs:
     """Also of one whose key was shredded: it may come back."""
-    rows = transaction.execute(sa.select(record.c.id, record.c.ref, record.c.key_encrypted)).all()
+    rows = transaction.execute(sa.select(record.c.id, record.c.ref, record.c.key_encrypted, record.c.eckid)).all()
     refs = new.renewed([row.ref for row in rows], transaction.keys)
+    told = {row.id: row.eckid for row in rows if row.eckid}
+    eckids = dict(zip(told, new.renewed(list(told.values()), transaction.keys), strict=True))
     write = sa.update(record).where(record.c.id == sa.bindparam("number"))
-    write = write.values(ref=sa.bindparam("name"), key_encrypted=sa.bindparam("key"))
+    write = write.values(ref=sa.bindparam("name"), key_encrypted=sa.bindparam("key"), eckid=sa.bindparam("known_by"))
     written = []
     for row, ref in zip(rows, refs, strict=True):
         key = row.key_encrypted and new.encrypt(transaction.keys.decrypt(row.key_encrypted, row.ref), ref)
-        written.append({"number": row.id, "name": ref, "key": key})
+        written.append({"number": row.id, "name": ref, "key": key, "known_by": eckids.get(row.id)})
     transaction.execute_many(write, written)
     return {row.id: (row.ref, ref) for row, ref in zip(rows, refs, strict=True)}
 

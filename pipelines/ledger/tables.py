@@ -100,6 +100,7 @@ record = sa.Table(
     _text("kind", 20),
     _bytes("ref"),  # keyed BLAKE2b of school, kind and key
     _bytes("key_encrypted", nullable=True),  # null once the key has been shredded
+    _bytes("eckid", nullable=True),  # of a pupil: keyed BLAKE2b of school and ECK iD, as an export told it last
     sa.UniqueConstraint("school", "kind", "ref"),
 )
 
@@ -210,6 +211,8 @@ change = sa.Table(
     sa.Index("ix_change_batch_id", "batch_id"),
     sa.Index("ix_change_record_id", "record_id"),
 )
+_replacing = change.c.replaces_id.is_not(None)
+sa.Index("ix_change_replaces_id", change.c.replaces_id, sqlite_where=_replacing, postgresql_where=_replacing)
 
 STATE: Final[sa.ColumnElement[Any]] = sa.func.coalesce(batch.c.state, change.c.state)
 """Of a change in its batch: pending, accepted, refused, presumed, abandoned."""

@@ -1,4 +1,4 @@
-"""One pupil in the export of this moment, and in the plan that follows from it for a supplier. Reads; writes and sends nothing."""
+"""One pupil in the export of this moment, and in the plan that follows from it for a supplier. Sends nothing."""
 
 import unicodedata
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from pipelines.names import UnknownNameError
 from pipelines.sync.case import Planned, planned
 from pipelines.sync.erased import sought
 from pipelines.sync.prepare import AGAIN, Facts, case_of, projected
-from pipelines.sync.school import SchoolData, school_data
+from pipelines.sync.school import SchoolData, meet, school_data
 
 NAMES = ("roepnaam", "voorvoegsel", "achternaam")
 
@@ -57,7 +57,7 @@ class Look:
 
 
 def fresh(instance: Instance, school: str, day: date) -> SchoolData:
-    """The school's data out of an export that is fetched now, as a delivery would; nothing of it is kept.
+    """The school's data out of an export that is fetched now, as a delivery would; of it is kept only who there is, see `meet`.
 
     Raises:
         ConnectorError, BrokenTable: it cannot be had, or cannot be trusted.
@@ -65,7 +65,9 @@ def fresh(instance: Instance, school: str, day: date) -> SchoolData:
     export = instance.source(school).pull(instance.settings.school(school).id_on(day), None)
     if isinstance(export, NothingChanged):
         raise NoExportError(AGAIN)
-    return school_data(export, instance.settings.wanted_fields(school, day), day, sought(instance, school, day))
+    data = school_data(export, instance.settings.wanted_fields(school, day), day, sought(instance, school, day))
+    meet(instance.ledger, school, data)
+    return data
 
 
 def look(instance: Instance, agreement: Agreement, school: str, data: SchoolData, day: date, pupil: str) -> Look:

@@ -27,7 +27,6 @@ def deliver_one(
         ConnectorError, BrokenTable: the export cannot be had, or cannot be trusted.
         UnknownPupilError: there is no such pupil.
     """
-    instance.ledger.forget_numbers()
     data = fresh(instance, school, day)
     refuse_unknown_pupil(instance, school, data, pupil)
     return [_delivered(instance, school, pupil, supplier, data, day, run_id) for supplier in suppliers]

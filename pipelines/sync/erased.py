@@ -8,6 +8,7 @@ from data_contracts.fields import Record
 from data_contracts.roster import Roster
 from pipelines.instance import Instance
 from pipelines.keys import Keys
+from pipelines.ledger.presence import Seen
 from pipelines.ledger.records import refs_of
 
 
@@ -40,22 +41,24 @@ def duty_bound(instance: Instance, school: str, day: date) -> tuple[str, ...]:
     return tuple(a.supplier for a in instance.settings.agreements if school in a.schools and a.obliges_on(day))
 
 
-def looked_for(roster: Roster, school: str, whom: Sought) -> tuple[Roster, dict[bytes, bytes | None]]:
-    """The roster, without whom is hidden; and of those who are in it the ref of the ECK iD (None where it is not told) by ref."""
-    refs = refs_of(school, Record.LEERLING, roster.leerlingen["key"].fillna("").tolist(), whom.keys)
-    eckids = _eckids(roster, school, whom.keys)
+def looked_for(roster: Roster, school: str, whom: Sought) -> tuple[Roster, dict[bytes, Seen]]:
+    """The roster, without whom is hidden; and those who are in it, by ref."""
+    keys = roster.leerlingen["key"].fillna("").tolist()
+    refs = refs_of(school, Record.LEERLING, keys, whom.keys)
+    told = eckid_of(roster)
+    by_eckid = dict(zip(told, refs_of(school, "eckid", told.values(), whom.keys), strict=True))
+    eckids = [by_eckid.get(key) for key in keys]
     there = [ref in whom.refs or eckid in whom.eckids for ref, eckid in zip(refs, eckids, strict=True)]
-    found = {ref: eckid for ref, eckid, one in zip(refs, eckids, there, strict=True) if one}
+    found = {ref: Seen(key, eckid) for ref, key, eckid, one in zip(refs, keys, eckids, there, strict=True) if one}
     if not found or not whom.hidden:
         return roster, found
     return replace(roster, leerlingen=roster.leerlingen[[not one for one in there]].reset_index(drop=True)), found
 
 
-def _eckids(roster: Roster, school: str, keys: Keys) -> list[bytes | None]:
-    """The ref of the ECK iD of every pupil; None where it was not read, is absent, or is another's too."""
+def eckid_of(roster: Roster) -> dict[str, str]:
+    """The ECK iD by key of every pupil who has one to himself; of nobody where no supplier needs it, for then it is not read."""
     if "eckid" not in roster.leerlingen:
-        return [None] * len(roster.leerlingen)
-    told = roster.leerlingen["eckid"]
-    alone = told.notna() & ~told.duplicated(keep=False)
-    refs = refs_of(school, "eckid", told.fillna("").tolist(), keys)
-    return [ref if one else None for ref, one in zip(refs, alone, strict=True)]
+        return {}
+    told = roster.leerlingen.dropna(subset=["key", "eckid"])
+    alone = told[~told["eckid"].duplicated(keep=False)]
+    return dict(zip(alone["key"], alone["eckid"], strict=True))

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-import pandas as pd
-
 from connectors.base import Export, SchoolId
 from connectors.parnassys import read_roster
 from data_contracts.fields import Record
@@ -19,8 +17,9 @@ from pipelines.keys import Keys
 from pipelines.ledger.choices import Chosen
 from pipelines.ledger.exports import GoodExport
 from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.presence import Seen
 from pipelines.ledger.records import refs_of
-from pipelines.sync.erased import Sought, looked_for
+from pipelines.sync.erased import Sought, eckid_of, looked_for
 from pipelines.sync.widening import InForce
 
 
@@ -36,7 +35,7 @@ class SchoolData:
     digest: str
     schooljaar: str
     pupils: int
-    erased: Mapping[bytes, bytes | None] = field(default_factory=dict, repr=False)
+    erased: Mapping[bytes, Seen] = field(default_factory=dict, repr=False)
 
 
 def school_data(export: Export, wanted: frozenset[str], day: date, sought: Sought | None = None) -> SchoolData:
@@ -52,14 +51,18 @@ def school_data(export: Export, wanted: frozenset[str], day: date, sought: Sough
     return SchoolData(result, _digest(result, day), export.school.schooljaar, len(roster.leerlingen), erased)
 
 
-def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id: str) -> None:
-    """Keep that this export was taken as true: what was wrong in it, which pupils are known from now on and as whom, who of the erased left."""
-    school, pupils = export.school.key, _pupils(data.checked)
+def meet(ledger: Ledger, school: str, data: SchoolData) -> None:
+    """Know from now on which pupils there are and who each is under another key, and who of the erased is there still.
+
+    What parents said before about a key that is gone counts after this, so it comes before any delivery set.
+    """
     ledger.erasures.note_presence(school, data.erased, data.pupils, unnamed=_some_pupil_is_unnamed(data.checked))
-    ledger.register_records(school, Record.LEERLING, pd.Series(pupils, dtype="str"))
-    if key_of := _keys_by_eckid(data.checked):
-        ledger.hand_on_choices(school, pupils, key_of)
-        ledger.erasures.follow(school, pupils, key_of)
+    ledger.meet_pupils(school, _pupils(data.checked), eckid_of(data.checked.roster))
+
+
+def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id: str) -> None:
+    """Keep that this export was taken as true: whom it tells of, and what was wrong in it."""
+    meet(ledger, export.school.key, data)
     ledger.replace_findings(export.school.key, run_id, data.checked.findings)
     good = GoodExport(
         school=export.school.key,
@@ -142,14 +145,6 @@ def _pupils(data: Checked) -> list[str]:
     out = data.quarantined
     kept_out = out.loc[out["soort"].eq(Record.LEERLING) & out["key"].ne("") & ~out["key"].str.startswith("#"), "key"]
     return list(dict.fromkeys([*data.roster.leerlingen["key"], *kept_out]))
-
-
-def _keys_by_eckid(data: Checked) -> dict[str, str]:
-    """Of the pupils who have an ECK iD; none where no supplier needs it, for then it is not read."""
-    if "eckid" not in data.roster.leerlingen:
-        return {}
-    known = data.roster.leerlingen.dropna(subset=["eckid"])
-    return dict(zip(known["eckid"], known["key"], strict=True))
 
 
 def _some_pupil_is_unnamed(data: Checked) -> bool:

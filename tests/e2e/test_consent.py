@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from connectors.sandbox.administration import Administration
 from connectors.sandbox.school import example_school, with_photos
 from pipelines.cli import app
+from pipelines.rights.one_now import deliver_one
 from tests.e2e.nights import causes, long_unchanged, numbers, seen, served_by_parnassys, states
 from tests.world import SCHOOL, World
 
@@ -139,6 +140,30 @@ def test_a_new_key_in_parnassys_does_not_undo_what_a_parent_chose(served: tuple[
         assert (len(held), held & {*renamed, *renamed.values()}) == (before - 1, {"nieuw-2"})
         assert len(world.held_by("uwlr_smalle_set")) == 1
     assert ("update", "nieuwe_sleutel") in _operations(world, "uwlr_smalle_set")
+
+
+def test_an_objection_follows_to_a_new_key_and_counts_under_the_old_one(served: tuple[World, Administration]) -> None:
+    """Also where it was carried out before, so that nobody holds him any more; where he is tried alone; and said of the old key after it was gone."""
+    world, administration = served
+    roster = example_school(60)
+    administration.put(SCHOOL, roster)
+    pupils = roster.leerlingen
+    before, alone, after = pupils.loc[pupils["eckid"].notna(), "key"].head(3)
+    world.sync("uwlr_lvs_set")
+    assert _asked(world, "object", SCHOOL, before, "basispoort")[0] == 0
+    world.sync()
+    assert _asked(world, "object", SCHOOL, alone, "basispoort")[0] == 0
+    renamed = {before: "nieuw-1", alone: "nieuw-2", after: "nieuw-3"}
+    administration.put(SCHOOL, replace(roster, leerlingen=pupils.assign(key=pupils["key"].replace(renamed))))
+    deliver_one(world.instance, SCHOOL, "nieuw-2", ["basispoort"], world.day, "een-leerling")
+    assert "nieuw-2" not in world.held_by("basispoort")
+    world.sync()
+    assert world.held_by("basispoort").keys() & {*renamed, *renamed.values()} == {"nieuw-3"}
+    assert _asked(world, "object", SCHOOL, after, "basispoort")[0] == 0
+    world.sync()
+    assert not world.held_by("basispoort").keys() & {*renamed, *renamed.values()}
+    listed = _asked(world, "list", SCHOOL, "nieuw-3", "--now")[1]
+    assert (after in listed, "nieuw-1" in listed) == (True, False)
 
 
 def _photos(world: World) -> set[str]:

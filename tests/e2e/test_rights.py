@@ -110,7 +110,9 @@ def test_a_letter_lies_in_one_folder_and_its_values_nowhere_else(
         assert job.execute_in_process(instance=dagster, partition_key=SCHOOL, run_config=config).success
     assert [hit.key for hit in found_by_name(fresh(world.instance, SCHOOL, DAY), CANARY.upper())] == [key]
     (file,) = (world.home / "reports" / "inzage" / SCHOOL).iterdir()
-    assert (file.stat().st_mode & 0o077, file.name) == (0, f"0-{DAY}.html")
+    known = world.instance.ledger.dossier(SCHOOL, key)
+    assert known
+    assert (file.stat().st_mode & 0o077, file.name) == (0, f"{known.number}-{DAY}.html")
     export = world.home / "inbox" / "EDEX.XML"
     found = [f for f in tmp_path.rglob("*") if f.is_file() and CANARY.encode() in f.read_bytes()]
     assert sorted(found) == sorted([file, export])

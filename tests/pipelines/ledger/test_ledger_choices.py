@@ -81,30 +81,39 @@ def test_of_more_subjects_at_once_all_or_none_is_written(ledger: Ledger) -> None
     assert ledger.choice_history(SCHOOL) == []
 
 
-def test_choices_follow_a_pupil_to_a_new_key(ledger: Ledger, deliveries: Deliveries) -> None:
-    """Who is known by the same id elsewhere keeps what was chosen; what was said of the new key itself is not overruled."""
-    numbers = deliveries.pupils("a", "b", "c")
-    plan_id = ledger.open_plan(deliveries.plan(), deliveries.changes(numbers))
-    ledger.settle_batch(plan_id, 0, deliveries.accepted(numbers, wire_ids=["eck-a", "eck-b", None]), {})
-    ledger.record_choices(
-        said({"a": "bezwaar", "b": "bezwaar", "c": "bezwaar"}), said({"a": "toestemming"}, subject="x")
+def test_a_choice_counts_under_every_key_of_the_pupil(ledger: Ledger) -> None:
+    """Known by his ECK iD, whether it was said of the old key or of the new one; the newest counts, and an older word is refused."""
+    ledger.meet_pupils(SCHOOL, ["a", "b", "c"], {"a": "eck-a", "b": "eck-b"})
+    ledger.record_choices(said({"a": "bezwaar", "b": "bezwaar", "c": "bezwaar"}))
+    ledger.meet_pupils(SCHOOL, ["a2", "b2", "c2"], {"a2": "eck-a", "b2": "eck-b"})
+    assert newest(ledger) == dict.fromkeys(["a", "a2", "b", "b2", "c"], "bezwaar")
+    ledger.record_choices(said({"b2": "bezwaar_ingetrokken"}, LATER_DAY))
+    with pytest.raises(ChoiceRefusedError, match="latere datum"):
+        ledger.record_choices(said({"b": "bezwaar"}))
+    assert newest(ledger) == dict.fromkeys(["a", "a2", "c"], "bezwaar") | dict.fromkeys(
+        ["b", "b2"], "bezwaar_ingetrokken"
     )
-    deliveries.pupils("a2", "b2")
-    ledger.record_choices(said({"b2": "bezwaar_ingetrokken"}))
-    for handed_on in (2, 0):
-        assert ledger.hand_on_choices(SCHOOL, ["a2", "b2"], {"eck-a": "a2", "eck-b": "b2"}) == handed_on
-    assert newest(ledger) == dict.fromkeys("abc", "bezwaar") | {"a2": "bezwaar", "b2": "bezwaar_ingetrokken"}
-    assert newest(ledger, subject="x") == {"a": "toestemming", "a2": "toestemming"}
+    assert ledger.record_choices(said({"b": "bezwaar"}, LATER_DAY)) == 1
+    assert newest(ledger)["b2"] == "bezwaar"
 
 
-def test_choices_of_who_is_still_there_are_not_handed_on(ledger: Ledger, deliveries: Deliveries) -> None:
-    """A key that stands in the export is a pupil, whoever else bears the same id."""
-    numbers = deliveries.pupils("a", "a2")
-    plan_id = ledger.open_plan(deliveries.plan(), deliveries.changes(numbers[:1]))
-    ledger.settle_batch(plan_id, 0, deliveries.accepted(numbers[:1], wire_ids=["eck-a"]), {})
-    ledger.record_choices(said({"a": "bezwaar"}))
-    assert ledger.hand_on_choices(SCHOOL, ["a", "a2"], {"eck-a": "a2"}) == 0
-    assert newest(ledger) == {"a": "bezwaar"}
+def test_a_choice_counts_under_a_key_that_took_the_place_of_another(ledger: Ledger, deliveries: Deliveries) -> None:
+    """Also where no ECK iD was ever told here; and an ECK iD that goes to somebody else takes no choice along."""
+    a, _ = deliveries.pupils("a", "b")
+    ledger.meet_pupils(SCHOOL, ["a", "b"], {"b": "eck-b"})
+    ledger.record_choices(said({"a": "bezwaar", "b": "bezwaar"}))
+    (new,) = deliveries.pupils("a2")
+    ledger.open_plan(deliveries.plan(), deliveries.changes([new], "update", replaces=a))
+    ledger.meet_pupils(SCHOOL, ["b", "c"], {"b": "eck-B", "c": "eck-b"})
+    assert newest(ledger) == dict.fromkeys(["a", "a2", "b"], "bezwaar")
+
+
+def test_a_choice_about_a_pupil_whose_key_was_shredded_knows_him_again(ledger: Ledger) -> None:
+    """Nothing referred to it; from now on something does."""
+    ledger.meet_pupils(SCHOOL, ["c"], {})
+    assert ledger.shred_unused_keys()
+    ledger.record_choices(said({"c": "bezwaar"}))
+    assert newest(ledger) == {"c": "bezwaar"}
 
 
 def test_an_unknown_pupil_is_refused(ledger: Ledger) -> None:
