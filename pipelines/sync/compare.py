@@ -108,7 +108,7 @@ def _upserts(
     for field_set_id in state["field_set_id"].unique().tolist():
         held = np.flatnonzero(state["field_set_id"] == field_set_id)
         here = np.flatnonzero(np.isin(position, held))
-        old_columns = _columns(now.kind, fields[field_set_id])
+        old_columns = columns_of(now.kind, fields[field_set_id])
         parts.append(_updates(now, here, state.iloc[position[here]], old_columns, keys, new_year=new_year))
     return pd.concat(parts, ignore_index=True)
 
@@ -118,7 +118,7 @@ def _updates(
 ) -> pd.DataFrame:
     """The records at `here` whose fingerprint is not the one that is held; a column on one side only counts as absent on the other."""
     new_columns = list(now.records.columns)
-    columns = [*new_columns, *(name for name in old_columns if name not in new_columns)]
+    columns = _both(new_columns, old_columns)
     old, new, refs = unpacked(held["fingerprint"].tolist(), len(old_columns)), now.prints[here], held["ref"].tolist()
     if old_columns != new_columns:
         old = _aligned(unmasked(old, refs, keys), old_columns, columns, keys)
@@ -149,6 +149,37 @@ def _updates(
     )
 
 
+def rekeyed(
+    kind: Record, wanted: DeliverySet, new: pd.DataFrame, old: pd.DataFrame, old_columns: list[str], keys: Keys
+) -> pd.DataFrame:
+    """`cause` and `changed_fields` of the records that are new under their key (`new`, as in `COLUMNS`), each compared with
+    what is held of the same person under another, in the same place of `old`. The id is what they have in common.
+    """
+    new_columns = list(wanted.of(kind).columns)
+    columns = _both(new_columns, old_columns)
+    was, now = (
+        unpacked(old["fingerprint"].tolist(), len(old_columns)),
+        unpacked(new["fingerprint"].tolist(), len(new_columns)),
+    )
+    was = _aligned(unmasked(was, old["ref"].tolist(), keys), old_columns, columns, keys)
+    now = _aligned(unmasked(now, new["ref"].tolist(), keys), new_columns, columns, keys)
+    names = [
+        [c for c, differs in zip(columns, row, strict=True) if differs and c != "id"] for row in (was != now).tolist()
+    ]
+    cause = [str(Cause.REKEYED)] * len(new)
+    for name, newest in (wanted.consents if kind is Record.LEERLING else {}).items():
+        for place, key in enumerate(new["key"]):
+            if name in names[place]:
+                cause[place] = str(_by_consent(newest.get(key), cause[place], filled=False))
+    told = [",".join(fields if "key" in fields else ["key", *fields]) for fields in names]
+    return pd.DataFrame({"cause": cause, "changed_fields": told}, index=new.index, dtype=object)
+
+
+def _both(new: Sequence[str], old: Sequence[str]) -> list[str]:
+    """The columns of two fingerprints together."""
+    return [*new, *(name for name in old if name not in new)]
+
+
 def _aligned(digests: Prints, names: list[str], columns: list[str], keys: Keys) -> Prints:
     """The bare digests in the order of `columns`, with that of an absent value where a column is not there."""
     missing = [name for name in columns if name not in names]
@@ -156,7 +187,7 @@ def _aligned(digests: Prints, names: list[str], columns: list[str], keys: Keys) 
     return both[:, [[*names, *missing].index(name) for name in columns]]
 
 
-def _columns(kind: Record, field_ids: Sequence[str]) -> list[str]:
+def columns_of(kind: Record, field_ids: Sequence[str]) -> list[str]:
     """The columns of a fingerprint, in their order."""
     return ["id", *(CATALOGUE[f].name for f in field_ids if CATALOGUE[f].record is kind)]
 
@@ -245,7 +276,7 @@ def _stuck(now: _Now, state: pd.DataFrame, fields: Mapping[int, Sequence[str]], 
     for name, newest in now.consents.items():
         withdrawn = {ref for ref, choice in newest.items() if choice is Choice.WITHDRAWN}.difference(now.refs)
         for number, held in state[_among(state["ref"], withdrawn)].groupby("field_set_id"):
-            columns, refs = _columns(now.kind, fields[int(str(number))]), held["ref"].tolist()
+            columns, refs = columns_of(now.kind, fields[int(str(number))]), held["ref"].tolist()
             if name in columns:
                 bare = unmasked(unpacked(held["fingerprint"].tolist(), len(columns)), refs, keys)
                 there = bare[:, columns.index(name)] != absent([name], keys)

@@ -144,7 +144,7 @@ def _limits(plan: ChangePlan, agreement: Agreement, history: History, export_siz
 def _over(plan: ChangePlan, limit: Limit, operation: Operation, rule: Rule, what: str) -> Iterator[Stop]:
     """A hold when the persons of one operation reach a limit, measured against the persons the supplier has."""
     persons = plan.of(operation)
-    persons = persons[persons["kind"].isin(PERSONS) & persons["cause"].ne(Cause.REKEYED)]
+    persons = persons[persons["kind"].isin(PERSONS)]
     if rule is Rule.UNEXPLAINED_DELETES:
         persons = persons[persons["cause"] == Cause.UNEXPLAINED]
     if limit.reached(len(persons), plan.known_persons):

@@ -16,7 +16,8 @@ from data_contracts.fields import Record
 from mappings.choices import BY_RIGHT, NO_CONSENT
 from mappings.projection import PERSONS, DeliverySet, Uncertain
 from pipelines.keys import Keys
-from pipelines.sync.compare import Cause, compared
+from pipelines.ledger.delivered import may_be_absent
+from pipelines.sync.compare import Cause, columns_of, compared, rekeyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def change_plan(
     ]
     upserts = [part.upserts for part in parts]
     changes = pd.concat([*upserts, *(part.deletes for part in reversed(parts))], ignore_index=True)
-    changes = _renamed(changes, wanted, known)
+    changes = _renamed(changes, wanted, known, keys)
     return ChangePlan(
         supplier=wanted.supplier,
         school=wanted.school,
@@ -148,7 +149,7 @@ def _digest(changes: pd.DataFrame) -> bytes:
     return hashlib.blake2b(whole, digest_size=16).digest()
 
 
-def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> pd.DataFrame:
+def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Keys) -> pd.DataFrame:
     """Whose id at the supplier goes on under another key: the same person, not one who left and one who came.
 
     Where the supplier does not know the new key yet, its creation becomes an update that takes the old one's place. Where
@@ -168,10 +169,27 @@ def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> pd.Dat
         row_of = pd.Series(theirs.index, index=theirs["key"])
         heirs = row_of.reindex(pd.Series(now.index, index=now)[mine["id"]]).set_axis(mine.index).dropna().astype(int)
         new = changes["operation"].reindex(heirs).eq("create").to_numpy()
-        changes.loc[heirs[new], ["operation", "cause", "changed_fields"]] = ["update", str(Cause.REKEYED), "key"]
-        changes.loc[heirs[new], "replaces_id"] = mine.loc[heirs.index[new], "record_id"].to_numpy()
+        replaced = mine.loc[heirs.index[new], "record_id"].set_axis(heirs[new])
+        _go_on(kind, changes, replaced, wanted, known, keys)
         changes = _second_registrations(changes, heirs[~new].tolist(), now, known).drop(index=mine.index)
     return changes
+
+
+def _go_on(
+    kind: Record, changes: pd.DataFrame, replaced: pd.Series, wanted: DeliverySet, known: Known, keys: Keys
+) -> None:
+    """Make the creations at the index of `replaced` updates that take the place of those records, and tell what else changes.
+
+    Where nobody can say whether the supplier has the old one it stays a creation: an update needs something to be there.
+    """
+    changes.loc[replaced.index, "replaces_id"] = replaced
+    state = known.state.set_index("record_id").loc[_numbers(replaced)].set_axis(replaced.index)
+    for number, old in state.groupby("field_set_id"):
+        old_columns = columns_of(kind, known.fields[int(str(number))])
+        told = rekeyed(kind, wanted, changes.loc[old.index], old, old_columns, keys)
+        changes.loc[old.index, ["cause", "changed_fields"]] = told
+        there = old.index[[not may_be_absent(fingerprint) for fingerprint in old["fingerprint"]]]
+        changes.loc[there, "operation"] = "update"
 
 
 def _second_registrations(changes: pd.DataFrame, rows: list[int], now: pd.Series, known: Known) -> pd.DataFrame:
@@ -190,11 +208,11 @@ def _numbers(record_ids: pd.Series) -> list[int]:
 
 
 def _field_changes(changes: pd.DataFrame, wanted: DeliverySet) -> dict[str, int]:
-    """How many pupils had each field changed, where only a correction in ParnasSys, or a consent, can explain it: not a
-    field that the agreement gives no more.
+    """How many pupils had each field changed, their key among them, where only a correction in ParnasSys, or a consent, can
+    explain it: not a field that the agreement gives no more. Their id at the supplier is one of those fields.
     """
     mine = changes[changes["operation"].eq("update") & changes["kind"].eq(Record.LEERLING)]
-    mine = mine[mine["cause"].isin([Cause.CORRECTED, Cause.REGROUPED, Cause.CONSENT_GIVEN])]
-    given = wanted.of(Record.LEERLING).columns
+    mine = mine[mine["cause"].isin([Cause.CORRECTED, Cause.REGROUPED, Cause.CONSENT_GIVEN, Cause.REKEYED])]
+    given = {"key", *wanted.of(Record.LEERLING).columns} - {"id"}
     counts = mine["changed_fields"].str.split(",").explode().value_counts()
     return {str(name): int(n) for name, n in counts.items() if name in given}

@@ -111,7 +111,8 @@ def _as_of_0009(engine: Engine) -> None:
         for table, found in rows.items():
             if found and table.name not in {"batch", "change", "delivered"}:
                 was = sa.Table(table.name, sa.MetaData(), autoload_with=connection, resolve_fks=False)
-                connection.execute(sa.insert(table), [{name: row[name] for name in was.c.keys()} for row in found])
+                names = [column.name for column in was.columns]
+                connection.execute(sa.insert(table), [{name: row[name] for name in names} for row in found])
         was = sa.Table("delivered", sa.MetaData(), autoload_with=connection)
         for row in rows[metadata.tables["delivered"]]:
             connection.execute(sa.insert(was).values(**row, updated_at=sa.func.current_timestamp()))

@@ -47,6 +47,34 @@ def test_a_new_key_with_the_same_eckid_is_no_deletion(bench: Bench, at: int | No
     assert bench.night(roster).state == "unchanged"
 
 
+def test_a_new_key_tells_what_else_changed_and_counts_in_the_limits(bench: Bench) -> None:
+    """A key that changes explains no other change, and many new keys at once are looked at by a person."""
+    rows = pupils(10)
+    bench.night(school(rows))
+    one = changed(changed(rows, 2, roepnaam="Anders"), 2, key="200")
+    assert told(bench.plan(school(one))) == {("leerling", "200", "update", "nieuwe_sleutel", "key,roepnaam")}
+    bench.agree(limits={})
+    for name, row in (("key", {}), ("roepnaam", {"roepnaam": "Fout"})):
+        many = [{**each, **row, "key": f"{each['key']}00"} if int(each["key"]) < 4 else each for each in rows]
+        plan = bench.plan(school(many))
+        assert plan.held == ("update",)
+        assert f"Het veld {name} verandert bij 3 leerlingen." in plan.why()
+    assert bench.plan(school(one)).held == ()
+
+
+def test_a_new_key_of_who_may_not_be_there_makes_him(bench: Bench) -> None:
+    """What was broken off, and then refused for good, may have been created or not: an update could find nobody."""
+    bench.killed(school(pupils(4)), at=3, after=False)
+    bench.agree(withhold=["achternaam"])
+    roster = school(changed(pupils(4), 2, key="200"))
+    bench.night(roster)
+    changes = bench.ledger.changes(bench.ledger.last_plan(SMALL, "99XX-00").id)  # type: ignore[union-attr]
+    made = changes[changes["cause"].eq("nieuwe_sleutel")]
+    assert made["operation"].tolist() == ["create"]
+    assert bench.night(roster).state == "unchanged"
+    assert len(bench.shown()) == 4
+
+
 def test_a_new_key_that_is_refused_keeps_the_old_one_in_mind(bench: Bench) -> None:
     """The supplier goes on with what it had: the pupil who then leaves is removed all the same."""
     rows = pupils(10)
