@@ -99,7 +99,7 @@ class ParentChoice(dg.Config):
     onderwerp: str = Field(description=f"Leverancier, zoals basispoort, of een doel: {', '.join(Purpose)}.")
     keuze: str = Field(description=f"Een van: {', '.join(Choice)}.")
     door: str = Field(description="Wie dit vastlegt: naam of functie, zoals directeur.")
-    hoe: str = Field(default=str(How.FORM), description=f"Hoe de ouder het zei, een van: {', '.join(How)}.")
+    hoe: str = Field(default=str(How.UNSAID), description=f"Hoe de ouder het zei, een van: {', '.join(How)}.")
     sinds: str = Field(default="", description="Wanneer de ouder het zei, als 2026-11-24. Leeg: vandaag.")
 
 
@@ -119,7 +119,7 @@ class ToErase(dg.Config):
 
     leerling: str = Field(description="Sleutel van de leerling in ParnasSys, zoals 4711; geen naam.")
     door: str = Field(description="Wie dit vastlegt: naam of functie, zoals directeur.")
-    hoe: str = Field(default=str(How.LETTER), description=f"Hoe de ouder het vroeg, een van: {', '.join(How)}.")
+    hoe: str = Field(default=str(How.UNSAID), description=f"Hoe de ouder het vroeg, een van: {', '.join(How)}.")
 
 
 @dg.op(description="Leg het verzoek vast; daarna wordt de leerling vanzelf bij elke leverancier verwijderd.")

@@ -15,7 +15,7 @@ from connectors.base import ConnectorError
 from data_contracts.fields import CATALOGUE, Kind, Record
 from data_contracts.findings import BrokenTable
 from mappings.agreement import FieldSet
-from mappings.choices import Choice
+from mappings.choices import Choice, How
 from mappings.purposes import Purpose
 from pipelines.dutch_time import HERE
 from pipelines.grounds import GROUNDS
@@ -76,13 +76,12 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One choice of a parent."""
+    """One choice of a parent, without who of the school wrote it down: that may be no more than a login."""
 
     supplier: str
     choice: str
     since: date
-    how: str
-    by: str
+    how: str  # absent where nobody wrote it down
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,9 @@ def letter(instance: Instance, school: str, pupil: str, day: date, data: SchoolD
         missing=missing,
         receivers=tuple(_receivers(instance, school, pupil, day, data, known)),
         choices=tuple(
-            Said(_subject(instance, e.subject), e.choice.replace("_", " "), e.since, e.how, e.recorded_by)
+            Said(
+                _subject(instance, e.subject), e.choice.replace("_", " "), e.since, "" if e.how == How.UNSAID else e.how
+            )
             for e in known.choices
         ),
         findings=tuple(told_findings(data, pupil)) if data else (),

@@ -1,5 +1,6 @@
 """Writing down what a parent chose: the commands, a file with answers, and the job in the web page."""
 
+import getpass
 import json
 import re
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from mappings.choices import Choice
 from pipelines.build import build_defs
 from pipelines.cli import app
 from pipelines.consent import FileRefusedError, answers
+from pipelines.rights.access import letter, write_letter
 from pipelines.settings import load_settings
-from tests.world import SCHOOL, World, a_world
+from tests.world import DAY, SCHOOL, World, a_world
 
 PUPIL, OTHER = "4711", "4712"
 
@@ -73,6 +75,17 @@ def test_what_was_said_is_written_down_and_read_back(world: World) -> None:
     assert listed(world, OTHER) == []
     assert asked(world, "consent", "list", "99ZZ-00")[0] == 3
     assert "bezwaar ingetrokken" in asked(world, "consent", "list", SCHOOL)[1]
+
+
+def test_what_was_not_said_is_not_made_up(world: World) -> None:
+    """Without `--how` nobody knows how the parent said it; the letter leaves that out, and names no login as a person."""
+    assert asked(world, "consent", "object", SCHOOL, PUPIL, "basispoort")[0] == 0
+    (row,) = listed(world, PUPIL)
+    assert (row["hoe"], row["door"]) == ("onbekend", getpass.getuser())
+    told = letter(world.instance, SCHOOL, PUPIL, DAY)
+    text = write_letter(world.instance, told).read_text(encoding="utf-8")
+    assert [one.how for one in told.choices] == [""]
+    assert "bezwaar, over Basispoort (vastgelegd door de school)." in text
 
 
 def test_saying_the_same_again_is_no_news(world: World) -> None:
