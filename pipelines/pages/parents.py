@@ -68,6 +68,7 @@ def _supplier(one: Agreed, now: InForce) -> dict[str, Any]:
         "model": agreement.model,
         "ground": ground,
         "objection": objection,
+        "consents": [(CATALOGUE[f.id].label, f.consent.words) for f in fields.fields if f.consent],
         "state": one.state,
         "signed": agreement.signed,
         "until": agreement.valid_until,
@@ -88,9 +89,7 @@ def _field(field: AgreedField) -> dict[str, str]:
     known = CATALOGUE[field.id]
     instead = " Alleen waar er geen ECK iD is." if field.name == "key" and field.transform else ""
     if field.consent:
-        instead = (
-            f" De school vraagt u hiervoor apart toestemming ({field.consent.words}); die mag u altijd weer intrekken."
-        )
+        instead = f" Alleen met uw toestemming ({field.consent.words})."
     other = field.item if field.item not in {known.label, "bericht"} else ""
     return {"label": known.label, "description": known.description + instead, "leaflet": other}
 

@@ -52,6 +52,17 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnConsent:
+    """A field that goes by a consent of its own, whatever the ground of the agreement, and how that consent stands for this pupil."""
+
+    field_id: str
+    label: str
+    purpose: str
+    standing: str  # gegeven, ingetrokken, niet gegeven
+    since: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Receiver:
     """One supplier that has or had the pupil, or is to get him."""
 
@@ -69,6 +80,7 @@ class Receiver:
     purpose: str
     ground: str
     objection: str
+    consents: tuple[OwnConsent, ...]
     agreement: str
     signed: date | None
     valid_until: date | None
@@ -194,7 +206,8 @@ def _receiver(
     removed = [_moment(one) for one in passed if one.operation == "delete"]
     sets = {holding.field_set_id} if holding else {one.field_set_id for one in passed if one.operation != "delete"}
     had = {field_id for number in sets for field_id in instance.ledger.field_ids(number)}
-    had -= _never_given(settings.field_set(supplier, school) if agreement else None, known)
+    consents = tuple(_consents(settings.field_set(supplier, school), known)) if agreement else ()
+    had -= {one.field_id for one in consents if one.standing == _NEVER}
     handle = instance.ledger.handles(supplier, [holding.record_id]).get(holding.record_id) if holding else None
     ground, objection = GROUNDS[agreement.legal_basis] if agreement else ("", "")
     return Receiver(
@@ -212,16 +225,25 @@ def _receiver(
         purpose=profile.purpose if profile else "",
         ground=ground,
         objection=objection,
+        consents=consents,
         agreement=agreement.model if agreement else "",
         signed=agreement.signed if agreement else None,
         valid_until=agreement.valid_until if agreement else None,
     )
 
 
-def _never_given(fields: FieldSet | None, known: Dossier) -> set[str]:
-    """The fields that go by a consent of their own which nobody ever gave for this pupil."""
-    said = {entry.subject for entry in known.choices if entry.choice == Choice.GIVEN}
-    return {f.id for f in fields.fields if f.consent and f.consent not in said} if fields else set()
+def _consents(fields: FieldSet, known: Dossier) -> Iterator[OwnConsent]:
+    """How it stands with each field that goes by a consent of its own; once given, it may have gone."""
+    for agreed in fields.fields:
+        if agreed.consent:
+            said = [entry for entry in known.choices if entry.subject == agreed.consent]
+            given = any(entry.choice == Choice.GIVEN for entry in said)
+            standing = _NEVER if not given else "gegeven" if said[-1].choice == Choice.GIVEN else "ingetrokken"
+            since = said[-1].since if given else None
+            yield OwnConsent(agreed.id, CATALOGUE[agreed.id].label, agreed.consent.words, standing, since)
+
+
+_NEVER = "niet gegeven"
 
 
 def _values(seen: Look, fields: FieldSet, pupil: str) -> Iterator[Value]:

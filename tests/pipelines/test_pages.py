@@ -110,13 +110,14 @@ def test_of_a_photo_every_page_says_that_it_goes_with_consent_only(tmp_path: Pat
     with a_world(tmp_path / "instance", {"parro": "json_delta"}) as world:
         rewrite(world, "agreements/parro.yaml", "optional: []", "optional: [foto]")
         (item,) = [one for one in parents(world).iter("li") if one.findtext("strong") == "foto"]
-        assert (
-            "vraagt u hiervoor apart toestemming (foto in Parro); die mag u altijd weer intrekken"
-            in item.text_content()
-        )
+        assert "Alleen met uw toestemming (foto in Parro)." in item.text_content()
+        (ground,) = parents(world).xpath("//dt[.='Alleen met uw toestemming: foto']/following-sibling::dd[1]")
+        assert "artikel 6 lid 1 onder a); die mag u altijd weer intrekken" in ground.text_content()
         register = (world.home / "reports" / "verwerkingsregister.html").read_text(encoding="utf-8")
         assert '<th scope="row">leerling: foto</th><td>ja, alleen met toestemming</td><td>nee</td>' in register
+        assert "<dt>Grondslag</dt><dd>publieke taak; foto: toestemming</dd>" in register
         book = sheets(world.home / "reports" / "verwerkingsregister.xlsx")
+        assert [one["grondslag"] for one in book["Verwerkingen"]] == ["publieke taak; foto: toestemming"]
         (row,) = (one for one in book["Gegevens"] if one["veld"] == "leerling.fotourl")
         assert (row["afgesproken"], row["gestuurd"]) == ("ja, alleen met toestemming", "nee")
         told = " ".join(asked("explain", "parro", instance=world.home).stdout.split())
