@@ -173,6 +173,6 @@ def pupil_jobs(schools: dg.PartitionsDefinition[str]) -> list[dg.JobDefinition]:
 def _job(name: str, schools: dg.PartitionsDefinition[str]) -> dg.JobDefinition:
     op, description, fields = _JOBS[name]
     form = {"ops": {op.name: empty(*fields)}}
-    told = f"{description} Kies in de Launchpad de school, en vul in: {', '.join(fields)}."
+    told = f"{description} Kies in de Launchpad eerst de school bij Partition, en vul dan in: {', '.join(fields)}. Wie later een andere school kiest, begint met lege regels."
     config = dg.PartitionedConfig(partitions_def=schools, run_config_for_partition_key_fn=lambda _: form)
     return dg.GraphDefinition(name=name, description=told, node_defs=[op]).to_job(config=config)

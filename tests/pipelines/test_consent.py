@@ -293,6 +293,7 @@ def test_a_person_writes_it_down_in_the_web_page(world: World, changed: dict[str
         "ops": {"leg_vast": {"config": config | changed}},
     }
     job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
+    assert "Kies in de Launchpad eerst de school bij Partition, en vul dan in: leerling," in (job.description or "")
     with dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(
             run_config=run_config, partition_key=SCHOOL, instance=instance, raise_on_error=False
