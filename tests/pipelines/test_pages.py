@@ -19,6 +19,7 @@ from pipelines.pages import write_pages
 from pipelines.pages.parents import ABOUT
 from pipelines.pages.register import Entry
 from tests.pipelines.test_cli import asked
+from tests.web_page import CHROMIUM, chromium
 from tests.workbooks import sheets
 from tests.world import DAY, SCHOOL, World, a_world
 
@@ -114,7 +115,10 @@ def test_of_a_photo_every_page_says_that_it_goes_with_consent_only(tmp_path: Pat
         (ground,) = parents(world).xpath("//dt[.='Alleen met uw toestemming: foto']/following-sibling::dd[1]")
         assert "artikel 6 lid 1 onder a); die mag u altijd weer intrekken" in ground.text_content()
         register = (world.home / "reports" / "verwerkingsregister.html").read_text(encoding="utf-8")
-        assert '<th scope="row">leerling: foto</th><td>ja, alleen met toestemming</td><td>nee</td>' in register
+        assert (
+            '<th scope="row">leerling: foto</th><td data-label="afgesproken">ja, alleen met toestemming</td><td data-label="gestuurd">nee</td>'
+            in register
+        )
         assert "<dt>Grondslag</dt><dd>publieke taak; foto: toestemming</dd>" in register
         book = sheets(world.home / "reports" / "verwerkingsregister.xlsx")
         assert [one["grondslag"] for one in book["Verwerkingen"]] == ["publieke taak; foto: toestemming"]
@@ -167,7 +171,7 @@ def register(world: World) -> dict[str, dict[str, list[str]]]:
     page = html.fromstring((world.home / "reports" / "verwerkingsregister.html").read_text(encoding="utf-8"))
     found = {}
     for heading in page.iter("h3"):
-        table = next(element for element in heading.itersiblings() if element.tag == "table")
+        table = next(element for element in heading.itersiblings() if element.tag == "div")[0]
         found[heading.text] = {row.findtext("th"): [td.text for td in row.iter("td")] for row in table.find("tbody")}
     return found
 
@@ -292,6 +296,21 @@ def test_every_page_stands_alone_and_reads_well_aloud(world: World, roster: Rost
         assert max(after - before for before, after in pairwise(levels)) == 1
         assert all(head.get("scope") for head in page.iter("th"))
         assert all(table.find("thead") is not None for table in page.iter("table"))
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="er is geen Chromium")
+def test_every_page_can_be_read_on_a_telephone(world: World, roster: Roster) -> None:
+    """Nothing sticks out of a narrow window, and no cell stands beside another in it."""
+    world.export(roster)
+    world.sync("basispoort")
+    with chromium() as page:
+        page.set_viewport_size({"width": 390, "height": 800})
+        for file in write_pages(world.instance, DAY):
+            if file.suffix == ".html" and "fragment" not in file.name:
+                page.goto(file.as_uri())
+                assert page.evaluate("document.documentElement.scrollWidth") <= 390
+                beside = "[...document.querySelectorAll('tbody td')].filter(e => e.offsetLeft > 40).length"
+                assert page.evaluate(beside) == 0, file.name
 
 
 def test_the_command_names_the_files_that_it_wrote(world: World) -> None:
