@@ -16,7 +16,7 @@ from data_contracts.roster import Roster
 from pipelines.dutch_time import HERE
 from pipelines.ledger.held import Sent
 from pipelines.pages import write_pages
-from pipelines.pages.parents import ABOUT
+from pipelines.pages.parents import ABOUT, _in_words
 from pipelines.pages.register import Entry
 from tests.pipelines.test_cli import asked
 from tests.web_page import CHROMIUM, chromium
@@ -151,6 +151,28 @@ def test_the_page_tells_ground_term_and_whom_to_ask(world: World) -> None:
     assert "Vraag het aan: privacy@regenboog.example." in page
 
 
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        (("8", "7", "6"), "groep 6 tot en met 8"),
+        (("3", "5", "4", "8"), "groep 3, 4, 5 en 8"),
+        (("3",), "groep 3"),
+        (("8", "S"), "groep 8 en S"),
+        ((), ""),
+    ],
+)
+def test_year_groups_are_told_as_a_parent_names_them(groups: tuple[str, ...], told: str) -> None:
+    """A run of groups by its first and last; others one by one."""
+    assert _in_words(groups) == told
+
+
+def test_a_parent_reads_what_a_name_is_that_is_no_company(world: World) -> None:
+    """UWLR is the name of an agreement between many: the page says so, and names no contract with it."""
+    text = parents(world).text_content()
+    assert text.count("Dit is geen bedrijf, maar een landelijke afspraak (UWLR)") == 1
+    assert "tussen de school en UWLR" not in text
+
+
 def test_what_has_ended_stays_until_the_supplier_holds_nothing(world: World, roster: Roster) -> None:
     """Before the first day the page says that nothing goes out yet; after the last day, what is still there."""
     ended = date(2027, 8, 1)
@@ -160,7 +182,9 @@ def test_what_has_ended_stays_until_the_supplier_holds_nothing(world: World, ros
     world.sync("basispoort")
     page = parents(world, ended)
     assert [h2.text for h2 in page.iter("h2")][:2] == ["Basispoort", "Wat niemand krijgt"]
-    assert "afgelopen op 31-07-2027" in page.text_content()
+    text = page.text_content()
+    assert "afgelopen op 31-07-2027" in text
+    assert ("Wat Basispoort kreeg" in text, "die op school zaten" in text, "Basispoort krijgt" in text) == (1, 1, 0)
     (world.home / "agreements" / "basispoort.yaml").unlink()
     assert "Met Basispoort is er geen afspraak meer" in parents(world).text_content()
 
