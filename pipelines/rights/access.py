@@ -28,6 +28,7 @@ from pipelines.sync.one_pupil import groups_of
 from pipelines.sync.school import SchoolData
 
 _SENT = ("accepted", "presumed")
+_PUPIL = "de leerling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,11 @@ class Receiver:
 
     supplier: str
     name: str
+    about: str  # what the name is, where it is no company's
     holds: str  # ja, onzeker, nee
     values: tuple[Value, ...]  # as they stand now in the delivery set
     fields: tuple[str, ...]  # labels of what it has, or had, of him
+    empty: tuple[str, ...]  # labels of what was agreed, and is empty for him
     pending: str  # what the next delivery changes
     first_sent: datetime | None
     last_sent: datetime | None
@@ -175,7 +178,7 @@ _WORDS = {"leerling.geslacht": {"0": "onbekend", "1": "jongen", "2": "meisje", "
 def _as_read(one: Value) -> str:
     """A value as a parent reads it: a date in Dutch order, a code with its meaning."""
     if one.value is None:
-        return "leeg"
+        return ""
     if CATALOGUE[one.field_id].kind is Kind.DATE:
         return f"{date.fromisoformat(one.value):%d-%m-%Y}"
     meaning = _WORDS.get(one.field_id, {}).get(one.value)
@@ -209,13 +212,20 @@ def _receiver(
     consents = tuple(_consents(settings.field_set(supplier, school), known)) if agreement else ()
     had -= {one.field_id for one in consents if one.standing == _NEVER}
     handle = instance.ledger.handles(supplier, [holding.record_id]).get(holding.record_id) if holding else None
+    values = tuple(_values(seen, seen.fields, pupil)) if seen else ()
+    never = {one.field_id for one in consents if one.standing != "gegeven"}
+    empty = {v.field_id for v in values if v.about == _PUPIL and v.value is None}
+    if holding and not holding.presumed and not pending:  # it has what stands in the delivery set now
+        had -= empty
     ground, objection = GROUNDS[agreement.legal_basis] if agreement else ("", "")
     return Receiver(
         supplier=supplier,
         name=_supplier_name(instance, supplier),
+        about=profile.about if profile else "",
         holds="nee" if holding is None else "onzeker" if holding.presumed else "ja",
-        values=tuple(_values(seen, seen.fields, pupil)) if seen else (),
+        values=values,
         fields=_labels(had),
+        empty=_labels(empty - never),
         pending=pending,
         first_sent=min(went, default=None),
         last_sent=max(went, default=None),
@@ -249,7 +259,7 @@ _NEVER = "niet gegeven"
 def _values(seen: Look, fields: FieldSet, pupil: str) -> Iterator[Value]:
     """The fields of the pupil and of his groups, as they stand in the delivery set."""
     records = seen.wanted.records
-    yield from _of_record("de leerling", records[Record.LEERLING], pupil, fields, Record.LEERLING)
+    yield from _of_record(_PUPIL, records[Record.LEERLING], pupil, fields, Record.LEERLING)
     for kind, names in groups_of(seen.wanted, pupil).items():
         for name in names:
             if kind in records and name in records[kind].index:

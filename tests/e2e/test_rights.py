@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +262,24 @@ def test_a_parent_reads_no_name_of_a_column_and_no_foreign_date(world: World, ro
     assert rows["geboortedatum"] == "-".join(reversed(pupil["geboortedatum"].split("-")))
     assert rows["geslacht"] in {"1 (jongen)", "2 (meisje)"}
     assert "key" not in page.text_content()
+
+
+def test_the_letter_gives_no_field_that_is_empty_for_the_pupil(world: World, roster: Roster) -> None:
+    """What he does not have is not told as given: it stands in one sentence, as agreed and empty; what a name is that is no company, too."""
+    key = in_year_4(roster)[0]
+    roster.leerlingen.loc[roster.leerlingen["key"].eq(key), ["voorvoegsel", "samengestelde_groepen"]] = None
+    world.export(roster)
+    world.sync()
+    told = letter(world.instance, SCHOOL, key, DAY)
+    receiver = at(told, "uwlr_lvs_set")
+    assert receiver.empty == ("sleutel van de leerling", "voorvoegsel", "samengestelde groepen")
+    assert {*receiver.empty} & {*receiver.fields} == set()
+    assert "achternaam" in receiver.fields
+    text = html.fromstring(write_letter(world.instance, told).read_bytes()).text_content()
+    assert "niet gegeven: sleutel van de leerling, voorvoegsel, samengestelde groepen." in text
+    assert text.count("Dit is geen bedrijf, maar een landelijke afspraak (UWLR)") == 2
+    ended = replace(told, day=date(2027, 8, 1))
+    assert "afgelopen op 31-07-2027" in write_letter(world.instance, ended).read_text(encoding="utf-8")
 
 
 def test_a_letter_as_json_has_every_field(world: World, roster: Roster) -> None:
