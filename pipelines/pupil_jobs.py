@@ -26,7 +26,7 @@ from pipelines.metadata import of_letter, of_one_pupil, of_told
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.resources import InstanceResource
 from pipelines.rights.access import fresh_or_why, letter, write_letter
-from pipelines.rights.erasure import open_case
+from pipelines.rights.erasure import ErasedPupilError, open_case, telling_erased, told_erased
 from pipelines.rights.looking import NoExportError
 from pipelines.rights.one_now import deliver_one
 from pipelines.rights.trace import Step, trace
@@ -86,8 +86,9 @@ def schrijf_brief(context: dg.OpExecutionContext, config: AccessConfig, instance
     opened, school = instance.opened, school_of(context)
     try:
         refuse_unknown(opened.settings, [school], [])
-        told = letter(opened, school, config.leerling.strip(), instance.today())
-    except UnknownNameError as error:
+        with telling_erased(opened, school, config.leerling):
+            told = letter(opened, school, config.leerling.strip(), instance.today())
+    except (UnknownNameError, ErasedPupilError) as error:
         raise refused(error) from None
     context.add_output_metadata(of_letter(write_letter(opened, told), len(told.receivers), told.missing))
 
@@ -106,12 +107,14 @@ class ParentChoice(dg.Config):
 @dg.op(description="Leg vast wat een ouder heeft gekozen; het geldt vanaf de volgende levering.")
 def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: InstanceResource) -> None:
     """Write down one choice."""
-    said = Said(school_of(context), config.sinds, config.hoe, by_whom(config.door))
+    opened, school = instance.opened, school_of(context)
+    said = Said(school, config.sinds, config.hoe, by_whom(config.door))
     try:
-        told = write_down_one(instance.opened, said, config.onderwerp, config.leerling, config.keuze, instance.today())
-    except (UnknownNameError, ChoiceRefusedError) as error:
+        with telling_erased(opened, school, config.leerling):
+            told = write_down_one(opened, said, config.onderwerp, config.leerling, config.keuze, instance.today())
+    except (UnknownNameError, ChoiceRefusedError, ErasedPupilError) as error:
         raise refused(error) from None
-    context.add_output_metadata(of_told(told))
+    context.add_output_metadata(of_told(f"{told} {told_erased(opened, school, config.leerling)}".strip()))
 
 
 class ToErase(dg.Config):
