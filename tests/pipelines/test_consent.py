@@ -267,9 +267,10 @@ def test_of_a_purpose_it_is_said_whether_a_supplier_gets_anything(world: World) 
     [("basispoort", "bezwaar"), ("uwlr_smalle_set", "alleen mee als"), ("uwlr_lvs_set", "wet verplicht")],
 )
 def test_explain_says_what_the_ground_means_for_pupils(world: World, supplier: str, ground: str) -> None:
-    """Who goes out, and what a parent can do, per legal basis."""
+    """Who goes out, and what a parent can do, per legal basis; the leaflet is named once, so that a line stays short."""
     code, said = asked(world, "explain", supplier)
     assert (code, ground in said) == (0, True)
+    assert (said.count("Bijsluiter: "), said.count(", versie ")) == (1, 1)
 
 
 @pytest.mark.parametrize(
