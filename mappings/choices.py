@@ -29,6 +29,7 @@ class How(StrEnum):
     LETTER = "bericht"
     PARRO = "parro"
     BY_WORD = "mondeling"
+    UNSAID = "onbekend"  # nobody wrote it down
 
 
 NO_CONSENT = "geen_toestemming"

@@ -59,6 +59,7 @@ class Profile(Strict):
 
     supplier: SupplierName
     name: str
+    about: str = ""  # what a parent must know where the name is not that of a company
     version: Version  # of the leaflet, the newest
     earlier_versions: tuple[Version, ...] = ()  # that a school may have signed
     leaflet: str

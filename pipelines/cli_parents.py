@@ -44,7 +44,7 @@ def _choice_command(choice: str, told_as: str) -> Callable[..., int]:
         subject: SubjectArgument,
         since: SinceOption = "",
         by: RecordedByOption = "",
-        how: HowOption = "formulier",
+        how: HowOption = "onbekend",
         instance: InstanceOption = None,
     ) -> int:
         from pipelines.commands.consent import choose
@@ -100,7 +100,7 @@ def consent_import(
     ],
     since: SinceOption = "",
     by: RecordedByOption = "",
-    how: HowOption = "formulier",
+    how: HowOption = "onbekend",
     instance: InstanceOption = None,
 ) -> int:
     """Leg de toestemmingen in een CSV-bestand vast.
@@ -119,7 +119,7 @@ def erase_start(
     school: SchoolArgument,
     pupil: PupilArgument,
     by: RecordedByOption = "",
-    how: HowOption = "bericht",
+    how: HowOption = "onbekend",
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Vraag niet om bevestiging.")] = False,
     instance: InstanceOption = None,

@@ -24,7 +24,7 @@ class Said:
 
     school: str
     since: str = ""  # YYYY-MM-DD; else today
-    how: str = str(How.FORM)
+    how: str = str(How.UNSAID)
     by: str = ""
 
 

@@ -39,6 +39,8 @@ SinceOption = Annotated[
 RecordedByOption = Annotated[str, typer.Option("--by", metavar="NAAM", help="Wie dit vastlegt. Anders: je inlognaam.")]
 HowOption = Annotated[
     str,
-    typer.Option("--how", metavar="HOE", help="Hoe de ouder het zei: formulier, bericht, parro of mondeling."),
+    typer.Option(
+        "--how", metavar="HOE", help="Hoe de ouder het zei: formulier, bericht, parro, mondeling of onbekend."
+    ),
 ]
 PortOption = Annotated[int, typer.Option("--port", help="Poort van de webpagina.", min=1, max=65535, metavar="POORT")]

@@ -26,7 +26,7 @@ from pipelines.metadata import of_letter, of_one_pupil, of_told
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.resources import InstanceResource
 from pipelines.rights.access import fresh_or_why, letter, write_letter
-from pipelines.rights.erasure import open_case
+from pipelines.rights.erasure import ErasedPupilError, open_case, telling_erased, told_erased
 from pipelines.rights.looking import NoExportError
 from pipelines.rights.one_now import deliver_one
 from pipelines.rights.trace import Step, trace
@@ -86,8 +86,9 @@ def schrijf_brief(context: dg.OpExecutionContext, config: AccessConfig, instance
     opened, school = instance.opened, school_of(context)
     try:
         refuse_unknown(opened.settings, [school], [])
-        told = letter(opened, school, config.leerling.strip(), instance.today())
-    except UnknownNameError as error:
+        with telling_erased(opened, school, config.leerling):
+            told = letter(opened, school, config.leerling.strip(), instance.today())
+    except (UnknownNameError, ErasedPupilError) as error:
         raise refused(error) from None
     context.add_output_metadata(of_letter(write_letter(opened, told), len(told.receivers), told.missing))
 
@@ -99,19 +100,21 @@ class ParentChoice(dg.Config):
     onderwerp: str = Field(description=f"Leverancier, zoals basispoort, of een doel: {', '.join(Purpose)}.")
     keuze: str = Field(description=f"Een van: {', '.join(Choice)}.")
     door: str = Field(description="Wie dit vastlegt: naam of functie, zoals directeur.")
-    hoe: str = Field(default=str(How.FORM), description=f"Hoe de ouder het zei, een van: {', '.join(How)}.")
+    hoe: str = Field(default=str(How.UNSAID), description=f"Hoe de ouder het zei, een van: {', '.join(How)}.")
     sinds: str = Field(default="", description="Wanneer de ouder het zei, als 2026-11-24. Leeg: vandaag.")
 
 
 @dg.op(description="Leg vast wat een ouder heeft gekozen; het geldt vanaf de volgende levering.")
 def leg_vast(context: dg.OpExecutionContext, config: ParentChoice, instance: InstanceResource) -> None:
     """Write down one choice."""
-    said = Said(school_of(context), config.sinds, config.hoe, by_whom(config.door))
+    opened, school = instance.opened, school_of(context)
+    said = Said(school, config.sinds, config.hoe, by_whom(config.door))
     try:
-        told = write_down_one(instance.opened, said, config.onderwerp, config.leerling, config.keuze, instance.today())
-    except (UnknownNameError, ChoiceRefusedError) as error:
+        with telling_erased(opened, school, config.leerling):
+            told = write_down_one(opened, said, config.onderwerp, config.leerling, config.keuze, instance.today())
+    except (UnknownNameError, ChoiceRefusedError, ErasedPupilError) as error:
         raise refused(error) from None
-    context.add_output_metadata(of_told(told))
+    context.add_output_metadata(of_told(f"{told} {told_erased(opened, school, config.leerling)}".strip()))
 
 
 class ToErase(dg.Config):
@@ -119,7 +122,7 @@ class ToErase(dg.Config):
 
     leerling: str = Field(description="Sleutel van de leerling in ParnasSys, zoals 4711; geen naam.")
     door: str = Field(description="Wie dit vastlegt: naam of functie, zoals directeur.")
-    hoe: str = Field(default=str(How.LETTER), description=f"Hoe de ouder het vroeg, een van: {', '.join(How)}.")
+    hoe: str = Field(default=str(How.UNSAID), description=f"Hoe de ouder het vroeg, een van: {', '.join(How)}.")
 
 
 @dg.op(description="Leg het verzoek vast; daarna wordt de leerling vanzelf bij elke leverancier verwijderd.")
@@ -173,6 +176,6 @@ def pupil_jobs(schools: dg.PartitionsDefinition[str]) -> list[dg.JobDefinition]:
 def _job(name: str, schools: dg.PartitionsDefinition[str]) -> dg.JobDefinition:
     op, description, fields = _JOBS[name]
     form = {"ops": {op.name: empty(*fields)}}
-    told = f"{description} Kies in de Launchpad de school, en vul in: {', '.join(fields)}."
+    told = f"{description} Kies in de Launchpad eerst de school bij Partition, en vul dan in: {', '.join(fields)}. Wie later een andere school kiest, begint met lege regels."
     config = dg.PartitionedConfig(partitions_def=schools, run_config_for_partition_key_fn=lambda _: form)
     return dg.GraphDefinition(name=name, description=told, node_defs=[op]).to_job(config=config)

@@ -15,14 +15,18 @@ from pipelines.consent import FileRefusedError, Said, answers, write_down_file, 
 from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.names import UnknownNameError, refuse_unknown
+from pipelines.rights.erasure import telling_erased, told_erased
 from pipelines.settings import home_folder
 
 
 def choose(option: Path | None, choice: str, pupil: str, subject: str, said: Said) -> int:
     """Write down one choice of one pupil's parents."""
     instance = open_instance(home_folder(option))
-    told = write_down_one(instance, _signed(said), subject, pupil, choice, today_in_the_netherlands())
+    with telling_erased(instance, said.school, pupil):
+        told = write_down_one(instance, _signed(said), subject, pupil, choice, today_in_the_netherlands())
     out.print(told, markup=False, soft_wrap=True)
+    if erased := told_erased(instance, said.school, pupil):
+        out.print(erased, markup=False, soft_wrap=True)
     return OK
 
 

@@ -59,10 +59,15 @@ def _explain(profile: Profile, agreement: Agreement, fields: FieldSet, schools: 
         f"grondslag {agreement.legal_basis.words}.",
         markup=False,
     )
+    leaflet = f"{profile.leaflet}, versie {fields.profile_version}"
+    out.print(f"Bijsluiter: {leaflet}.", markup=False, soft_wrap=True)
     if now := _not_now(agreement):
         out.print(f"Let op: {now}", markup=False, soft_wrap=True)
     out.print(MEANING[agreement.legal_basis], markup=False, soft_wrap=True)
-    given = [(f.item, f"{f.record}.{f.wire}", ", ".join(sources(f.id, f.transform)), f.reason) for f in fields.fields]
+    given = [
+        (f.item, f"{f.record}.{f.wire}", ", ".join(sources(f.id, f.transform)), f.reason.removesuffix(f" ({leaflet})"))
+        for f in fields.fields
+    ]
     columns = ("gegeven", "bij de leverancier", "uit ParnasSys", "waarom")
     out.print(table("Krijgt deze leverancier", columns, given))
     for item, purpose in ((f.item, f.consent) for f in fields.fields if f.consent):

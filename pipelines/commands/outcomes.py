@@ -14,7 +14,7 @@ from pipelines.instance import Instance
 from pipelines.metadata import STATES
 from pipelines.sync.case import Outcome
 
-NUMBERS = ("toevoegen", "wijzigen", "verwijderen", "gelijk", "quarantaine")
+NUMBERS = ("toevoegen", "wijzigen", "verwijderen", "ongewijzigd", "quarantaine")
 COUNTS = ("create", "update", "delete", "unchanged", "quarantined")
 
 
@@ -44,8 +44,9 @@ def show(outcomes: Sequence[Outcome], title: str) -> None:
 def _show_in_lines(title: str, rows: Sequence[tuple[object, ...]]) -> None:
     out.print(title, style="bold", markup=False)
     for school, supplier, state, *counts in rows:
-        numbers = ", ".join(f"{name} {count}" for name, count in zip(NUMBERS, counts, strict=True))
-        out.print(f"\n{school} {supplier}: {state}\n  {numbers}", markup=False, soft_wrap=True)
+        numbers = [f"{name} {count}" for name, count in zip(NUMBERS, counts, strict=True)]
+        todo, rest = ", ".join(numbers[:3]), ", ".join(numbers[3:])
+        out.print(f"\n{school} {supplier}: {state}\n  {todo}\n  {rest}", markup=False, soft_wrap=True)
     out.print()
 
 

@@ -7,6 +7,7 @@ from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import HELD, OK, out, table
 from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import open_instance
+from pipelines.rights.erasure import telling_erased
 from pipelines.rights.rectification import corrections
 from pipelines.settings import home_folder
 
@@ -14,7 +15,8 @@ from pipelines.settings import home_folder
 def show_corrections(option: Path | None, school: str, pupil: str, days: int, *, as_json: bool) -> int:
     """Tell it as a table or as JSON; 2 where something has waited too long."""
     instance = open_instance(home_folder(option))
-    found = corrections(instance, school, pupil.strip(), today_in_the_netherlands(), datetime.now(UTC), days)
+    with telling_erased(instance, school, pupil):
+        found = corrections(instance, school, pupil.strip(), today_in_the_netherlands(), datetime.now(UTC), days)
     rows = [
         {
             "leverancier": one.supplier,

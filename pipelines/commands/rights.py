@@ -16,6 +16,7 @@ from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.rights.access import fresh_or_why, letter, write_letter
+from pipelines.rights.erasure import telling_erased
 from pipelines.rights.looking import Hit, found_by_name, fresh, refuse_unknown_pupil
 from pipelines.rights.trace import Step, trace
 from pipelines.runs import run_one_pupil
@@ -33,9 +34,13 @@ def give_access(option: Path | None, school: str, pupil: str | None, name: str, 
         data = fresh(instance, school, day)
         hits = found_by_name(data, name)
         if len(hits) != 1:
-            return _show_hits(hits, as_json=as_json)
+            code = _show_hits(hits, as_json=as_json)
+            if not hits and instance.ledger.erasures.refs(school):
+                err.print(_NOT_BY_NAME, soft_wrap=True)
+            return code
         pupil = hits[0].key
-    told = letter(instance, school, pupil.strip(), day, data)
+    with telling_erased(instance, school, pupil):
+        told = letter(instance, school, pupil.strip(), day, data)
     if as_json:
         sys.stdout.write(orjson.dumps(asdict(told), option=orjson.OPT_INDENT_2).decode() + "\n")
         return OK
@@ -52,13 +57,17 @@ def give_access(option: Path | None, school: str, pupil: str | None, name: str, 
     return OK
 
 
+_NOT_BY_NAME = "Wie op verzoek gewist is of wordt, is op naam niet te vinden, ook als hij nog in de export staat."
+
+
 def explain_why(option: Path | None, pupil: str, supplier: str, school: str | None, *, as_json: bool) -> int:
     """Tell step by step why one pupil is or is not at one supplier."""
     instance = open_instance(home_folder(option))
     refuse_unknown(instance.settings, [school] if school else [], [supplier])
     place = school or _only_school(instance)
     data, missing = fresh_or_why(instance, place, today_in_the_netherlands())
-    refuse_unknown_pupil(instance, place, data, pupil)
+    with telling_erased(instance, place, pupil):
+        refuse_unknown_pupil(instance, place, data, pupil)
     steps = trace(instance, place, supplier, pupil, data, today_in_the_netherlands(), missing)
     if as_json:
         write_json([asdict(step) for step in steps])

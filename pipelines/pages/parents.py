@@ -62,17 +62,19 @@ def _supplier(one: Agreed, now: InForce) -> dict[str, Any]:
     left_out = [line.field for line in signed if line.field not in fields.ids | now.waiting]
     return {
         "name": profile.name,
+        "about": profile.about,
         "purpose": profile.purpose,
         "leaflet": f"{profile.leaflet}, versie {fields.profile_version}",
         "items": list(dict.fromkeys([f.item for f in signed] + [i.item for i in profile.from_supplier])),
         "model": agreement.model,
         "ground": ground,
         "objection": objection,
+        "consents": [(CATALOGUE[f.id].label, f.consent.words) for f in fields.fields if f.consent],
         "state": one.state,
         "signed": agreement.signed,
         "until": agreement.valid_until,
         "only_tried": agreement.stage is Stage.REPORT_ONLY,
-        "year_groups": agreement.scope.jaargroepen,
+        "year_groups": _in_words(agreement.scope.jaargroepen),
         "by_consent": agreement.legal_basis is LegalBasis.CONSENT,
         "teachers": bool(fields.of(Record.LEERKRACHT)),
         "given": [(heading, list(map(_field, fields.of(kind)))) for kind, heading in ABOUT.items() if fields.of(kind)],
@@ -88,11 +90,19 @@ def _field(field: AgreedField) -> dict[str, str]:
     known = CATALOGUE[field.id]
     instead = " Alleen waar er geen ECK iD is." if field.name == "key" and field.transform else ""
     if field.consent:
-        instead = (
-            f" De school vraagt u hiervoor apart toestemming ({field.consent.words}); die mag u altijd weer intrekken."
-        )
+        instead = f" Alleen met uw toestemming ({field.consent.words})."
     other = field.item if field.item not in {known.label, "bericht"} else ""
     return {"label": known.label, "description": known.description + instead, "leaflet": other}
+
+
+def _in_words(groups: tuple[str, ...]) -> str:
+    """Year groups as a parent names them: groep 3 tot en met 8."""
+    in_order = sorted(groups, key=lambda one: (not one.isdigit(), one.zfill(2)))
+    numbers = [int(one) for one in in_order if one.isdigit()]
+    if len(numbers) == len(in_order) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"groep {numbers[0]} tot en met {numbers[-1]}"
+    *most, last = in_order or [""]
+    return f"groep {', '.join(most)} en {last}" if most else last and f"groep {last}"
 
 
 def _names(ids: Iterator[str]) -> list[str]:

@@ -58,8 +58,11 @@ class Entry:
 
     @property
     def ground(self) -> str:
-        """On what ground, in Dutch."""
-        return self.one.agreement.legal_basis.words if self.one else ""
+        """On what ground, in Dutch: of the agreement, and of each field that goes by a consent of its own."""
+        if self.one is None:
+            return ""
+        own = [f"{CATALOGUE[f.id].label}: toestemming" for f in self.one.fields.fields if f.consent]
+        return "; ".join([self.one.agreement.legal_basis.words, *own])
 
     @property
     def kinds(self) -> str:

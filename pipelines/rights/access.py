@@ -15,7 +15,7 @@ from connectors.base import ConnectorError
 from data_contracts.fields import CATALOGUE, Kind, Record
 from data_contracts.findings import BrokenTable
 from mappings.agreement import FieldSet
-from mappings.choices import Choice
+from mappings.choices import Choice, How
 from mappings.purposes import Purpose
 from pipelines.dutch_time import HERE
 from pipelines.grounds import GROUNDS
@@ -28,6 +28,7 @@ from pipelines.sync.one_pupil import groups_of
 from pipelines.sync.school import SchoolData
 
 _SENT = ("accepted", "presumed")
+_PUPIL = "de leerling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,27 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnConsent:
+    """A field that goes by a consent of its own, whatever the ground of the agreement, and how that consent stands for this pupil."""
+
+    field_id: str
+    label: str
+    purpose: str
+    standing: str  # gegeven, ingetrokken, niet gegeven
+    since: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Receiver:
     """One supplier that has or had the pupil, or is to get him."""
 
     supplier: str
     name: str
+    about: str  # what the name is, where it is no company's
     holds: str  # ja, onzeker, nee
     values: tuple[Value, ...]  # as they stand now in the delivery set
     fields: tuple[str, ...]  # labels of what it has, or had, of him
+    empty: tuple[str, ...]  # labels of what was agreed, and is empty for him
     pending: str  # what the next delivery changes
     first_sent: datetime | None
     last_sent: datetime | None
@@ -69,6 +83,7 @@ class Receiver:
     purpose: str
     ground: str
     objection: str
+    consents: tuple[OwnConsent, ...]
     agreement: str
     signed: date | None
     valid_until: date | None
@@ -76,13 +91,12 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One choice of a parent."""
+    """One choice of a parent, without who of the school wrote it down: that may be no more than a login."""
 
     supplier: str
     choice: str
     since: date
-    how: str
-    by: str
+    how: str  # absent where nobody wrote it down
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +139,9 @@ def letter(instance: Instance, school: str, pupil: str, day: date, data: SchoolD
         missing=missing,
         receivers=tuple(_receivers(instance, school, pupil, day, data, known)),
         choices=tuple(
-            Said(_subject(instance, e.subject), e.choice.replace("_", " "), e.since, e.how, e.recorded_by)
+            Said(
+                _subject(instance, e.subject), e.choice.replace("_", " "), e.since, "" if e.how == How.UNSAID else e.how
+            )
             for e in known.choices
         ),
         findings=tuple(told_findings(data, pupil)) if data else (),
@@ -162,7 +178,7 @@ _WORDS = {"leerling.geslacht": {"0": "onbekend", "1": "jongen", "2": "meisje", "
 def _as_read(one: Value) -> str:
     """A value as a parent reads it: a date in Dutch order, a code with its meaning."""
     if one.value is None:
-        return "leeg"
+        return ""
     if CATALOGUE[one.field_id].kind is Kind.DATE:
         return f"{date.fromisoformat(one.value):%d-%m-%Y}"
     meaning = _WORDS.get(one.field_id, {}).get(one.value)
@@ -193,15 +209,23 @@ def _receiver(
     removed = [_moment(one) for one in passed if one.operation == "delete"]
     sets = {holding.field_set_id} if holding else {one.field_set_id for one in passed if one.operation != "delete"}
     had = {field_id for number in sets for field_id in instance.ledger.field_ids(number)}
-    had -= _never_given(settings.field_set(supplier, school) if agreement else None, known)
+    consents = tuple(_consents(settings.field_set(supplier, school), known)) if agreement else ()
+    had -= {one.field_id for one in consents if one.standing == _NEVER}
     handle = instance.ledger.handles(supplier, [holding.record_id]).get(holding.record_id) if holding else None
+    values = tuple(_values(seen, seen.fields, pupil)) if seen else ()
+    never = {one.field_id for one in consents if one.standing != "gegeven"}
+    empty = {v.field_id for v in values if v.about == _PUPIL and v.value is None}
+    if holding and not holding.presumed and not pending:  # it has what stands in the delivery set now
+        had -= empty
     ground, objection = GROUNDS[agreement.legal_basis] if agreement else ("", "")
     return Receiver(
         supplier=supplier,
         name=_supplier_name(instance, supplier),
+        about=profile.about if profile else "",
         holds="nee" if holding is None else "onzeker" if holding.presumed else "ja",
-        values=tuple(_values(seen, seen.fields, pupil)) if seen else (),
+        values=values,
         fields=_labels(had),
+        empty=_labels(empty - never),
         pending=pending,
         first_sent=min(went, default=None),
         last_sent=max(went, default=None),
@@ -211,22 +235,31 @@ def _receiver(
         purpose=profile.purpose if profile else "",
         ground=ground,
         objection=objection,
+        consents=consents,
         agreement=agreement.model if agreement else "",
         signed=agreement.signed if agreement else None,
         valid_until=agreement.valid_until if agreement else None,
     )
 
 
-def _never_given(fields: FieldSet | None, known: Dossier) -> set[str]:
-    """The fields that go by a consent of their own which nobody ever gave for this pupil."""
-    said = {entry.subject for entry in known.choices if entry.choice == Choice.GIVEN}
-    return {f.id for f in fields.fields if f.consent and f.consent not in said} if fields else set()
+def _consents(fields: FieldSet, known: Dossier) -> Iterator[OwnConsent]:
+    """How it stands with each field that goes by a consent of its own; once given, it may have gone."""
+    for agreed in fields.fields:
+        if agreed.consent:
+            said = [entry for entry in known.choices if entry.subject == agreed.consent]
+            given = any(entry.choice == Choice.GIVEN for entry in said)
+            standing = _NEVER if not given else "gegeven" if said[-1].choice == Choice.GIVEN else "ingetrokken"
+            since = said[-1].since if given else None
+            yield OwnConsent(agreed.id, CATALOGUE[agreed.id].label, agreed.consent.words, standing, since)
+
+
+_NEVER = "niet gegeven"
 
 
 def _values(seen: Look, fields: FieldSet, pupil: str) -> Iterator[Value]:
     """The fields of the pupil and of his groups, as they stand in the delivery set."""
     records = seen.wanted.records
-    yield from _of_record("de leerling", records[Record.LEERLING], pupil, fields, Record.LEERLING)
+    yield from _of_record(_PUPIL, records[Record.LEERLING], pupil, fields, Record.LEERLING)
     for kind, names in groups_of(seen.wanted, pupil).items():
         for name in names:
             if kind in records and name in records[kind].index:

@@ -4,6 +4,7 @@ What Dagster keeps of him is taken away in `pipelines.retention`; the deletes th
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -13,9 +14,11 @@ from mappings.agreement import Stage
 from mappings.choices import How
 from pipelines.consent import named
 from pipelines.instance import Instance
+from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.erasures import Erasure, Followed
 from pipelines.ledger.handles import NO_HANDLE
-from pipelines.names import refuse_unknown
+from pipelines.ledger.records import refs_of
+from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.rendering import write_page
 from pipelines.sync.erased import duty_bound
 from pipelines.sync.outbox import keep_snapshot, kept_snapshot, snapshot_name
@@ -66,6 +69,42 @@ def standings(instance: Instance, one: Erasure, day: date) -> list[Standing]:
         _standing(instance, one, known.get(supplier) or Followed(supplier, held=False, under_way=False), day)
         for supplier in sorted({*here, *known})
     ]
+
+
+def told_erased(instance: Instance, school: str, pupil: str) -> str:
+    """That a request to erase this pupil is open or was carried out, in Dutch; "" where there is none, or he has left since."""
+    (ref,) = refs_of(school, Record.LEERLING, [pupil.strip()], instance.keys)
+    number = instance.ledger.erasures.refs(school).get(ref)
+    for one in instance.ledger.erasures.all() if number is not None else ():
+        if number in one.records:
+            return (_ERASED if one.closed_at else _BEING_ERASED).format(one.id)
+    return ""
+
+
+_BEING_ERASED = "Voor deze leerling loopt een verzoek om te wissen (wisverzoek {}): hij wordt overal verwijderd. Zie `doorgeefluik erase list`."
+_ERASED = (
+    "Deze leerling is op verzoek gewist (wisverzoek {}): Doorgeefluik bewaart niets van hem en geeft hem aan niemand, "
+    "ook al staat hij nog in de export."
+)
+
+
+class ErasedPupilError(Exception):
+    """Nothing can be asked of a pupil who is erased, or is being erased; the message is a Dutch sentence."""
+
+
+@contextmanager
+def telling_erased(instance: Instance, school: str, pupil: str) -> Iterator[None]:
+    """Where a pupil is not known or not in the export, say that he was erased, if that is why.
+
+    Raises:
+        ErasedPupilError: it is.
+    """
+    try:
+        yield
+    except (UnknownNameError, ChoiceRefusedError):
+        if told := told_erased(instance, school, pupil):
+            raise ErasedPupilError(told) from None
+        raise
 
 
 def ready(instance: Instance, day: date) -> list[Erasure]:

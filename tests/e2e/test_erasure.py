@@ -11,11 +11,13 @@ import dagster as dg
 import pytest
 import requests
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from connectors.sandbox.edexml_writer import edexml
 from connectors.sandbox.school import example_school
 from data_contracts.roster import Roster
 from pipelines.build import build_defs
+from pipelines.cli import app
 from pipelines.dagster_home import prepare
 from pipelines.ledger.engine import open_engine
 from pipelines.ledger.tables import change, handles, record
@@ -98,6 +100,32 @@ def test_who_is_erased_goes_everywhere_and_comes_back_as_a_new_pupil(world: Worl
     assert [number for number, text in keys.items() if text == key] != [record_id]
     assert record_id not in keys
     assert world.instance.ledger.verify() is None
+
+
+def test_who_asks_about_an_erased_pupil_hears_that_he_was_erased(world: World) -> None:
+    """He is still in the export of ParnasSys; open or carried out, no command says that he is unknown and leaves it at that."""
+    _, key = _delivered(world, pupils=40)
+
+    def said(*words: str) -> str:
+        answer = CliRunner().invoke(app, [*words, "--instance", str(world.home)])
+        return " ".join(answer.output.split())
+
+    _erase(world, key)
+    being_erased = "Voor deze leerling loopt een verzoek om te wissen (wisverzoek 1)"
+    assert being_erased in said("rectify", SCHOOL, key)
+    assert being_erased in said("consent", "object", SCHOOL, key, "basispoort")
+    world.sync()
+    assert _finished(world) == 1
+    erased = "Deze leerling is op verzoek gewist (wisverzoek 1)"
+    for words in (
+        ("rectify", SCHOOL, key),
+        ("consent", "object", SCHOOL, key, "basispoort"),
+        ("access", SCHOOL, key),
+        ("why", key, "basispoort"),
+    ):
+        assert said(*words).startswith(erased), words
+    assert "op naam niet te vinden" in said("access", SCHOOL, "--name", "zo heet niemand")
+    assert "niet bekend" in said("access", SCHOOL, "weetniet")
 
 
 def test_a_supplier_that_does_not_answer_keeps_the_request_open(world: World) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +212,28 @@ def test_the_job_for_one_pupil_does_as_the_command_asks(world: World, roster: Ro
     assert [(o.state, "is op school 99XX-00 niet bekend" in o.reason) for o in unknown] == [("failed", True)]
 
 
+def test_of_a_photo_the_letter_tells_that_it_rests_on_consent_and_how_that_stands(tmp_path: Path) -> None:
+    """Never given, given, withdrawn: whatever the ground of the agreement, in the letter and in what JSON is made of."""
+    with a_world(tmp_path / "instance", {"parro": "json_delta"}) as world:
+        file = world.home / "agreements" / "parro.yaml"
+        file.write_text(file.read_text(encoding="utf-8").replace("optional: []", "optional: [foto]"), encoding="utf-8")
+        world.export(example_school(20))
+        world.sync()
+        key = min(world.held_by("parro"))
+        for choice, standing, told in (
+            (None, "niet gegeven", "U gaf die niet."),
+            (Choice.GIVEN, "gegeven", "U gaf die op 24-11-2026, en mag haar altijd weer intrekken."),
+            (Choice.WITHDRAWN, "ingetrokken", "U trok die in op 24-11-2026."),
+        ):
+            if choice:
+                write_down(world.instance, Said(SCHOOL, by="directeur"), {"foto_parro": {key: choice}}, DAY)
+            written = letter(world.instance, SCHOOL, key, DAY)
+            assert [(c.field_id, c.standing) for c in at(written, "parro").consents] == [("leerling.fotourl", standing)]
+            page = html.fromstring(write_letter(world.instance, written).read_bytes())
+            (own,) = page.xpath("//dt[.='Alleen met uw toestemming: foto']/following-sibling::dd[1]")
+            assert own.text_content().endswith(told)
+
+
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="er is geen Chromium")
 def test_the_letter_can_be_read_on_a_telephone(world: World, roster: Roster) -> None:
     """Nothing sticks out of a narrow window, and the headings follow each other."""
@@ -242,6 +264,24 @@ def test_a_parent_reads_no_name_of_a_column_and_no_foreign_date(world: World, ro
     assert rows["geboortedatum"] == "-".join(reversed(pupil["geboortedatum"].split("-")))
     assert rows["geslacht"] in {"1 (jongen)", "2 (meisje)"}
     assert "key" not in page.text_content()
+
+
+def test_the_letter_gives_no_field_that_is_empty_for_the_pupil(world: World, roster: Roster) -> None:
+    """What he does not have is not told as given: it stands in one sentence, as agreed and empty; what a name is that is no company, too."""
+    key = in_year_4(roster)[0]
+    roster.leerlingen.loc[roster.leerlingen["key"].eq(key), ["voorvoegsel", "samengestelde_groepen"]] = None
+    world.export(roster)
+    world.sync()
+    told = letter(world.instance, SCHOOL, key, DAY)
+    receiver = at(told, "uwlr_lvs_set")
+    assert receiver.empty == ("sleutel van de leerling", "voorvoegsel", "samengestelde groepen")
+    assert {*receiver.empty} & {*receiver.fields} == set()
+    assert "achternaam" in receiver.fields
+    text = html.fromstring(write_letter(world.instance, told).read_bytes()).text_content()
+    assert "niet gegeven: sleutel van de leerling, voorvoegsel, samengestelde groepen." in text
+    assert text.count("Dit is geen bedrijf, maar een landelijke afspraak (UWLR)") == 2
+    ended = replace(told, day=date(2027, 8, 1))
+    assert "afgelopen op 31-07-2027" in write_letter(world.instance, ended).read_text(encoding="utf-8")
 
 
 def test_a_letter_as_json_has_every_field(world: World, roster: Roster) -> None:

@@ -1,5 +1,6 @@
 """Writing down what a parent chose: the commands, a file with answers, and the job in the web page."""
 
+import getpass
 import json
 import re
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from mappings.choices import Choice
 from pipelines.build import build_defs
 from pipelines.cli import app
 from pipelines.consent import FileRefusedError, answers
+from pipelines.rights.access import letter, write_letter
 from pipelines.settings import load_settings
-from tests.world import SCHOOL, World, a_world
+from tests.world import DAY, SCHOOL, World, a_world
 
 PUPIL, OTHER = "4711", "4712"
 
@@ -73,6 +75,17 @@ def test_what_was_said_is_written_down_and_read_back(world: World) -> None:
     assert listed(world, OTHER) == []
     assert asked(world, "consent", "list", "99ZZ-00")[0] == 3
     assert "bezwaar ingetrokken" in asked(world, "consent", "list", SCHOOL)[1]
+
+
+def test_what_was_not_said_is_not_made_up(world: World) -> None:
+    """Without `--how` nobody knows how the parent said it; the letter leaves that out, and names no login as a person."""
+    assert asked(world, "consent", "object", SCHOOL, PUPIL, "basispoort")[0] == 0
+    (row,) = listed(world, PUPIL)
+    assert (row["hoe"], row["door"]) == ("onbekend", getpass.getuser())
+    told = letter(world.instance, SCHOOL, PUPIL, DAY)
+    text = write_letter(world.instance, told).read_text(encoding="utf-8")
+    assert [one.how for one in told.choices] == [""]
+    assert "bezwaar, over Basispoort (vastgelegd door de school)." in text
 
 
 def test_saying_the_same_again_is_no_news(world: World) -> None:
@@ -254,9 +267,10 @@ def test_of_a_purpose_it_is_said_whether_a_supplier_gets_anything(world: World) 
     [("basispoort", "bezwaar"), ("uwlr_smalle_set", "alleen mee als"), ("uwlr_lvs_set", "wet verplicht")],
 )
 def test_explain_says_what_the_ground_means_for_pupils(world: World, supplier: str, ground: str) -> None:
-    """Who goes out, and what a parent can do, per legal basis."""
+    """Who goes out, and what a parent can do, per legal basis; the leaflet is named once, so that a line stays short."""
     code, said = asked(world, "explain", supplier)
     assert (code, ground in said) == (0, True)
+    assert (said.count("Bijsluiter: "), said.count(", versie ")) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -280,6 +294,7 @@ def test_a_person_writes_it_down_in_the_web_page(world: World, changed: dict[str
         "ops": {"leg_vast": {"config": config | changed}},
     }
     job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
+    assert "Kies in de Launchpad eerst de school bij Partition, en vul dan in: leerling," in (job.description or "")
     with dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(
             run_config=run_config, partition_key=SCHOOL, instance=instance, raise_on_error=False

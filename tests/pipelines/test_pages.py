@@ -16,9 +16,10 @@ from data_contracts.roster import Roster
 from pipelines.dutch_time import HERE
 from pipelines.ledger.held import Sent
 from pipelines.pages import write_pages
-from pipelines.pages.parents import ABOUT
+from pipelines.pages.parents import ABOUT, _in_words
 from pipelines.pages.register import Entry
 from tests.pipelines.test_cli import asked
+from tests.web_page import CHROMIUM, chromium
 from tests.workbooks import sheets
 from tests.world import DAY, SCHOOL, World, a_world
 
@@ -110,13 +111,17 @@ def test_of_a_photo_every_page_says_that_it_goes_with_consent_only(tmp_path: Pat
     with a_world(tmp_path / "instance", {"parro": "json_delta"}) as world:
         rewrite(world, "agreements/parro.yaml", "optional: []", "optional: [foto]")
         (item,) = [one for one in parents(world).iter("li") if one.findtext("strong") == "foto"]
-        assert (
-            "vraagt u hiervoor apart toestemming (foto in Parro); die mag u altijd weer intrekken"
-            in item.text_content()
-        )
+        assert "Alleen met uw toestemming (foto in Parro)." in item.text_content()
+        (ground,) = parents(world).xpath("//dt[.='Alleen met uw toestemming: foto']/following-sibling::dd[1]")
+        assert "artikel 6 lid 1 onder a); die mag u altijd weer intrekken" in ground.text_content()
         register = (world.home / "reports" / "verwerkingsregister.html").read_text(encoding="utf-8")
-        assert '<th scope="row">leerling: foto</th><td>ja, alleen met toestemming</td><td>nee</td>' in register
+        assert (
+            '<th scope="row">leerling: foto</th><td data-label="afgesproken">ja, alleen met toestemming</td><td data-label="gestuurd">nee</td>'
+            in register
+        )
+        assert "<dt>Grondslag</dt><dd>publieke taak; foto: toestemming</dd>" in register
         book = sheets(world.home / "reports" / "verwerkingsregister.xlsx")
+        assert [one["grondslag"] for one in book["Verwerkingen"]] == ["publieke taak; foto: toestemming"]
         (row,) = (one for one in book["Gegevens"] if one["veld"] == "leerling.fotourl")
         assert (row["afgesproken"], row["gestuurd"]) == ("ja, alleen met toestemming", "nee")
         told = " ".join(asked("explain", "parro", instance=world.home).stdout.split())
@@ -146,6 +151,28 @@ def test_the_page_tells_ground_term_and_whom_to_ask(world: World) -> None:
     assert "Vraag het aan: privacy@regenboog.example." in page
 
 
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        (("8", "7", "6"), "groep 6 tot en met 8"),
+        (("3", "5", "4", "8"), "groep 3, 4, 5 en 8"),
+        (("3",), "groep 3"),
+        (("8", "S"), "groep 8 en S"),
+        ((), ""),
+    ],
+)
+def test_year_groups_are_told_as_a_parent_names_them(groups: tuple[str, ...], told: str) -> None:
+    """A run of groups by its first and last; others one by one."""
+    assert _in_words(groups) == told
+
+
+def test_a_parent_reads_what_a_name_is_that_is_no_company(world: World) -> None:
+    """UWLR is the name of an agreement between many: the page says so, and names no contract with it."""
+    text = parents(world).text_content()
+    assert text.count("Dit is geen bedrijf, maar een landelijke afspraak (UWLR)") == 1
+    assert "tussen de school en UWLR" not in text
+
+
 def test_what_has_ended_stays_until_the_supplier_holds_nothing(world: World, roster: Roster) -> None:
     """Before the first day the page says that nothing goes out yet; after the last day, what is still there."""
     ended = date(2027, 8, 1)
@@ -155,7 +182,9 @@ def test_what_has_ended_stays_until_the_supplier_holds_nothing(world: World, ros
     world.sync("basispoort")
     page = parents(world, ended)
     assert [h2.text for h2 in page.iter("h2")][:2] == ["Basispoort", "Wat niemand krijgt"]
-    assert "afgelopen op 31-07-2027" in page.text_content()
+    text = page.text_content()
+    assert "afgelopen op 31-07-2027" in text
+    assert ("Wat Basispoort kreeg" in text, "die op school zaten" in text, "Basispoort krijgt" in text) == (1, 1, 0)
     (world.home / "agreements" / "basispoort.yaml").unlink()
     assert "Met Basispoort is er geen afspraak meer" in parents(world).text_content()
 
@@ -166,7 +195,7 @@ def register(world: World) -> dict[str, dict[str, list[str]]]:
     page = html.fromstring((world.home / "reports" / "verwerkingsregister.html").read_text(encoding="utf-8"))
     found = {}
     for heading in page.iter("h3"):
-        table = next(element for element in heading.itersiblings() if element.tag == "table")
+        table = next(element for element in heading.itersiblings() if element.tag == "div")[0]
         found[heading.text] = {row.findtext("th"): [td.text for td in row.iter("td")] for row in table.find("tbody")}
     return found
 
@@ -291,6 +320,21 @@ def test_every_page_stands_alone_and_reads_well_aloud(world: World, roster: Rost
         assert max(after - before for before, after in pairwise(levels)) == 1
         assert all(head.get("scope") for head in page.iter("th"))
         assert all(table.find("thead") is not None for table in page.iter("table"))
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="er is geen Chromium")
+def test_every_page_can_be_read_on_a_telephone(world: World, roster: Roster) -> None:
+    """Nothing sticks out of a narrow window, and no cell stands beside another in it."""
+    world.export(roster)
+    world.sync("basispoort")
+    with chromium() as page:
+        page.set_viewport_size({"width": 390, "height": 800})
+        for file in write_pages(world.instance, DAY):
+            if file.suffix == ".html" and "fragment" not in file.name:
+                page.goto(file.as_uri())
+                assert page.evaluate("document.documentElement.scrollWidth") <= 390
+                beside = "[...document.querySelectorAll('tbody td')].filter(e => e.offsetLeft > 40).length"
+                assert page.evaluate(beside) == 0, file.name
 
 
 def test_the_command_names_the_files_that_it_wrote(world: World) -> None:
