@@ -46,6 +46,10 @@ class TransientError(ConnectorError):
     """Trying again later may help; the connector has already tried as often as it may."""
 
 
+class NeverSentError(TransientError):
+    """No attempt got a connection: the other party has nothing of what was to be sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class SchoolId:
     """Which school, and which school year, an export must be about."""

@@ -19,7 +19,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, InvalidHeader, MaxRetryError, NewConnectionError
 from urllib3.util.retry import Retry
 
-from connectors.base import ConnectorError, PermanentError, TransientError
+from connectors.base import ConnectorError, NeverSentError, PermanentError, TransientError
 
 RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 """Statuses that are tried again at once; every call only reads or carries an idempotency key, so a POST may be too."""
@@ -91,7 +91,8 @@ class HttpSession:
 
         Raises:
             PermanentError: unsafe or impossible address, refused certificate; nothing was sent.
-            TransientError: no (whole) answer, after as many attempts as the settings allow, or the breaker is open.
+            TransientError: no (whole) answer, after as many attempts as the settings allow.
+            NeverSentError: no connection in all those attempts, or the breaker is open.
         """
         return self._ask("POST", url, headers, data=data, stream=stream)
 
@@ -111,7 +112,7 @@ class HttpSession:
     ) -> requests.Response:
         host = _safe_host(url)
         if self._breaker.refuses(host):
-            raise TransientError(
+            raise NeverSentError(
                 "even_met_rust",
                 f"{host} gaf een paar keer achter elkaar geen goed antwoord en wordt nu even niet aangesproken.",
                 "Wacht een paar minuten; daarna wordt het vanzelf weer geprobeerd.",
@@ -239,7 +240,8 @@ def connection_failure(error: OSError | ValueError, who: str) -> ConnectorError:
             "Controleer het adres en de instelling certificate_authority; schakel de controle niet uit.",
         )
     if isinstance(error, _BROKEN):
-        return TransientError("onbereikbaar", f"{who} is niet bereikbaar, of verbrak de verbinding.", _LATER)
+        make = NeverSentError if error.args and isinstance(error.args[0], _NeverConnectedError) else TransientError
+        return make("onbereikbaar", f"{who} is niet bereikbaar, of verbrak de verbinding.", _LATER)
     if isinstance(error, requests.RequestException | ValueError):
         return PermanentError(
             "aanvraag_onmogelijk",
@@ -302,6 +304,10 @@ class _Bearer(AuthBase):
         return request
 
 
+class _NeverConnectedError(MaxRetryError):
+    """Every attempt failed before there was a connection."""
+
+
 class _Patience(Retry):
     """urllib3's retrying, which gives up at once where waiting as asked would take longer than `retry_after_max`."""
 
@@ -312,7 +318,13 @@ class _Patience(Retry):
         too_long = response is not None and _wait_asked(response.headers.get("Retry-After")) > self.retry_after_max
         if too_long or _refused_certificate(error):
             raise MaxRetryError(more["_pool"], url or "", error) from error
-        return super().increment(method, url, *args, **more)
+        try:
+            return super().increment(method, url, *args, **more)
+        except MaxRetryError as last:
+            tried = [*(past.error for past in self.history), error]
+            if all(isinstance(each, _NEVER_SENT) for each in tried):
+                raise _NeverConnectedError(last.pool, last.url or "", last.reason) from last
+            raise
 
     def parse_retry_after(self, retry_after: str) -> float:
         return _wait_asked(retry_after)

@@ -63,7 +63,7 @@ def finish_erasures(instance: Instance, dagster: dg.DagsterInstance, day: date) 
 
     One whose run is, or whose ledger or database does not let it, is done the next time.
     """
-    _give_up_left_behind(instance)
+    _give_up_left_behind(instance, day)
     number, why = 0, _ALL_DONE
     for one in ready(instance, day):
         busy = dg.RunsFilter(statuses=_UNDER_WAY, tags={_PARTITION_TAG: one.school})
@@ -86,11 +86,12 @@ def finish_erasures(instance: Instance, dagster: dg.DagsterInstance, day: date) 
     return Removed("wisverzoeken afgerond", number, why)
 
 
-def _give_up_left_behind(instance: Instance) -> None:
-    """End the broken-off deliveries whose agreement is gone, lest a request to erase wait for them for ever."""
+def _give_up_left_behind(instance: Instance, day: date) -> None:
+    """End the broken-off deliveries whose agreement is gone, or begins later, lest a request to erase wait for them."""
     last = instance.ledger.status()
     for school, supplier in last.loc[last["state"] == "delivering", ["school", "supplier"]].itertuples(index=False):
-        if instance.settings.agreement(supplier, school) is None:
+        agreement = instance.settings.agreement(supplier, school)
+        if agreement is None or day < agreement.signed:
             with suppress(BusyError, OperationalError):  # it is not broken off, or the next time is soon enough
                 give_up(instance.ledger, instance.vault, supplier, school)
 

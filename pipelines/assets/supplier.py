@@ -14,7 +14,7 @@ from mappings.profile import Profile
 from pipelines.assets import UNFORESEEN, Result
 from pipelines.jobs import PREVIEW
 from pipelines.ledger.leases import BusyError
-from pipelines.ledger.plans import PlanUnfinishedError
+from pipelines.ledger.plans import PlanRefusedError
 from pipelines.metadata import of_delivery_set, of_outcome, of_plan
 from pipelines.reports import renew_report
 from pipelines.resources import InstanceResource
@@ -123,7 +123,7 @@ def _delivered(
     try:
         case = case_of(opened, supplier, school, ready.facts, instance.today(), context.run.run_id)
         return delivered(case, opened.supplier(supplier, school), ready.wanted, ready.quarantined, plan)
-    except (BusyError, PlanUnfinishedError, ConnectorError) as error:
+    except (BusyError, PlanRefusedError, ConnectorError) as error:
         raise dg.Failure(str(error), allow_retries=False) from None
 
 

@@ -3,7 +3,7 @@
 What happens inside a transaction stands in the modules beside this one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
@@ -181,6 +181,11 @@ class Ledger(Database):
         """
         with self._writing() as transaction:
             batches.presume_batch(transaction, plan_id, batch, wire_ids or {})
+
+    def abandon_rest(self, plan_id: int, left: Collection[int]) -> None:
+        """Drop what is pending of a broken-off plan, but for the batches `left`, by number: it was never sent."""
+        with self._writing() as transaction:
+            plans.abandon_rest(transaction, plan_id, left)
 
     def finish_plan(self, plan_id: int, state: plans.Ending, reason: str | None = None) -> None:
         """Say how a plan ended, with a reason in Dutch of at most 500 characters."""

@@ -3,7 +3,7 @@
 What a plan should hold is decided in `pipelines.sync`; here it is only remembered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -12,7 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mappings.agreement import FieldSet
-from pipelines.ledger.frames import framed, values
+from pipelines.ledger.frames import among, framed, values
 from pipelines.ledger.tables import (
     REASON_SIZE,
     STATE,
@@ -51,8 +51,8 @@ OPEN: Final = ("pending", "refused")
 """The states of a change that the supplier has not accepted yet, and still may."""
 
 
-class PlanUnfinishedError(Exception):
-    """A delivery to this supplier for this school was broken off and must be finished first."""
+class PlanRefusedError(Exception):
+    """A plan that cannot begin, with the reason in Dutch: another must be finished first, or somebody in it was erased since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +106,14 @@ def open_plan(transaction: Transaction, new: NewPlan, changes: pd.DataFrame) -> 
     are absent where there is nothing to tell. What earlier plans left pending is this plan's concern now, and is abandoned there.
 
     Raises:
-        PlanUnfinishedError: another plan is still being delivered.
+        PlanRefusedError: another plan is still being delivered, or a record is nobody's any more.
     """
     newest = newest_plan(transaction, new.supplier, new.school)
     if newest and newest.state == "delivering":
-        raise PlanUnfinishedError(f"Plan {newest.digest[:12]} voor {new.supplier} ({new.school}) is nog niet afgerond.")
+        raise PlanRefusedError(f"Plan {newest.digest[:12]} voor {new.supplier} ({new.school}) is nog niet afgerond.")
+    for each in among(record.c.id, changes["record_id"]):
+        if transaction.execute(sa.select(record.c.id).where(each, record.c.key_encrypted.is_(None)).limit(1)).first():
+            raise PlanRefusedError("Een leerling is gewist sinds dit plan is gemaakt. Maak de gegevensset opnieuw.")
     if newest:
         _abandon_pending(transaction, newest.id)
     row = {name: getattr(new, name) for name in NewPlan.__slots__ if name != "field_set"}
@@ -128,6 +131,11 @@ def finish_plan(transaction: Transaction, plan_id: int, state: Ending, reason: s
     transaction.execute(done.values(state=state, reason=short, finished_at=transaction.now))
     if state == "abandoned":
         _abandon_pending(transaction, plan_id)
+
+
+def abandon_rest(transaction: Transaction, plan_id: int, left: Collection[int]) -> None:
+    """Drop what is pending of a plan, but for the batches `left`: the rest was never sent, and the next plan has it."""
+    _abandon_pending(transaction, plan_id, left)
 
 
 def plan_of(transaction: Transaction, plan_id: int) -> Plan:
@@ -208,9 +216,10 @@ def _write_changes(transaction: Transaction, plan_id: int, changes: pd.DataFrame
     transaction.insert_many(change, ("batch_id", *_WRITTEN), list(zip(ids.tolist(), *columns, strict=True)))
 
 
-def _abandon_pending(transaction: Transaction, plan_id: int) -> None:
-    whole = sa.update(batch).where(batch.c.plan_id == plan_id, batch.c.state == "pending")
+def _abandon_pending(transaction: Transaction, plan_id: int, left: Collection[int] = ()) -> None:
+    rest = (batch.c.plan_id == plan_id) & batch.c.number.not_in(left)
+    whole = sa.update(batch).where(rest, batch.c.state == "pending")
     transaction.execute(whole.values(state="abandoned"))
-    of_plan = sa.select(batch.c.id).where(batch.c.plan_id == plan_id)
+    of_plan = sa.select(batch.c.id).where(rest)
     single = sa.update(change).where(change.c.batch_id.in_(of_plan), change.c.state == "pending")
     transaction.execute(single.values(state="abandoned"))

@@ -248,9 +248,12 @@ def _misdated(transaction: Transaction) -> BrokenSeal | None:
 
 def _contradicting(transaction: Transaction) -> BrokenSeal | None:
     """What a change has of its own counts only where its batch says nothing; where it does, there is nothing."""
-    own = (column.is_not(None) for column in (change.c.state, change.c.answered_at, change.c.seal_id))
+    of_both = [
+        sa.or_(*(table.c[name].is_not(None) for name in ("state", "answered_at", "seal_id")))
+        for table in (batch, change)
+    ]
     query = sa.select(batch.c.seal_id, batch.c.plan_id, batch.c.answered_at).select_from(batched)
-    query = query.where(batch.c.state.is_not(None), sa.or_(*own)).order_by(change.c.id).limit(1)
+    query = query.where(*of_both).order_by(change.c.id).limit(1)
     row = transaction.execute(query).one_or_none()
     reason = "Een wijziging heeft een eigen uitkomst naast die van haar bericht: een van beide is er later bij gezet."
     return BrokenSeal(row.seal_id, row.plan_id, reason, row.answered_at) if row else None

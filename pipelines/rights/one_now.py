@@ -8,7 +8,7 @@ from connectors.base import ConnectorError
 from data_contracts.delivery import ContractBroken
 from pipelines.instance import Instance
 from pipelines.ledger.leases import BusyError
-from pipelines.ledger.plans import PlanUnfinishedError
+from pipelines.ledger.plans import PlanRefusedError
 from pipelines.rights.looking import fresh, refuse_unknown_pupil
 from pipelines.sync.case import NO_COUNTS, Outcome, planned
 from pipelines.sync.deliver import delivered
@@ -43,5 +43,5 @@ def _delivered(
         case = case_of(instance, supplier, school, ready.facts, day, run_id, pupil)
         plan = planned(case, ready.wanted, ready.quarantined)
         return delivered(case, instance.supplier(supplier, school), ready.wanted, ready.quarantined, plan)
-    except (BusyError, PlanUnfinishedError, ConnectorError, ContractBroken) as error:
+    except (BusyError, PlanRefusedError, ConnectorError, ContractBroken) as error:
         return Outcome(school, supplier, "failed", dict(NO_COUNTS), None, str(error))

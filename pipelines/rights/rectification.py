@@ -50,7 +50,7 @@ def corrections(instance: Instance, school: str, pupil: str, day: date, now: dat
     if not in_export(data, pupil):
         raise UnknownNameError([_UNKNOWN.format(school=school)])
     known = instance.ledger.dossier(school, pupil)
-    sent = known.passed if known else ()
+    sent, holdings = (known.passed, known.holdings) if known else ((), {})
     suppliers = [s for s in instance.settings.suppliers if instance.settings.agreement(s, school)]
     told = _Told(ref, now - timedelta(days=days), kept_out=in_quarantine(data, pupil))
     found = []
@@ -60,7 +60,9 @@ def corrections(instance: Instance, school: str, pupil: str, day: date, now: dat
         held_since = {hold.operation: hold.opened_at for hold in instance.ledger.holds(school, supplier)}
         there = _read_back_told(read_back(instance, supplier, school, pupil=pupil))
         one = (
-            Correction(supplier, plan, "", None) if isinstance(plan, str) else told.of(supplier, mine, held_since, plan)
+            Correction(supplier, plan, "", None)
+            if isinstance(plan, str)
+            else told.of(supplier, mine, held_since, plan, held=supplier in holdings)
         )
         found.append(replace(one, read_back=there))
     return found
@@ -104,13 +106,19 @@ class _Told:
     kept_out: bool
 
     def of(
-        self, supplier: str, sent: Sequence[Passed], held_since: Mapping[str, datetime], plan: Planned | None
+        self,
+        supplier: str,
+        sent: Sequence[Passed],
+        held_since: Mapping[str, datetime],
+        plan: Planned | None,
+        *,
+        held: bool,
     ) -> Correction:
-        """How it stands at one supplier; `held_since` tells since when an operation waits for a person."""
+        """How it stands at one supplier, who has him (`held`) or not; `held_since` tells since when an operation waits for a person."""
         rows = plan.plan.changes if plan else None
         mine = rows[[ref == self.ref for ref in rows["ref"]]] if rows is not None else None
         if plan is None or mine is None or mine.empty:
-            return self._settled(supplier, sent)
+            return self._settled(supplier, sent, held=held)
         operation, fields = str(mine["operation"].iloc[0]), str(mine["changed_fields"].iloc[0])
         since = _waiting_since(sent) or held_since.get(operation)
         late = since is not None and since < self.limit
@@ -121,11 +129,11 @@ class _Told:
             return Correction(supplier, "staat in de export; gaat mee met de volgende levering", fields, since, late)
         return Correction(supplier, f"wacht. {plan.why([operation])}", fields, since, late)
 
-    def _settled(self, supplier: str, sent: Sequence[Passed]) -> Correction:
+    def _settled(self, supplier: str, sent: Sequence[Passed], *, held: bool) -> Correction:
         """Where there is nothing to send about the pupil."""
         if self.kept_out:
             return Correction(supplier, "in quarantaine: verbeter eerst de bevinding in ParnasSys", "", None)
-        if not sent or sent[-1].operation == "delete":
+        if not sent or not held:
             return Correction(supplier, "krijgt deze leerling niet", "", None)
         last = sent[-1]
         if last.operation == "update" and last.state == "accepted":

@@ -3,19 +3,19 @@
 What may be sent was decided before; how a message looks on the wire is the connector's.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 
 import pandas as pd
 
-from connectors.base import ConnectorError, Envelope, PermanentError, Receipts, Supplier, WholeSet
+from connectors.base import ConnectorError, Envelope, NeverSentError, PermanentError, Receipts, Supplier, WholeSet
 from mappings.projection import DeliverySet
 from pipelines.ledger.handles import Handle
 from pipelines.ledger.holds import NewHold
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.plans import NewPlan, Plan
+from pipelines.ledger.plans import NewPlan, Plan, PlanRefusedError
 from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, part_of, planned
 from pipelines.sync.guard import ADD_FIELDS, ALLOWED_BY_STAGE, CLEAR_OUT, PARTS, Rule
 from pipelines.sync.messages import CannotStay, Message, addressed, deltas, merged, whole_set
@@ -63,7 +63,7 @@ def resume(case: Case, supplier: Supplier) -> bool:
     Of what is unanswered in the ledger at most the first two messages may have reached the supplier. They are sent again:
     the same bytes under the same key, which have one effect. Where today's agreement or the supplier no longer allows that,
     they count as received with unknown content, so that the next plan corrects or removes it. The others were never sent and
-    are dropped: the new plan has them. After a second fall, here, one that was never sent may count as received too.
+    are dropped, before anything else: the new plan has them, and a second fall finds only what may have arrived.
 
     Raises:
         TransientError: the supplier does not answer now either; everything stays as it was.
@@ -71,15 +71,11 @@ def resume(case: Case, supplier: Supplier) -> bool:
     plan = case.ledger.unfinished_plan(case.supplier, case.school)
     if plan is None:
         return False
-    changes = case.ledger.changes(plan.id)
-    for batch, parcel in _may_have_arrived(case.vault, plan, changes):
-        if (
-            parcel is None
-            or not _still_agreed(case, plan, parcel)
-            or not _sent_again(case, supplier, plan, batch, parcel)
-        ):
-            _presume(case.ledger, plan, batch, parcel)
-    _abandon(case.ledger, case.vault, plan, changes, "Afgebroken; bij de volgende keer afgehandeld.")
+
+    def sent_again(batch: int, parcel: Parcel) -> bool:
+        return _still_agreed(case, plan, parcel) and _sent_again(case, supplier, plan, batch, parcel)
+
+    _end(case.ledger, case.vault, plan, sent_again, "Afgebroken; bij de volgende keer afgehandeld.")
     return True
 
 
@@ -91,31 +87,29 @@ def give_up(ledger: Ledger, vault: Vault, supplier: str, school: str) -> None:
     """
     with ledger.lease(supplier, school):
         if plan := ledger.unfinished_plan(supplier, school):
-            changes = ledger.changes(plan.id)
-            for batch, parcel in _may_have_arrived(vault, plan, changes):
-                _presume(ledger, plan, batch, parcel)
-            _abandon(ledger, vault, plan, changes, "Afgebroken, en er is geen overeenkomst meer om haar af te maken.")
+            reason = "Afgebroken, en er is geen overeenkomst meer om haar af te maken."
+            _end(ledger, vault, plan, lambda _batch, _parcel: False, reason)
 
 
-def _may_have_arrived(vault: Vault, plan: Plan, changes: pd.DataFrame) -> Iterator[tuple[int, Parcel | None]]:
-    """The batches of a broken-off plan that may have left without an answer in the ledger, each with its parcel if it is kept still."""
-    unanswered = changes.loc[changes["state"] == "pending", "batch"]
-    found = False
-    for batch in sorted(map(int, unanswered.unique()))[:_UNDER_WAY]:
-        parcel = kept_parcel(vault, plan.supplier, plan.school, plan.digest, batch)
-        if parcel is None and found:
-            return  # never sent, for the one before it is there: see `_exchange`
-        found = parcel is not None
-        yield batch, parcel
-
-
-def _presume(ledger: Ledger, plan: Plan, batch: int, parcel: Parcel | None) -> None:
-    ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcel) if parcel else {})
-
-
-def _abandon(ledger: Ledger, vault: Vault, plan: Plan, changes: pd.DataFrame, reason: str) -> None:
-    drop_parcels(vault, plan.supplier, plan.school, map(int, changes["batch"].unique()))
+def _end(ledger: Ledger, vault: Vault, plan: Plan, sent_again: Callable[[int, Parcel], bool], reason: str) -> None:
+    """End a broken-off plan: what may have arrived is sent again or presumed, and what was never sent is dropped before that."""
+    changes = ledger.changes(plan.id)
+    left = _may_have_arrived(vault, plan, changes)
+    ledger.abandon_rest(plan.id, [batch for batch, _ in left])
+    for batch, parcel in left:
+        if parcel is None or not sent_again(batch, parcel):
+            ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcel) if parcel else {})
     ledger.finish_plan(plan.id, "abandoned", reason)
+    drop_parcels(vault, plan.supplier, plan.school, map(int, changes["batch"].unique()))
+
+
+def _may_have_arrived(vault: Vault, plan: Plan, changes: pd.DataFrame) -> list[tuple[int, Parcel | None]]:
+    """The batches of a broken-off plan that may have left without an answer in the ledger, each with its parcel if it is kept still."""
+    unanswered = sorted(map(int, changes.loc[changes["state"] == "pending", "batch"].unique()))[:_UNDER_WAY]
+    found = [(batch, kept_parcel(vault, plan.supplier, plan.school, plan.digest, batch)) for batch in unanswered]
+    if len(found) == _UNDER_WAY and found[0][1] and not found[1][1]:
+        del found[1]  # never sent, for the one before it is there: see `_exchange`
+    return found
 
 
 def _still_agreed(case: Case, plan: Plan, parcel: Parcel) -> bool:
@@ -164,15 +158,19 @@ def _carry_out(
         return _outcome(case, plan, "held", " ".join(filter(None, [str(stuck), plan.why()])))
     keep = partial(keep_parcel, case.vault, case.supplier, case.school, plan.digest)
     keep(0, parcels[0])
-    row = _opened(case, plan, pd.concat([parcel.changes.assign(batch=batch) for batch, parcel in enumerate(parcels)]))
+    try:
+        changes = pd.concat([parcel.changes.assign(batch=batch) for batch, parcel in enumerate(parcels)])
+        row = _opened(case, plan, changes)
+    except PlanRefusedError:
+        drop_parcels(case.vault, case.supplier, case.school, [0])
+        raise
     refused = 0
     try:
-        with closing(_exchange(supplier, row, parcels, keep)) as answers:
+        with closing(_exchange(supplier, row, parcels, keep, renew)) as answers:
             for batch, receipts in enumerate(answers):
                 refused += _taken_over(case, row, batch, parcels[batch], receipts, written=parcels[batch].changes)
                 drop_parcels(case.vault, case.supplier, case.school, [batch])
-                renew()
-    except PermanentError as error:
+    except (PermanentError, NeverSentError) as error:
         case.ledger.finish_plan(row.id, "single" if plan.only else "failed", error.message)
         drop_parcels(case.vault, case.supplier, case.school, range(len(parcels)))
         raise
@@ -184,17 +182,25 @@ _UNDER_WAY = 2
 
 
 def _exchange(
-    supplier: Supplier, plan: Plan, parcels: Sequence[Parcel], keep: Callable[[int, Parcel], None]
+    supplier: Supplier,
+    plan: Plan,
+    parcels: Sequence[Parcel],
+    keep: Callable[[int, Parcel], None],
+    renew: Callable[[], None],
 ) -> Generator[Receipts, None, None]:
     """The answers in order. While the caller takes over one, the next message is on its way, and never more than that one.
 
     Each was kept in the outbox before it leaves, in order, the first by the caller: one that is not there was never sent.
+
+    Raises:
+        BusyError: waiting for an answer took so long that another run has the turn now; nothing more was sent.
     """
     with ThreadPoolExecutor(max_workers=1) as post:
         under_way = post.submit(supplier.send, parcels[0].payload, _key(plan, 0))
         for following in range(1, len(parcels)):
             keep(following, parcels[following])
             receipts = under_way.result()
+            renew()
             under_way = post.submit(supplier.send, parcels[following].payload, _key(plan, following))
             yield receipts
         yield under_way.result()

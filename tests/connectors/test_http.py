@@ -2,10 +2,12 @@
 
 import ipaddress
 import logging
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import requests
@@ -18,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from connectors.base import PermanentError, TransientError
+from connectors.base import NeverSentError, PermanentError, TransientError
 from connectors.http import RETRY_STATUSES, Breaker, HttpSettings, connection_failure, failure, open_session
 from connectors.sandbox.serving import Misbehaving, Misbehaviour, Tls, running
 
@@ -127,10 +129,31 @@ def test_a_connection_that_keeps_breaking_is_transient(echo: Echo, url: str) -> 
     echo.misbehaviour.cut(9)
     with pytest.raises(TransientError) as caught:
         _post(f"{url}?sleutel=geheim")
-    assert caught.value.code == "onbereikbaar"
+    assert (caught.value.code, type(caught.value)) == ("onbereikbaar", TransientError)
     assert "127.0.0.1" in caught.value.message
     assert "geheim" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_only_without_any_connection_it_is_certain_that_nothing_was_sent() -> None:
+    """Not where the first attempt had one, though all the others found nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/echo"
+
+        def answer_once_and_go() -> None:
+            connection, _ = listener.accept()
+            listener.close()
+            connection.close()
+
+        going = Thread(target=answer_once_and_go)
+        going.start()
+        with pytest.raises(TransientError) as caught:
+            _post(address)
+        going.join()
+    assert type(caught.value) is TransientError
+    with pytest.raises(NeverSentError) as never:
+        _post(address)
+    assert never.value.code == "onbereikbaar"
 
 
 def test_an_answer_cut_halfway_is_transient(echo: Echo, url: str) -> None:

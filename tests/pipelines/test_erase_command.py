@@ -99,12 +99,19 @@ def test_a_school_that_is_gone_from_the_settings_still_has_its_requests(world: W
     assert _typed(world, "confirm", "1", "uwlr_smalle_set")[0] == 0
 
 
-def test_a_delivery_that_no_agreement_lets_anybody_finish_is_given_up(world: World) -> None:
+@pytest.mark.parametrize("agreement", ["gone", "to come"])
+def test_a_delivery_that_no_agreement_lets_anybody_finish_is_given_up(world: World, agreement: str) -> None:
     """The supplier may have got the message: it is asked, and its word counts."""
     trouble = f"{world.urls['uwlr_smalle_set']}/_sandbox/misbehave"
     requests.post(trouble, json={"kind": "fail", "status": 500, "times": 20}, timeout=5).raise_for_status()
     assert _typed(world, "start", SCHOOL, KEY, "--yes")[0] == 1, "a delivery failed"
-    (world.home / "agreements" / "uwlr_smalle_set.yaml").unlink()
+    file = world.home / "agreements" / "uwlr_smalle_set.yaml"
+    if agreement == "gone":
+        file.unlink()
+    else:
+        file.write_text(
+            re.sub("signed: .*", "signed: 2050-01-01", re.sub("until: .*", "until: 2051-01-01", file.read_text()))
+        )
     assert "levering afgebroken" in _typed(world, "list")[1]
     list(clean(world.instance, world.dagster, datetime.now(UTC)))
     code, told = _typed(world, "list")

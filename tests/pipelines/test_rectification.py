@@ -86,6 +86,19 @@ def test_what_the_supplier_says_to_have_of_the_pupil_is_read_back(world: World) 
     assert there().startswith("mislukt: ")
 
 
+def test_a_pupil_whose_delete_was_refused_is_there(world: World) -> None:
+    """He left and came back, and the supplier has had him all the while."""
+    smalle, pupils = world.urls["uwlr_smalle_set"], ROSTER.leerlingen
+    eckid = str(pupils["eckid"].iloc[4])
+    requests.post(f"{smalle}/_sandbox/refuse", json={"ids": {eckid: "nee", KEY: "nee"}}, timeout=5).raise_for_status()
+    world.export(dataclasses.replace(ROSTER, leerlingen=pupils[pupils["key"] != KEY].reset_index(drop=True)))
+    world.sync()
+    world.export(ROSTER)
+    requests.post(f"{smalle}/_sandbox/refuse", json={}, timeout=5).raise_for_status()
+    world.sync()
+    assert _told(world)["uwlr_smalle_set"].told == "gelijk aan de export; er is niets gecorrigeerd"
+
+
 def test_where_nothing_was_delivered_nothing_is_there(tmp_path: Path) -> None:
     """Told as that, not as equal."""
     with a_world(tmp_path / "instance", {"uwlr_smalle_set": "json_delta"}) as world:

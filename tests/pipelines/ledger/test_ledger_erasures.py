@@ -12,6 +12,7 @@ from pipelines.keys import Keys
 from pipelines.ledger.choices import NewChoices
 from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.ledger.forgetting import LedgerBrokenError
+from pipelines.ledger.plans import PlanRefusedError
 from pipelines.ledger.presence import Seen
 from pipelines.ledger.records import refs_of
 from pipelines.ledger.tables import (
@@ -169,6 +170,17 @@ def test_a_request_follows_its_pupil_to_a_new_key(deliveries: Any, keys: Keys) -
     ledger.erasures.close(number)
     assert (ledger.record_keys(request.records), ledger.verify()) == ({}, None)
     assert set(ledger.erasures.refs(SCHOOL)) == {_ref(keys, "a3")}
+
+
+def test_no_plan_begins_with_who_was_erased_since_it_was_made(deliveries: Any, keys: Keys) -> None:
+    """Else he would go out again, and under a seal that nobody can check; the others go when it is made anew."""
+    ledger = deliveries.ledger
+    number = _gone(deliveries, keys)
+    made = deliveries.changes(deliveries.pupils("a", "b"))
+    ledger.erasures.close(number)
+    with pytest.raises(PlanRefusedError, match="gewist"):
+        ledger.open_plan(deliveries.plan("d3"), made)
+    assert ledger.unfinished_plan(SUPPLIER, SCHOOL) is None
 
 
 def test_who_is_unknown_or_erased_already_is_refused(deliveries: Any, keys: Keys) -> None:

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from pipelines.ledger.plans import PlanUnfinishedError
+from pipelines.ledger.plans import PlanRefusedError
 from pipelines.ledger.tables import STATE, batched, seal
 
 
@@ -175,7 +175,7 @@ def test_handles_are_kept_and_added_to(deliveries: Any) -> None:
 def test_a_second_plan_waits_for_the_first(deliveries: Any) -> None:
     """What was broken off is finished before anything new, or its effects could cross."""
     deliveries.ledger.open_plan(deliveries.plan("d1"), deliveries.changes([]))
-    with pytest.raises(PlanUnfinishedError, match="d1"):
+    with pytest.raises(PlanRefusedError, match="d1"):
         deliveries.ledger.open_plan(deliveries.plan("d2"), deliveries.changes([]))
     deliveries.ledger.open_plan(deliveries.plan("d3", supplier="parro"), deliveries.changes([]))
 

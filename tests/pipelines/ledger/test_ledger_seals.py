@@ -115,6 +115,27 @@ def test_a_changed_batch_is_found(disclosed: Any, engine: Engine, values: dict[s
 
 
 @pytest.mark.parametrize(
+    "values", [{"state": "abandoned"}, {"answered_at": datetime(2020, 1, 1, tzinfo=UTC)}, {"seal_id": 1}], ids=str
+)
+@pytest.mark.parametrize("how", ["refused", "presumed"])
+def test_an_outcome_put_over_that_of_every_change_is_found(
+    deliveries: Any, engine: Engine, how: str, values: dict[str, Any]
+) -> None:
+    """A batch of which nothing was accepted says nothing itself; what is put there later would hide what became of its changes."""
+    deliveries.deliver(deliveries.pupils("z"), digest="d0")
+    (one,) = deliveries.pupils("a")
+    plan_id = deliveries.ledger.open_plan(deliveries.plan(), deliveries.changes([one]))
+    if how == "refused":
+        deliveries.ledger.settle_batch(plan_id, 0, {}, {one: "bestaat al"})
+    else:
+        deliveries.ledger.presume_batch(plan_id, 0)
+    deliveries.ledger.finish_plan(plan_id, "partial")
+    assert deliveries.ledger.verify() is None
+    alter(engine, sa.update(batch).where(batch.c.plan_id == plan_id).values(**values))
+    assert deliveries.ledger.verify() is not None
+
+
+@pytest.mark.parametrize(
     "values", [{"state": "refused"}, {"answered_at": None}, {"seal_id": None}, {"seal_id": 1}], ids=str
 )
 def test_a_change_that_was_accepted_apart_is_under_its_seal(

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from connectors.base import Receipts
 from data_contracts.roster import Roster
 from pipelines.ledger.leases import BusyError
 from pipelines.sync.outbox import still_needed
@@ -122,6 +124,71 @@ def test_what_was_never_sent_is_not_presumed(bench: Bench, monkeypatch: pytest.M
     bench.night(roster)
     assert bench.ledger.changes(broken_off)["state"].value_counts().to_dict() == {"abandoned": 7, "accepted": 1}
     assert len(bench.shown()) == 4
+
+
+@pytest.mark.parametrize("method", ["settle_batch", "finish_plan"])
+def test_a_second_fall_presumes_nothing_that_was_never_sent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Killed when nothing had left, and again where the answer was taken over, or when all but the end of the plan was written."""
+    opened, method_itself = bench.ledger.open_plan, getattr(bench.ledger, method)
+
+    def at_first(*arguments: Any) -> None:
+        opened(*arguments)
+        raise Killed
+
+    def again(*arguments: Any, **more: Any) -> None:
+        if method == "settle_batch":
+            method_itself(*arguments, **more)
+        raise Killed
+
+    roster = school(pupils(4))
+    _killed_in(bench, monkeypatch, "open_plan", at_first, roster)
+    broken_off = bench.ledger.unfinished_plan(SMALL, "99XX-00").id
+    _killed_in(bench, monkeypatch, method, again, roster)
+    bench.night(roster)
+    assert bench.ledger.changes(broken_off)["state"].value_counts().to_dict() == {"abandoned": 7, "accepted": 1}
+    assert len(bench.shown()) == 4
+
+
+def test_a_run_that_lost_its_turn_sends_nothing_more(bench: Bench, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it waited for an answer its lease ran out and another took it over."""
+    supplier = bench.supplier(batch_size=2)
+    send = supplier.send
+
+    def waits_long(payload: bytes, idempotency_key: str) -> Receipts:
+        receipts = send(payload, idempotency_key)
+        if len(bench.held.requests) == 3:
+            time.sleep(0.5)  # until the former answer was taken over: from then on the run only waits for this one
+            clock.forward(hours=1)
+            with bench.ledger.lease(SMALL, "99XX-00"):
+                pass
+        return receipts
+
+    monkeypatch.setattr(supplier, "send", waits_long)
+    with pytest.raises(BusyError):
+        bench.night(school(pupils(8)), supplier)
+    assert len(bench.held.requests) == 3
+    bench.night(school(pupils(8)))
+    assert bench.night(school(pupils(8))).state == "unchanged"
+    assert {tuple(counts.values()) for counts in bench.applied().values()} == {(1, 0, 0)}
+
+
+@pytest.mark.parametrize("already", [0, 2], ids=["at first", "later"])
+def test_a_supplier_that_was_never_reached_holds_nothing(bench: Bench, already: int) -> None:
+    """No connection at all: nothing is under way, nothing is presumed, and the plan tells why it failed."""
+    if already:
+        bench.night(school(pupils(already)))
+    held, away = bench.ledger.delivered_counts(), replace(bench, url="http://127.0.0.1:9")
+    outcome = bench.night(school(pupils(4)), away.supplier(attempts=2))
+    assert (outcome.state, "niet bereikbaar" in outcome.reason) == ("failed", True)
+    last = bench.ledger.last_plan(SMALL, "99XX-00")
+    assert last
+    assert (last.state, last.reason) == ("failed", "127.0.0.1 is niet bereikbaar, of verbrak de verbinding.")
+    assert bench.ledger.delivered_counts() == held
+    assert bench.night(school(pupils(4))).state == "delivered"
+    assert "presumed" not in set(bench.ledger.changes(last.id)["state"])
+    assert {tuple(counts.values()) for counts in bench.applied().values()} == {(1, 0, 0)}
 
 
 def test_a_permanent_refusal_is_told_and_tried_anew(bench: Bench) -> None:
