@@ -72,6 +72,11 @@ class Ledger(Database):
         with self._reading() as transaction:
             return records.identities(transaction, school)
 
+    def refs_of_person(self, school: str, key: str) -> set[bytes]:
+        """How the ledger names the pupil with this key under each of his keys. See `records.refs_of_person`."""
+        with self._reading() as transaction:
+            return records.refs_of_person(transaction, school, key)
+
     def numbers(self, school: str, kind: str, keys_by_ref: Mapping[bytes, str]) -> dict[bytes, int]:
         """The numbers of records by their ref, for who has those already; an unknown record gets a number.
 

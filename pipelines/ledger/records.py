@@ -84,6 +84,16 @@ def same_person(transaction: Transaction, school: str, number: int) -> frozenset
     return identities(transaction, school).get(number, frozenset({number}))
 
 
+def refs_of_person(transaction: Transaction, school: str, key: str) -> set[bytes]:
+    """The refs of the pupil with this key, that of the key itself among them, known or not."""
+    (ref,) = refs_of(school, PUPIL, [key], transaction.keys)
+    here = (record.c.school == school) & (record.c.kind == PUPIL) & (record.c.ref == ref)
+    if (number := transaction.connection.scalar(sa.select(record.c.id).where(here))) is None:
+        return {ref}
+    his = record.c.id.in_(same_person(transaction, school, number))
+    return {ref, *transaction.execute(sa.select(record.c.ref).where(his)).scalars()}
+
+
 def identities(transaction: Transaction, school: str) -> dict[int, frozenset[int]]:
     """Of everybody at a school with more than one record all of them, by each: under another key he has the same ECK iD, or a
     supplier took the one in the place of the other.

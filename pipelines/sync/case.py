@@ -185,7 +185,9 @@ def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Plann
         plan = clearing(change_plan(emptied(wanted), known, quarantined, case.schooljaar, case.keys))
     else:
         plan = change_plan(wanted, known, quarantined, case.schooljaar, case.keys)
-    only = one_pupil(plan, wanted, case.pupil, case.keys) if case.pupil else None
+    only = (
+        one_pupil(plan, wanted, case.pupil, case.ledger.refs_of_person(case.school, case.pupil)) if case.pupil else None
+    )
     return judged(case, plan, only, clears=clears)
 
 

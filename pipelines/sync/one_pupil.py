@@ -1,5 +1,6 @@
 """The part of a change plan that is about one pupil. Everything else in the plan waits for the next night."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,6 @@ import pandas as pd
 
 from data_contracts.fields import Record
 from mappings.projection import DeliverySet
-from pipelines.keys import Keys
-from pipelines.ledger.records import refs_of
 from pipelines.sync.plan import ChangePlan
 
 _GROUPS = {"groep": Record.GROEP, "samengestelde_groepen": Record.SAMENGESTELDE_GROEP}
@@ -24,15 +23,14 @@ class OnePupil:
     rows: "pd.Index[int]"
 
 
-def one_pupil(plan: ChangePlan, wanted: DeliverySet, key: str, keys: Keys) -> OnePupil:
-    """What of a plan is about one pupil: his own change, and the creation of the groups that he is in.
+def one_pupil(plan: ChangePlan, wanted: DeliverySet, key: str, refs: Collection[bytes]) -> OnePupil:
+    """What of a plan is about one pupil: his own changes, under each of his keys (`refs`), and the creation of the groups that he is in.
 
     A group that the supplier has and that changed waits with the rest: he can be put in it as it is.
     """
     changes = plan.changes
-    ref = refs_of(plan.school, Record.LEERLING, [key], keys)[0]
-    mine = changes["kind"].eq(Record.LEERLING).to_numpy() & _is(changes["ref"], ref)
-    if changes.loc[mine, "operation"].ne("delete").any():
+    mine = changes["kind"].eq(Record.LEERLING).to_numpy() & _among(changes["ref"], refs)
+    if changes.loc[mine & changes["key"].eq(key).to_numpy(), "operation"].ne("delete").any():
         for kind, names in groups_of(wanted, key).items():
             mine |= (
                 changes["kind"].eq(kind) & changes["key"].isin(names) & changes["operation"].eq("create")
@@ -40,9 +38,9 @@ def one_pupil(plan: ChangePlan, wanted: DeliverySet, key: str, keys: Keys) -> On
     return OnePupil(key, changes.index[mine])
 
 
-def _is(refs: pd.Series, ref: bytes) -> npt.NDArray[np.bool_]:
-    """Not `eq`, which takes bytes through numpy and there loses zeros at their end."""
-    return np.fromiter((other == ref for other in refs), dtype=np.bool_, count=len(refs))
+def _among(refs: pd.Series, his: Collection[bytes]) -> npt.NDArray[np.bool_]:
+    """Not `isin`, which takes bytes through numpy and there loses zeros at their end."""
+    return np.fromiter((ref in his for ref in refs), dtype=np.bool_, count=len(refs))
 
 
 def groups_of(wanted: DeliverySet, key: str) -> dict[Record, list[str]]:
