@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,9 @@ def test_what_fails_before_there_is_a_plan_is_told_until_the_next_good_look(worl
     secret = world.home / "teken"
     token = secret.read_text(encoding="utf-8")
     secret.unlink()
-    world.export(example_school(31))
+    roster = example_school(30)
+    corrected = roster.leerlingen.assign(roepnaam=["Verbeterd", *roster.leerlingen["roepnaam"][1:]])
+    world.export(replace(roster, leerlingen=corrected))
     reason = world.sync(STAYING)[STAYING].reason
     assert secret.name in reason
     told = {o.supplier: (o.state, o.reason) for o in standing(world.instance)}
