@@ -36,7 +36,12 @@ class Agreed:
 
     @property
     def warning(self) -> str | None:
-        """What there is to do about it, if it is ending."""
+        """What there is to do about it, if it is ending or has ended."""
+        if self.state == "ended":
+            return (
+                f"is afgelopen op {self.agreement.valid_until:%d-%m-%Y}: er gaat niets nieuws meer uit. Is er een nieuwe, zet de "
+                "datums daarvan dan in het bestand; anders: zie in de handleiding ‘Stoppen met een leverancier’"
+            )
         if self.within is None:
             return None
         return (

@@ -54,8 +54,8 @@ _LEFT_BEHIND = (
 
 
 def _came_to_nothing(look: Look | None, plan: Plan | None) -> Failure | None:
-    """Why the last look failed before it had a plan; a plan made since, or one that was broken off, tells more."""
-    if look is None or look.reason is None or (plan and (plan.created_at > look.looked_at or not plan.finished_at)):
+    """Why the last look failed, with a plan or before there was one; a plan made since tells more."""
+    if look is None or look.reason is None or (plan and plan.created_at > look.looked_at):
         return None
     return look.looked_at, look.reason
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from connectors.base import Export, NothingChanged, PermanentError, SchoolId
 from connectors.parnassys.reader import read_school_block
 from connectors.parnassys.refusals import refusal, size
-from connectors.parnassys.school import SchoolBlock
+from connectors.parnassys.school import SchoolBlock, shown_school
 from connectors.parnassys.stream import MAX_BYTES, chunks_from
 
 
@@ -31,7 +31,7 @@ class EdexmlFile:
         """The bytes of the file, with the moment it was written, or nothing if that was not after `since`.
 
         Raises:
-            PermanentError: `geen_bestand`, `onleesbaar_bestand`, `te_groot`.
+            PermanentError: `geen_bestand`, `geen_bestand_van_deze_school`, `onleesbaar_bestand`, `te_groot`.
         """
         try:
             with self.chosen(school).open("rb") as file:
@@ -45,14 +45,18 @@ class EdexmlFile:
         """The file that is read for this school; a path of its own is not looked at.
 
         Raises:
-            PermanentError: `geen_bestand`.
+            PermanentError: `geen_bestand`, `geen_bestand_van_deze_school`.
             OSError: the folder may not be read.
         """
         if not self.path.is_dir():
             return self.path
-        for candidate in _newest_first(self.path, self.pattern):
+        candidates = _newest_first(self.path, self.pattern)
+        for candidate in candidates:
             if _is_of(candidate, school):
                 return candidate
+        if candidates:
+            found = "; ".join(f"{each.name}: {_whose(each)}" for each in candidates[:_TOLD])
+            raise refusal("geen_bestand_van_deze_school", school=school.key, found=found)
         raise refusal("geen_bestand", school=school.key)
 
     def _export(self, file: BinaryIO, school: SchoolId, since: datetime | None) -> Export | NothingChanged:
@@ -91,3 +95,19 @@ def _is_of(path: Path, school: SchoolId) -> bool:
         return school_of(path).is_of(school)
     except (PermanentError, OSError):
         return False
+
+
+_TOLD = 3
+"""Of how many files it is said what they are, where none is the one that is looked for."""
+
+
+def _whose(path: Path) -> str:
+    """What a file is that is not the one that is looked for."""
+    try:
+        if path.stat().st_size == 0:
+            return "een leeg bestand"
+        return f"van {shown_school(school_of(path))}"
+    except PermanentError as error:
+        return "geen EDEXML" if error.code in {"geen_edexml", "afgebroken"} else error.message.rstrip(".")
+    except OSError:
+        return "niet te openen"

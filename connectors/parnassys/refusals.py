@@ -46,6 +46,10 @@ _TEXTS = {
         "Er is geen EDEXML-bestand voor school {school} gevonden.",
         "Maak in ParnasSys een export van deze school en zet die op de plek die bij `path` in schools.yaml staat.",
     ),
+    "geen_bestand_van_deze_school": (
+        "Er is geen EDEXML-bestand voor school {school} gevonden. Wat er wel ligt: {found}.",
+        "Maak in ParnasSys een export van deze school, of verbeter de code van de school in schools.yaml.",
+    ),
     "onleesbaar_bestand": (
         "Het EDEXML-bestand voor school {school} kan niet worden geopend.",
         "Controleer de rechten op het bestand en op de map waarin het staat.",

@@ -65,14 +65,14 @@ def refuse_other(block: SchoolBlock, school: SchoolId) -> None:
         PermanentError: `verkeerde_school`, `verkeerd_schooljaar`.
     """
     if not block.is_of(school):
-        raise refusal("verkeerde_school", found=_shown_school(block), expected=school.key)
+        raise refusal("verkeerde_school", found=shown_school(block), expected=school.key)
     years = _YEARS.fullmatch(block.schooljaar or "")
     if not years or int(years[2]) != int(years[1]) + 1 or block.schooljaar != school.schooljaar:
         found = f"schooljaar {block.schooljaar}" if years else "een onbekend schooljaar"
         raise refusal("verkeerd_schooljaar", found=found, expected=school.schooljaar)
 
 
-def _shown_school(block: SchoolBlock) -> str:
+def shown_school(block: SchoolBlock) -> str:
     """The found school's code where it is one; anything else from the file is not repeated."""
     if _BRIN.fullmatch(block.brincode or "") and re.fullmatch(r"\d{2}", block.dependancecode):
         return f"{block.brincode}-{block.dependancecode}"

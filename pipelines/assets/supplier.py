@@ -90,8 +90,10 @@ def supplier_assets(profile: Profile, schools: dg.PartitionsDefinition[str]) -> 
     ) -> Result:
         with _told_if_failed(context, instance, supplier):
             outcome = _delivered(context, instance, supplier, gegevensset, wijzigingsplan)
-        untold = outcome.reason if outcome.state == "failed" and outcome.plan is None else None
-        instance.opened.ledger.remember_look(context.partition_key, supplier, context.run.run_id, untold)
+        opened, school = instance.opened, context.partition_key
+        told = outcome.plan is not None and opened.ledger.unfinished_plan(supplier, school) is None  # a plan that ended
+        untold = outcome.reason if outcome.state == "failed" and not told else None
+        opened.ledger.remember_look(school, supplier, context.run.run_id, untold)
         renew_report(instance.opened, context.partition_key, context.log)
         if outcome.state == "failed":
             raise dg.Failure(outcome.reason, metadata=of_outcome(outcome), allow_retries=False)

@@ -73,7 +73,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _agreements(settings: Settings) -> Iterator[Finding]:
-    """What an agreement asks of a person: it ends soon, or another version of its leaflet is there."""
+    """What an agreement asks of a person: it ends soon, or has ended, or another version of its leaflet is there."""
     for one in agreed(settings, today_in_the_netherlands()):
         schools = ", ".join(one.agreement.schools)
         for told in filter(None, (one.warning, one.leaflet)):

@@ -289,7 +289,11 @@ def nothing_to_do(case: Case) -> Outcome | None:
 
 def preview(case: Case, plan: Planned) -> Outcome:
     """What would happen if this plan were delivered now."""
-    return Outcome(case.school, case.supplier, "preview", plan.counts, plan.digest, plan.why())
+    reason = plan.why()
+    if plan.clears and not reason and plan.plan.changes.empty:
+        until = f"{case.agreement.valid_until:%d-%m-%Y}"
+        reason = f"De overeenkomst is afgelopen op {until}, en deze leverancier heeft niets (meer): er gaat niets uit."
+    return Outcome(case.school, case.supplier, "preview", plan.counts, plan.digest, reason)
 
 
 def _still(counts: dict[str, int]) -> dict[str, int]:

@@ -120,8 +120,8 @@ def _clear_out(plan: ChangePlan, agreement: Agreement, day: date) -> Iterator[St
         yield _not_yet(CLEAR_OUT, agreement.stage)
     groups = sum(plan.known.values()) - plan.known_persons
     reason = (
-        f"De overeenkomst is afgelopen op {agreement.valid_until:%d-%m-%Y}. Alles wat deze leverancier nog heeft verwijderen: "
-        f"{plan.known_persons} personen en {groups} groepen."
+        "Na goedkeuring wordt verwijderd wat deze leverancier na het einde van de overeenkomst op "
+        f"{agreement.valid_until:%d-%m-%Y} nog heeft: {plan.known_persons} personen en {groups} groepen."
     )
     yield Stop(CLEAR_OUT, "hold", Rule.CLEAR_OUT, reason)
 

@@ -32,6 +32,16 @@ def ending(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Wor
         yield world, supplier
 
 
+def test_where_it_ended_before_anything_went_a_preview_tells_why_nothing_does(ending: tuple[World, str]) -> None:
+    """Nobody to add, nobody to remove, and the day on which it ended."""
+    world, supplier = ending
+    world.day = day_in_the_netherlands(BEFORE + timedelta(seconds=1))
+    world.export(example_school(40))
+    looked = world.sync(preview=True)[supplier]
+    assert (looked.state, numbers(looked)) == ("preview", (0, 0, 0))
+    assert "is afgelopen op 24-11-2026" in looked.reason
+
+
 def test_at_midnight_nothing_new_goes_deletes_do_and_the_rest_waits_to_be_cleared_out(
     ending: tuple[World, str],
 ) -> None:
@@ -49,7 +59,8 @@ def test_at_midnight_nothing_new_goes_deletes_do_and_the_rest_waits_to_be_cleare
     )
     outcome = world.sync()[supplier]
     assert (outcome.state, numbers(outcome)) == ("held", (1, 1, 1))
-    assert "afgelopen op 24-11-2026" in outcome.reason
+    assert outcome.reason.count("24-11-2026") == 2, "why nobody new goes, and what an approval would do"
+    assert "Na goedkeuring wordt verwijderd" in outcome.reason
     done = {name: number - effect[name] for name, number in effects(world, supplier).items()}
     assert done == {"create": 0, "update": 1, "delete": 1}
     assert len(world.held_by(supplier)) == len(before) - 1

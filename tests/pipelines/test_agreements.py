@@ -49,7 +49,7 @@ def test_the_state_follows_the_day(world: World, day: str, state: str, within: i
     """Before the first day, in force, 60, 30 and 7 days before the last day, on it, and after it."""
     found = list(agreed(load_settings(world.home), date.fromisoformat(day)))
     assert {(one.state, one.within) for one in found} == {(state, within)}
-    assert {one.warning is not None for one in found} == {state == "ending"}
+    assert {one.warning is not None for one in found} == {state in {"ending", "ended"}}
 
 
 def test_the_command_tells_what_ends_and_what_is_held(world: World) -> None:

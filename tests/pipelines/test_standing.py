@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 from lxml import html
 
 from connectors.sandbox.school import example_school
@@ -118,6 +119,20 @@ def test_a_report_can_be_made_where_the_profile_is_gone_too(tmp_path: Path) -> N
         profile.unlink()
         page = html.fromstring(write_report(world.instance, SCHOOL).read_text(encoding="utf-8"))
     assert [heading.text_content() for heading in page.iter("h3")] == ["UWLR smalle set", "eigen"]
+
+
+def test_why_a_first_delivery_failed_is_told_until_the_next(tmp_path: Path) -> None:
+    """Also where it was broken off: what the supplier answered, and not only that the next run goes on with it."""
+    with a_world(tmp_path / "instance", {STAYING: "json_delta"}) as world:
+        world.export(example_school(30))
+        trouble = f"{world.urls[STAYING]}/_sandbox/misbehave"
+        requests.post(trouble, json={"kind": "fail", "status": 500, "times": 20}, timeout=5).raise_for_status()
+        assert world.sync()[STAYING].state == "failed"
+        (one,) = standing(world.instance)
+        assert (one.state, "storing (500)" in one.reason) == ("failed", True)
+        requests.delete(trouble, timeout=5)
+        world.sync()
+        assert [o.state for o in standing(world.instance)] == ["delivered"]
 
 
 def test_what_fails_before_there_is_a_plan_is_told_until_the_next_good_look(world: World) -> None:

@@ -72,14 +72,36 @@ def test_a_pattern_narrows_the_choice(edexml: Made, school: SchoolId, tmp_path: 
 
 
 def test_no_file_is_named(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
-    """No file, no folder, and an inbox with only other schools are the same to a person: there is no file."""
-    put(tmp_path / "buren.xml", edexml(school=block("99YY")))
-    for path in (tmp_path, tmp_path / "weg.xml", tmp_path / "weg" / "EDEX.XML"):
+    """No file, no folder, and an empty inbox are the same to a person: there is no file."""
+    (tmp_path / "leeg").mkdir()
+    for path in (tmp_path / "leeg", tmp_path / "weg.xml", tmp_path / "weg" / "EDEX.XML"):
         with pytest.raises(PermanentError) as caught:
             EdexmlFile(path).pull(school, None)
         assert caught.value.code == "geen_bestand"
         assert "99XX-00" in caught.value.message
         assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "EDEX.XML: een leeg bestand."),
+        (b"sleutel;naam\n1;Kanarie\n", "EDEX.XML: geen EDEXML."),
+        (b"<html><p>Kanarie</p></html>", "EDEX.XML: geen EDEXML."),
+        (None, "EDEX.XML: van 99YY-00."),
+    ],
+    ids=["empty", "csv", "html", "another school"],
+)
+def test_what_lies_there_instead_is_told(
+    edexml: Made, school: SchoolId, tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    """So that a person sees what to mend; never more of it than the code of a school."""
+    put(tmp_path / "EDEX.XML", edexml(school=block("99YY")) if content is None else content)
+    with pytest.raises(PermanentError) as caught:
+        EdexmlFile(tmp_path).pull(school, None)
+    assert caught.value.code == "geen_bestand_van_deze_school"
+    assert caught.value.message.endswith(told)
+    assert "Kanarie" not in str(caught.value)
 
 
 def test_a_file_over_the_limit_is_not_read(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
