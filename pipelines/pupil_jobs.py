@@ -54,8 +54,9 @@ def lever_een_leerling(context: dg.OpExecutionContext, config: OnePupilConfig, i
     try:
         refuse_unknown(opened.settings, [school], asked)
         suppliers = [s for s in asked or opened.settings.suppliers if opened.settings.agreement(s, school)]
-        outcomes = deliver_one(opened, school, pupil, suppliers, day, context.run_id)
-    except (ConnectorError, BrokenTable, NoExportError, UnknownNameError) as error:
+        with telling_erased(opened, school, pupil):
+            outcomes = deliver_one(opened, school, pupil, suppliers, day, context.run_id)
+    except (ConnectorError, BrokenTable, NoExportError, UnknownNameError, ErasedPupilError) as error:
         raise refused(error) from None
     told = of_one_pupil(outcomes, _steps(opened, school, pupil, suppliers, day))
     failed = [f"{outcome.supplier}: {outcome.reason}" for outcome in outcomes if outcome.state == "failed"]

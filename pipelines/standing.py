@@ -74,13 +74,17 @@ def _standing(instance: Instance, supplier: str, school: str, plan: Plan | None,
 
 def _last_time(plan: Plan | None, failed: Failure | None) -> tuple[State, str]:
     """How it went for a supplier the last time, and why; nothing waits for a person."""
+    broken_off = (
+        "De levering is afgebroken; de volgende run maakt haar af." if plan and plan.state == "delivering" else ""
+    )
     if failed:
         moment, reason = failed
-        return "failed", f"De laatste keer mislukt ({moment.astimezone(HERE):%d-%m-%Y %H:%M}): {reason}"
+        told = f"De laatste keer mislukt ({moment.astimezone(HERE):%d-%m-%Y %H:%M}): {reason}"
+        return "failed", f"{broken_off} {told}".strip()
     if plan is None:
         return "blocked", "Nog nooit geleverd."
-    if plan.state == "delivering":
-        return "failed", "De levering is afgebroken; de volgende run maakt haar af."
+    if broken_off:
+        return "failed", broken_off
     if plan.state == "unchanged" and plan.reason:  # nothing to do but what somebody refused
         return "blocked", plan.reason
     return _STATES.get(plan.state, "failed"), plan.reason or ""

@@ -81,7 +81,7 @@ def _code(command: Callable[[], int]) -> int:
         heading = f"{NOT_UNDERSTOOD} " if code == "onbekende_naam" else ""
         for line in _sentence(error).splitlines():
             err.print(f"{heading}{line}", markup=False, soft_wrap=True)
-        return WRONG_SETTINGS if code in {"geheim_ontbreekt", "onbekende_naam"} else FAILED
+        return WRONG_SETTINGS if code in {"geheim_ontbreekt", "onbekende_naam", "onbekende_leerling"} else FAILED
 
 
 def _sentence(error: Exception) -> str:

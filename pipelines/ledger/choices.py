@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -12,6 +12,9 @@ from pipelines.ledger.records import PUPIL, identities, numbers, refs_of
 from pipelines.ledger.tables import choice, record
 from pipelines.ledger.transaction import Transaction
 
+UNKNOWN_PUPIL: Final = "onbekende_leerling"
+"""The code of every error that says so: a mistake of who typed the key."""
+
 
 class ChoiceRefusedError(Exception):
     """A choice that cannot be written down, with the reason in Dutch; `keys` are the pupils that it is about."""
@@ -19,6 +22,7 @@ class ChoiceRefusedError(Exception):
     def __init__(self, reason: str, keys: frozenset[str]) -> None:
         super().__init__(reason)
         self.keys = keys
+        self.code = UNKNOWN_PUPIL if reason == UNKNOWN else ""
 
 
 class Chosen(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipelines.ledger import presence
-from pipelines.ledger.choices import UNKNOWN
+from pipelines.ledger.choices import UNKNOWN, UNKNOWN_PUPIL
 from pipelines.ledger.erasure_proofs import holds, prove
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.handles import forget_handles, places_of
@@ -42,6 +42,10 @@ from pipelines.ledger.transaction import Transaction
 
 class ErasureRefusedError(Exception):
     """What was asked cannot be written down, with the reason in Dutch."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.code = UNKNOWN_PUPIL if reason == UNKNOWN else ""
 
 
 @dataclass(frozen=True, slots=True)

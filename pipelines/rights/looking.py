@@ -11,6 +11,7 @@ from data_contracts.fields import Record
 from mappings.agreement import Agreement, FieldSet
 from mappings.projection import DeliverySet
 from pipelines.instance import Instance
+from pipelines.ledger.choices import UNKNOWN_PUPIL
 from pipelines.names import UnknownNameError
 from pipelines.sync.case import Planned, planned
 from pipelines.sync.erased import sought
@@ -25,14 +26,15 @@ class NoExportError(Exception):
 
 
 class UnknownPupilError(UnknownNameError):
-    """A key that neither the export nor the ledger knows; it is not repeated, for it may be a name."""
+    """A key that is not known where it must be; it is not repeated, for it may be a name."""
 
-    def __init__(self, school: str) -> None:
-        super().__init__(
-            [
-                f"deze leerling is op school {school} niet bekend. Geef de sleutel uit ParnasSys, of zoek met `doorgeefluik access --name`."
-            ]
-        )
+    code = UNKNOWN_PUPIL
+
+    def __init__(
+        self,
+        told: str = "Deze leerling is bij deze school niet bekend. Gebruik de sleutel uit ParnasSys, of zoek met `doorgeefluik access --name`.",
+    ) -> None:
+        super().__init__([told])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def refuse_unknown_pupil(instance: Instance, school: str, data: SchoolData | Non
         UnknownPupilError: neither does.
     """
     if not in_export(data, pupil) and instance.ledger.dossier(school, pupil) is None:
-        raise UnknownPupilError(school)
+        raise UnknownPupilError
 
 
 def in_export(data: SchoolData | None, pupil: str) -> bool:

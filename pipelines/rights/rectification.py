@@ -12,8 +12,8 @@ from data_contracts.fields import Record
 from pipelines.instance import Instance
 from pipelines.ledger.dossier import Passed
 from pipelines.ledger.records import refs_of
-from pipelines.names import UnknownNameError, refuse_unknown
-from pipelines.rights.looking import fresh, in_export, in_quarantine
+from pipelines.names import refuse_unknown
+from pipelines.rights.looking import UnknownPupilError, fresh, in_export, in_quarantine
 from pipelines.sync.case import Planned, planned
 from pipelines.sync.prepare import case_of, prepared
 from pipelines.sync.readback import TOLD, ReadBack, read_back
@@ -41,14 +41,15 @@ def corrections(instance: Instance, school: str, pupil: str, day: date, now: dat
     """How the newest correction of a pupil stands at each supplier of the school; late after more than `days`.
 
     Raises:
-        UnknownNameError: no such school, or no such pupil in the export.
+        UnknownNameError: no such school.
+        UnknownPupilError: no such pupil in the export.
         ConnectorError, BrokenTable: the export cannot be had, or cannot be trusted.
     """
     refuse_unknown(instance.settings, [school], [])
     (ref,) = refs_of(school, Record.LEERLING, [pupil], instance.keys)
     data = fresh(instance, school, day)
     if not in_export(data, pupil):
-        raise UnknownNameError([_UNKNOWN.format(school=school)])
+        raise UnknownPupilError(_UNKNOWN.format(school=school))
     known = instance.ledger.dossier(school, pupil)
     sent, holdings = (known.passed, known.holdings) if known else ((), {})
     suppliers = [s for s in instance.settings.suppliers if instance.settings.agreement(s, school)]

@@ -10,6 +10,7 @@ from mappings.agreement import Agreement
 from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.ledger.dossier import Dossier, Passed
+from pipelines.rights.erasure import told_erased
 from pipelines.rights.looking import Look, in_export, in_quarantine, look
 from pipelines.sync.guard import ALLOWED_BY_STAGE
 from pipelines.sync.school import SchoolData
@@ -88,7 +89,7 @@ def trace(
     seen = look(instance, begun, school, data, day, pupil) if begun and data else None
     last = next((one for one in reversed(dossier.passed) if one.supplier == supplier), None) if dossier else None
     return [
-        _export(data, pupil, missing),
+        _export(data, pupil, missing, told_erased(instance, school, pupil)),
         _contract(data, pupil),
         *_scope_and_choice(seen, data, pupil),
         _agreement(agreement, seen, day),
@@ -98,9 +99,11 @@ def trace(
     ]
 
 
-def _export(data: SchoolData | None, pupil: str, missing: str) -> Step:
+def _export(data: SchoolData | None, pupil: str, missing: str, erased: str) -> Step:
     if data is None:
         return _open("In de export", f"De export is er nu niet. {missing}".strip())
+    if erased and not in_export(data, pupil):
+        return _no("In de export", erased)  # he may be there: nothing of him is read any more
     there = in_export(data, pupil)
     return Step("In de export", there, "staat in de export van nu." if there else "staat niet in de export van nu.")
 

@@ -114,6 +114,7 @@ def test_who_asks_about_an_erased_pupil_hears_that_he_was_erased(world: World) -
     being_erased = "Voor deze leerling loopt een verzoek om te wissen (wisverzoek 1)"
     assert being_erased in said("rectify", SCHOOL, key)
     assert being_erased in said("consent", "object", SCHOOL, key, "basispoort")
+    assert f"In de export: {being_erased}" in said("why", key, "basispoort")
     world.sync()
     assert _finished(world) == 1
     erased = "Deze leerling is op verzoek gewist (wisverzoek 1)"
@@ -124,6 +125,7 @@ def test_who_asks_about_an_erased_pupil_hears_that_he_was_erased(world: World) -
         ("why", key, "basispoort"),
     ):
         assert said(*words).startswith(erased), words
+    assert erased in said("sync", "--pupil", key)
     assert "op naam niet te vinden" in said("access", SCHOOL, "--name", "zo heet niemand")
     assert "niet bekend" in said("access", SCHOOL, "weetniet")
 

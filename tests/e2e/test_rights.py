@@ -209,7 +209,7 @@ def test_the_job_for_one_pupil_does_as_the_command_asks(world: World, roster: Ro
     assert list(steps) == list(why(world, key))
     assert steps["Antwoord"] == "aangenomen."
     unknown = run_one_pupil(settings, SCHOOL, "weetniet", ["basispoort"], world.dagster, resources=resources)
-    assert [(o.state, "is op school 99XX-00 niet bekend" in o.reason) for o in unknown] == [("failed", True)]
+    assert [(o.state, "is bij deze school niet bekend" in o.reason) for o in unknown] == [("failed", True)]
 
 
 def test_of_a_photo_the_letter_tells_that_it_rests_on_consent_and_how_that_stands(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_saying_the_same_again_is_no_news(world: World) -> None:
     [
         (("object", "99ZZ-00", PUPIL, "basispoort"), 3, "99ZZ-00"),
         (("object", SCHOOL, PUPIL, "onzin"), 3, "onzin"),
-        (("object", SCHOOL, "4713", "basispoort"), 1, "is bij deze school niet bekend"),
+        (("object", SCHOOL, "4713", "basispoort"), 3, "is bij deze school niet bekend"),
         (("object", SCHOOL, PUPIL, "uwlr_lvs_set"), 1, "wettelijke verplichting"),
         (("give", SCHOOL, PUPIL, "uwlr_lvs_set"), 1, "wettelijke verplichting"),
         (("object", SCHOOL, PUPIL, "uwlr_smalle_set"), 1, "De grondslag is toestemming"),
@@ -110,7 +110,7 @@ def test_saying_the_same_again_is_no_news(world: World) -> None:
         (("object", SCHOOL, PUPIL, "foto_website"), 1, "Een foto gaat alleen met toestemming"),
         (("restore", SCHOOL, PUPIL, "foto_website"), 1, "Een foto gaat alleen met toestemming"),
         (("give", SCHOOL, PUPIL, "Foto_website"), 3, "andere hoofdletters: foto_website"),
-        (("give", SCHOOL, "4713", "foto_parro"), 1, "is bij deze school niet bekend"),
+        (("give", SCHOOL, "4713", "foto_parro"), 3, "is bij deze school niet bekend"),
         (("object", SCHOOL, PUPIL, "basispoort", "--since", "gisteren"), 3, "verwacht een datum"),
         (("object", SCHOOL, PUPIL, "basispoort", "--since", "2999-01-01"), 3, "moet nog komen"),
         (("object", SCHOOL, PUPIL, "basispoort", "--how", "telepathie"), 3, "formulier, bericht, parro, mondeling"),
