@@ -238,7 +238,7 @@ def load_settings(home: Path) -> Settings:
         files.problems += _supplier_problems(source, agreement, profiles)
         files.problems += _unknown_schools(source, agreement, schools)
     if files.problems or instance is None or schools is None:
-        raise SettingsError(tuple(files.problems))
+        raise SettingsError(tuple(sorted(files.problems, key=lambda problem: (problem.file, problem.line or 0))))
     every = tuple(agreement for _, agreement in agreements)
     return Settings(home, instance, schools.schools, every, MappingProxyType(profiles))
 

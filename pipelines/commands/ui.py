@@ -35,10 +35,13 @@ def serve(option: Path | None, port: int) -> int:
     page = ["dagster-webserver", "--host", "127.0.0.1", "--port", str(port), "--workspace", str(workspace)]
     daemon = ["dagster-daemon", "run", "--workspace", str(workspace)]
     with _running(page, environment, home) as first, _running(daemon, environment, home) as second:
-        out.print(f"De webpagina: http://127.0.0.1:{port} (over een paar tellen). Stop met Ctrl-C.")
+        out.print(f"De webpagina komt op http://127.0.0.1:{port}; dat duurt een paar tellen. Stop met Ctrl-C.")
         with suppress(KeyboardInterrupt):
+            there = False
             while first.poll() is None and second.poll() is None:
                 time.sleep(0.5)
+                if not there and (there := _answers(port)):
+                    out.print("De webpagina is er.")
             err.print(
                 f"Dagster is gestopt. Kijk in {home} naar dagster-webserver.log en dagster-daemon.log.", soft_wrap=True
             )
@@ -55,6 +58,15 @@ def free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:

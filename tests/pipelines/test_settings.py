@@ -90,6 +90,16 @@ def test_schools_have_one_source_of_their_own_kind(home: Path) -> None:
     )
 
 
+def test_every_mistake_stands_under_its_file(home: Path) -> None:
+    """Whatever finds it, and in whatever order: a person goes through the files one by one."""
+    agree(home, "een", "[99XX-77]")
+    write(home, "agreements/twee.yaml", "supplier: twee\nsigned: geen datum\n")
+    write(home, "schools.yaml", "schools: [{school: 99XX-00}]\n")
+    files = [file for file, _, _ in problems(home)]
+    assert files == sorted(files)
+    assert {"agreements/twee.yaml", "schools.yaml"} <= set(files)
+
+
 def test_a_school_is_asked_for_by_number_and_year(home: Path) -> None:
     """The identity of an export follows from the school's key and the day."""
     second = load_settings(home).school("99XX-01")
