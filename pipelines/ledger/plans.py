@@ -12,7 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mappings.agreement import FieldSet
-from pipelines.ledger.frames import among, framed, values
+from pipelines.ledger.frames import framed, values
 from pipelines.ledger.tables import (
     REASON_SIZE,
     STATE,
@@ -20,6 +20,8 @@ from pipelines.ledger.tables import (
     batched,
     change,
     changed_record,
+    erased_record,
+    erasure,
     field_set,
     plan,
     record,
@@ -111,9 +113,10 @@ def open_plan(transaction: Transaction, new: NewPlan, changes: pd.DataFrame) -> 
     newest = newest_plan(transaction, new.supplier, new.school)
     if newest and newest.state == "delivering":
         raise PlanRefusedError(f"Plan {newest.digest[:12]} voor {new.supplier} ({new.school}) is nog niet afgerond.")
-    for each in among(record.c.id, changes["record_id"]):
-        if transaction.execute(sa.select(record.c.id).where(each, record.c.key_encrypted.is_(None)).limit(1)).first():
-            raise PlanRefusedError("Een leerling is gewist sinds dit plan is gemaakt. Maak de gegevensset opnieuw.")
+    closed = (erasure.c.school == new.school) & erasure.c.closed_at.is_not(None)
+    nameless = sa.select(erased_record.c.record_id).join_from(erased_record, erasure).where(closed)
+    if not set(transaction.execute(nameless).scalars()).isdisjoint(changes["record_id"]):
+        raise PlanRefusedError("Een leerling is gewist sinds dit plan is gemaakt. Maak de gegevensset opnieuw.")
     if newest:
         _abandon_pending(transaction, newest.id)
     row = {name: getattr(new, name) for name in NewPlan.__slots__ if name != "field_set"}

@@ -27,17 +27,27 @@ def register_records(transaction: Transaction, school: str, kind: str, record_ke
     return pd.DataFrame({"key": record_keys, "record_id": found})
 
 
-def numbers(transaction: Transaction, school: str, kind: str, keys_by_ref: Mapping[bytes, str]) -> dict[bytes, int]:
+def numbers(
+    transaction: Transaction,
+    school: str,
+    kind: str,
+    keys_by_ref: Mapping[bytes, str],
+    eckids: Mapping[bytes, bytes] | None = None,
+) -> dict[bytes, int]:
     """The numbers of these records by ref, among others of their kind; what the ledger did not know yet gets one.
 
-    One whose key was shredded keeps its number, and has its key again.
+    One whose key was shredded keeps its number, and has its key again. `eckids` are kept of who is new, by ref.
     """
     ids = _ids(transaction, school, kind)
     new = {ref: key for ref, key in keys_by_ref.items() if ref not in ids}
     if new:
-        rows = [(school, kind, ref, transaction.keys.encrypt(key.encode(), ref)) for ref, key in new.items()]
+        known_by = eckids or {}
+        rows = [
+            (school, kind, ref, transaction.keys.encrypt(key.encode(), ref), known_by.get(ref))
+            for ref, key in new.items()
+        ]
         # Another run may have put the same record in since we looked; a key is bound to its own record.
-        transaction.insert_many(record, ("school", "kind", "ref", "key_encrypted"), rows)
+        transaction.insert_many(record, ("school", "kind", "ref", "key_encrypted", "eckid"), rows)
         _know_again(transaction, rows)
         ids = _ids(transaction, school, kind)
     return ids
@@ -69,11 +79,12 @@ def shred_keys(transaction: Transaction, record_ids: Iterable[int]) -> None:
 def meet_pupils(transaction: Transaction, school: str, keys: Sequence[str], eckid_of: Mapping[str, str]) -> None:
     """Let the ledger know these pupils by key, and those of `eckid_of` under any other key by their ECK iD."""
     refs = dict(zip(keys, refs_of(school, PUPIL, keys, transaction.keys), strict=True))
-    numbers(transaction, school, PUPIL, {ref: key for key, ref in refs.items()})
-    eckids = zip(eckid_of, refs_of(school, "eckid", eckid_of.values(), transaction.keys), strict=True)
+    found = zip(eckid_of, refs_of(school, "eckid", eckid_of.values(), transaction.keys), strict=True)
+    eckids = {refs[key]: eckid for key, eckid in found}
+    numbers(transaction, school, PUPIL, {ref: key for key, ref in refs.items()}, eckids)
     query = sa.select(record.c.ref, record.c.eckid).where(record.c.school == school, record.c.kind == PUPIL)
     told = dict(transaction.execute(query).all())
-    news = [{"name": refs[key], "known_by": eckid} for key, eckid in eckids if told[refs[key]] != eckid]
+    news = [{"name": ref, "known_by": eckid} for ref, eckid in eckids.items() if told[ref] != eckid]
     write = sa.update(record).where(record.c.school == school, record.c.kind == PUPIL)
     write = write.where(record.c.ref == sa.bindparam("name")).values(eckid=sa.bindparam("known_by"))
     transaction.execute_many(write, news)
@@ -128,11 +139,13 @@ def _ids(transaction: Transaction, school: str, kind: str) -> dict[bytes, int]:
     return dict(transaction.execute(query.where(record.c.key_encrypted.is_not(None))).all())
 
 
-def _know_again(transaction: Transaction, rows: Sequence[tuple[str, str, bytes, bytes]]) -> None:
+def _know_again(transaction: Transaction, rows: Sequence[tuple[str, str, bytes, bytes, bytes | None]]) -> None:
     """Write the keys of those of these records, all of one school and kind, whose key was shredded."""
     shredded = sa.select(record.c.ref).where(record.c.school == rows[0][0], record.c.kind == rows[0][1])
     again = set(transaction.execute(shredded.where(record.c.key_encrypted.is_(None))).scalars())
     know = sa.update(record).where(record.c.school == sa.bindparam("of"), record.c.kind == sa.bindparam("sort"))
     know = know.where(record.c.ref == sa.bindparam("name")).values(key_encrypted=sa.bindparam("key"))
-    found = [{"of": school, "sort": kind, "name": ref, "key": key} for school, kind, ref, key in rows if ref in again]
+    found = [
+        {"of": school, "sort": kind, "name": ref, "key": key} for school, kind, ref, key, _ in rows if ref in again
+    ]
     transaction.execute_many(know, found)
