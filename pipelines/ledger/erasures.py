@@ -116,8 +116,8 @@ class Erasures:
         with self._reading() as transaction:
             return presence.refs(transaction, school)
 
-    def eckids(self, school: str) -> set[bytes]:
-        """By which ECK iDs (`refs_of` kind `eckid`) those are recognised who got another key."""
+    def eckids(self, school: str) -> dict[bytes, set[bytes]]:
+        """By which ECK iDs (`refs_of` kind `eckid`) those are recognised who got another key, with the refs that they had."""
         with self._reading() as transaction:
             return presence.eckids(transaction, school)
 

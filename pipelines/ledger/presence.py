@@ -28,17 +28,30 @@ def refs(transaction: Transaction, school: str) -> dict[bytes, int]:
     return dict(transaction.execute(query.order_by(erased_record.c.record_id)).all())
 
 
-def eckids(transaction: Transaction, school: str) -> set[bytes]:
-    """The refs of the ECK iDs by which they are known under another key."""
-    query = sa.select(erased_eckid.c.ref).join_from(erased_eckid, erasure).where(erasure.c.school == school)
-    return set(transaction.execute(query).scalars())
+def eckids(transaction: Transaction, school: str) -> dict[bytes, set[bytes]]:
+    """By the ref of an ECK iD by which one of them is known under another key: the refs of the keys that he had."""
+    query = sa.select(erased_eckid.c.ref, erased_record.c.ref).join_from(erased_eckid, erasure)
+    query = query.join(erased_record, sa.and_(*_SAME)).where(
+        erasure.c.school == school, erased_record.c.ref.is_not(None)
+    )
+    found: dict[bytes, set[bytes]] = {}
+    for eckid, ref in transaction.execute(query):
+        found.setdefault(eckid, set()).add(ref)
+    return found
+
+
+_SAME = [erased_eckid.c[name] == erased_record.c[name] for name in ("erasure_id", "record_id")]
 
 
 class Seen(NamedTuple):
-    """One of the erased in an export: his key, and the ref of his ECK iD where that is told."""
+    """One of the erased in an export: his key, and the ref of his ECK iD where that is told.
+
+    `not_his`: the one that he was known by is another's, who is in the export beside him.
+    """
 
     key: str
     eckid: bytes | None
+    not_his: bool = False
 
     def __repr__(self) -> str:
         return "Seen(...)"
@@ -63,8 +76,7 @@ def note_presence(
     """
     eckid = erased_eckid.c.ref.label("eckid")
     query = sa.select(erased_record, erasure.c.closed_at, eckid).join_from(erased_record, erasure)
-    mine = [erased_eckid.c[name] == erased_record.c[name] for name in ("erasure_id", "record_id")]
-    query = query.outerjoin(erased_eckid, sa.and_(*mine)).order_by(erased_record.c.erasure_id)
+    query = query.outerjoin(erased_eckid, sa.and_(*_SAME)).order_by(erased_record.c.erasure_id)
     rows = transaction.execute(query.where(erasure.c.school == school, erased_record.c.ref.is_not(None))).all()
     elsewhere = {each.eckid: ref for ref, each in seen.items() if each.eckid}
     for each in rows:  # whose key is in the export, or is meant by a request already, has no other
@@ -79,8 +91,11 @@ def note_presence(
             if ref and ref != row.ref and row.closed_at is None:
                 others.add(ref)
                 ref = None
-            now = _Known(ref, seen[ref].eckid or row.eckid, in_export=True) if ref else None
-            now = now or _Known(row.ref, row.eckid, in_export=row.in_export and not left)
+            if ref:
+                kept = None if seen[ref].not_his else row.eckid
+                now = _Known(ref, seen[ref].eckid or kept, in_export=True)
+            else:
+                now = _Known(row.ref, row.eckid, in_export=row.in_export and not left)
             if now != before:
                 news.append((row, now))
         if (news or others) and holds(transaction, number):  # what was tampered with must stay to be found
@@ -113,10 +128,11 @@ def _add(transaction: Transaction, school: str, number: int, ref: bytes, seen: S
 def _write(transaction: Transaction, number: int, record_id: int, now: _Known) -> None:
     mine = (erased_record.c.erasure_id == number) & (erased_record.c.record_id == record_id)
     transaction.execute(sa.update(erased_record).where(mine).values(ref=now.ref, in_export=now.in_export))
+    known_by = (erased_eckid.c.erasure_id == number) & (erased_eckid.c.record_id == record_id)
+    transaction.execute(sa.delete(erased_eckid).where(known_by))
     if now.eckid:
         new = {"erasure_id": number, "record_id": record_id, "ref": now.eckid}
-        upsert = transaction.insert(erased_eckid).values(**new)
-        transaction.execute(upsert.on_conflict_do_update(index_elements=["erasure_id", "record_id"], set_=new))
+        transaction.execute(sa.insert(erased_eckid).values(**new))
 
 
 def _is_usual(transaction: Transaction, school: str, pupils: int) -> bool:

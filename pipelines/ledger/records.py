@@ -77,14 +77,19 @@ def shred_keys(transaction: Transaction, record_ids: Iterable[int]) -> None:
 
 
 def meet_pupils(transaction: Transaction, school: str, keys: Sequence[str], eckid_of: Mapping[str, str]) -> None:
-    """Let the ledger know these pupils by key, and those of `eckid_of` under any other key by their ECK iD."""
+    """Let the ledger know these pupils of one export by key, and those of `eckid_of` under any other key by their ECK iD.
+
+    Who is in the export without the ECK iD that another in it has, is somebody else: it was not his.
+    """
     refs = dict(zip(keys, refs_of(school, PUPIL, keys, transaction.keys), strict=True))
     found = zip(eckid_of, refs_of(school, "eckid", eckid_of.values(), transaction.keys), strict=True)
     eckids = {refs[key]: eckid for key, eckid in found}
     numbers(transaction, school, PUPIL, {ref: key for key, ref in refs.items()}, eckids)
     query = sa.select(record.c.ref, record.c.eckid).where(record.c.school == school, record.c.kind == PUPIL)
     told = dict(transaction.execute(query).all())
-    news = [{"name": ref, "known_by": eckid} for ref, eckid in eckids.items() if told[ref] != eckid]
+    taken = set(eckids.values())
+    now = dict.fromkeys((ref for ref in refs.values() if told[ref] in taken), None) | eckids
+    news = [{"name": ref, "known_by": eckid} for ref, eckid in now.items() if told[ref] != eckid]
     write = sa.update(record).where(record.c.school == school, record.c.kind == PUPIL)
     write = write.where(record.c.ref == sa.bindparam("name")).values(eckid=sa.bindparam("known_by"))
     transaction.execute_many(write, news)

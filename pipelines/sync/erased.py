@@ -1,6 +1,6 @@
 """Whom a parent asked to erase, looked for in an export: recognised by ref, for nothing else may name him any more."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -14,13 +14,13 @@ from pipelines.ledger.records import refs_of
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """The pupils to look for, by ref of their key or of their ECK iD.
+    """The pupils to look for, by ref of their key, or of their ECK iD where none of the keys that they had with it is there.
 
     `hidden` where no supplier may have them: then the rest of the run does not see them.
     """
 
     refs: Collection[bytes] = field(repr=False)
-    eckids: Collection[bytes] = field(repr=False)
+    eckids: Mapping[bytes, Collection[bytes]] = field(repr=False)
     hidden: bool
     keys: Keys = field(repr=False)
 
@@ -48,8 +48,13 @@ def looked_for(roster: Roster, school: str, whom: Sought) -> tuple[Roster, dict[
     told = eckid_of(roster)
     by_eckid = dict(zip(told, refs_of(school, "eckid", told.values(), whom.keys), strict=True))
     eckids = [by_eckid.get(key) for key in keys]
-    there = [ref in whom.refs or eckid in whom.eckids for ref, eckid in zip(refs, eckids, strict=True)]
-    found = {ref: Seen(key, eckid) for ref, key, eckid, one in zip(refs, keys, eckids, there, strict=True) if one}
+    present = set(refs).intersection(whom.refs)
+    moved = {eckid for eckid, had in whom.eckids.items() if present.isdisjoint(had)}
+    there = [ref in whom.refs or eckid in moved for ref, eckid in zip(refs, eckids, strict=True)]
+    of_others = {eckid for eckid, one in zip(eckids, there, strict=True) if eckid and not one}
+    lost = {ref for eckid in of_others.intersection(whom.eckids) for ref in whom.eckids[eckid]}
+    rows = zip(refs, keys, eckids, there, strict=True)
+    found = {ref: Seen(key, eckid, not_his=ref in lost) for ref, key, eckid, one in rows if one}
     if not found or not whom.hidden:
         return roster, found
     return replace(roster, leerlingen=roster.leerlingen[[not one for one in there]].reset_index(drop=True)), found

@@ -195,6 +195,29 @@ def test_a_request_is_also_about_the_key_that_the_pupil_gets_meanwhile(world: Wo
     assert (_finished(world), holders(world, renumbered, "nieuw-1")) == (1, [])
 
 
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "carried out"])
+def test_who_has_the_eckid_that_an_erased_pupil_had_beside_him_is_somebody_else(world: World, *, closed: bool) -> None:
+    """It stood with the wrong twin: the other stays where he is, also when the erased one has left."""
+    roster = example_school(40)
+    pupils = roster.leerlingen.copy()
+    there = pupils.index[pupils["eckid"].notna()]
+    key, other, eckid = str(pupils["key"][there[3]]), str(pupils["key"][there[4]]), pupils["eckid"][there[3]]
+    pupils.loc[there[4], "eckid"] = None
+    world.export(dataclasses.replace(roster, leerlingen=pupils))
+    world.sync()
+    number = _erase(world, key)
+    world.sync()
+    assert _finished(world) == 1 if closed else True
+    pupils = pupils.assign(eckid=pupils["eckid"].where(pupils["key"] != key, None).where(pupils["key"] != other, eckid))
+    moved = dataclasses.replace(roster, leerlingen=pupils)
+    for night in (moved, without(moved, key), without(moved, key)):
+        world.export(night)
+        world.sync()
+        assert len(holders(world, night, other)) == 3
+    assert len(world.instance.ledger.erasures.all()[number - 1].records) == 1
+    assert world.instance.ledger.verify() is None
+
+
 def test_who_gets_another_key_after_all_was_done_stays_away_until_he_left(world: World) -> None:
     """He is known by his ECK iD, which goes with the rest when he has left: under whatever key he comes back, he is new."""
     roster, key = _delivered(world, pupils=40)

@@ -108,6 +108,15 @@ def test_a_choice_counts_under_a_key_that_took_the_place_of_another(ledger: Ledg
     assert newest(ledger) == dict.fromkeys(["a", "a2", "b"], "bezwaar")
 
 
+def test_two_in_one_export_are_not_one_person(ledger: Ledger) -> None:
+    """An ECK iD that stood with the wrong twin: what is said of the one is not said of the other, also when the first has left."""
+    ledger.meet_pupils(SCHOOL, ["a", "b"], {"a": "eck"})
+    ledger.record_choices(said({"a": "bezwaar"}))
+    ledger.meet_pupils(SCHOOL, ["a", "b"], {"b": "eck"})
+    ledger.meet_pupils(SCHOOL, ["b"], {"b": "eck"})
+    assert newest(ledger) == {"a": "bezwaar"}
+
+
 def test_a_choice_about_a_pupil_whose_key_was_shredded_knows_him_again(ledger: Ledger) -> None:
     """Nothing referred to it; from now on something does."""
     ledger.meet_pupils(SCHOOL, ["c"], {})
