@@ -1,6 +1,6 @@
 """How it stands with each agreement: whether it is in force, how long still, what it gives, and what the supplier holds by it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -113,6 +113,27 @@ def read_for_nobody(instance: Instance, today: date) -> dict[str, tuple[str, ...
         used = read_for(agreed_fields)
         found[school] = tuple(f for f in CATALOGUE if f in settings.wanted_fields(school, today) - used)
     return {school: fields for school, fields in found.items() if fields}
+
+
+def remarks(one: Agreed, empty: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """What a person should know of an agreement, a sentence each; `empty` as `never_filled` gives it."""
+    for told in filter(None, (one.warning, one.leaflet)):
+        yield f"let op: {one.agreement.supplier} {told}."
+    for school, fields in empty.items():
+        yield (
+            f"{school} {one.agreement.supplier}: afgesproken, maar in de laatste 30 dagen bij geen enkel record gevuld: "
+            f"{_named(fields)}."
+        )
+
+
+def remarks_on_reading(instance: Instance, today: date) -> Iterator[str]:
+    """By school what is read for nobody, a sentence each."""
+    for school, fields in read_for_nobody(instance, today).items():
+        yield f"{school}: gelezen, maar voor niemand: {_named(fields)}."
+
+
+def _named(fields: Iterable[str]) -> str:
+    return ", ".join(f"{CATALOGUE[f].label} ({f})" for f in fields)
 
 
 def _validity(agreement: Agreement, today: date) -> tuple[Validity, int | None]:

@@ -8,7 +8,7 @@ import dagster as dg
 from pipelines.assets.roster import school_assets
 from pipelines.assets.supplier import supplier_assets
 from pipelines.collector import search_rarely
-from pipelines.jobs import afwijzen, asset_jobs, goedkeuren, opruimen, publiceren, teruglezen
+from pipelines.jobs import JOBS, asset_jobs
 from pipelines.pupil_jobs import pupil_jobs
 from pipelines.resources import InstanceResource
 from pipelines.schedules import cleaning, nightly, reading_back
@@ -38,9 +38,8 @@ def build_defs(settings: Settings | None = None, *, resources: Mapping[str, Any]
         assets=assets,
         jobs=[
             *asset_jobs(settings.suppliers),
-            *(goedkeuren, afwijzen),
+            *JOBS,
             *pupil_jobs(schools),
-            *(publiceren, teruglezen, opruimen),
         ],
         schedules=[nightly(settings), cleaning, reading_back],
         sensors=[

@@ -1,7 +1,6 @@
-"""Writing down what a parent chose: the same checks for the command line, a file and the web page."""
+"""Writing down what a parent chose: the same checks for the command line, a file (`consent_files`) and the web page."""
 
-import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -26,21 +25,6 @@ class Said:
     since: str = ""  # YYYY-MM-DD; else today
     how: str = str(How.UNSAID)
     by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The answers of one pupil's parents in a file, by subject, and where they stand."""
-
-    number: int
-    choices: Mapping[str, Choice]
-
-
-class FileRefusedError(Exception):
-    """A file of which nothing was written down: every line that is wrong, by its number and never with what is in it."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        super().__init__("\n".join(["Er is niets vastgelegd:", *problems]))
 
 
 def write_down(instance: Instance, said: Said, choices: Mapping[str, Mapping[str, Choice]], today: date) -> int:
@@ -103,64 +87,6 @@ def _refuse(instance: Instance, school: str, subject: str, chosen: Mapping[str, 
             raise ChoiceRefusedError(reason, frozenset([key]))
 
 
-def write_down_file(instance: Instance, said: Said, lines: Mapping[str, Line], today: date) -> int:
-    """Write down the answers in a file, all or none; gives how many were news.
-
-    Raises:
-        FileRefusedError: the lines that cannot be written down.
-        UnknownNameError: as `write_down`.
-    """
-    choices: dict[str, dict[str, Choice]] = {}
-    for key, line in lines.items():
-        for subject, choice in line.choices.items():
-            choices.setdefault(subject, {})[key] = choice
-    try:
-        return write_down(instance, said, choices, today)
-    except ChoiceRefusedError as error:
-        numbers = sorted(lines[key].number for key in error.keys)
-        raise FileRefusedError([f"{_at(numbers)}: {error}"] if numbers else [str(error)]) from None
-
-
-def answers(content: bytes, key_column: str, columns: Mapping[str, str]) -> dict[str, Line]:
-    """The answers in a CSV file by pupil key: `ja` gives consent, `nee` does not, an empty one says nothing.
-
-    `columns` says for each subject in which column its answers stand.
-
-    Raises:
-        FileRefusedError: a column that is missing, a line without a key, twice the same key, or another answer.
-    """
-    lines = _text(content).splitlines(keepends=True)
-    names = (key_column, *columns.values())
-    rows = csv.DictReader(lines, delimiter=_delimiter(lines[:1], names), strict=True)
-    found: dict[str, Line] = {}
-    problems: list[str] = []
-    try:
-        if missing := [name for name in names if name not in (rows.fieldnames or ())]:
-            raise FileRefusedError([_NO_COLUMN.format(name) for name in missing])
-        for row in rows:
-            key = (row[key_column] or "").strip()
-            said = {subject: (row[name] or "").strip().lower() for subject, name in columns.items()}
-            said = {subject: answer for subject, answer in said.items() if answer}
-            wrong = [_NO_ANSWER.format(columns[subject]) for subject in said if said[subject] not in _ANSWERS]
-            if said and (not key or key in found):
-                wrong.append(_TWICE if key else _NO_KEY)
-            problems += [f"Regel {rows.line_num}: {what}" for what in wrong]
-            if said and not wrong:
-                found[key] = Line(rows.line_num, {subject: _ANSWERS[answer] for subject, answer in said.items()})
-    except csv.Error:
-        problems.append(f"Regel {rows.line_num + 1}: de aanhalingstekens kloppen niet.")
-    if problems:
-        raise FileRefusedError(problems)
-    return found
-
-
-_ANSWERS = {"ja": Choice.GIVEN, "nee": Choice.WITHDRAWN}
-_NO_COLUMN = "De kolom `{}` staat niet in de eerste regel van het bestand."
-_NO_ANSWER = "in de kolom `{}` hoort ja, nee of niets."
-_NO_KEY = "de sleutel van de leerling ontbreekt."
-_TWICE = "deze leerling staat er al eerder in."
-
-
 def named(kind: type[E], text: str, option: str) -> E:
     """The member of `kind` that a person typed.
 
@@ -182,21 +108,3 @@ def _day(text: str, today: date) -> date:
     if day > today:
         raise UnknownNameError([f"{text} moet nog komen; geef de dag waarop de ouder het zei."])
     return day
-
-
-def _at(numbers: list[int]) -> str:
-    return ("Regel " if len(numbers) == 1 else "Regels ") + ", ".join(map(str, numbers))
-
-
-def _text(content: bytes) -> str:
-    """UTF-8, or what a spreadsheet on Windows writes."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
-
-
-def _delimiter(first: list[str], columns: Iterable[str]) -> str:
-    """The one that finds all columns; csv.Sniffer guesses from the values as well, and errs on a quoted one."""
-    fitting = (each for each in ";,\t" if {*columns} <= {*next(csv.reader(first, delimiter=each), [])})
-    return next(fitting, ";")

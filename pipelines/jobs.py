@@ -1,4 +1,6 @@
-"""The jobs that a person finds in the web page: deliver, preview, approve or discard a hold, read back, publish, clean up. Those about one pupil stand in `pupil_jobs`."""
+"""The jobs that a person finds in the web page: deliver, preview, approve or discard a hold, read back, publish, clean up, and tell how
+agreements, ledger and requests to erase stand. Those about the pupils of one school stand in `pupil_jobs`.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,14 +9,20 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from pipelines.agreements import agreed, never_filled, pupils_held, remarks, remarks_on_reading
 from pipelines.decisions import NoAgreementError, decide
+from pipelines.job_metadata import of_agreements, of_erasures, of_read_back, of_removed, of_told
 from pipelines.launchpad import by_whom, empty, refused
+from pipelines.ledger.erasures import ErasureRefusedError
+from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.holds import Decision, HoldNotFoundError
-from pipelines.metadata import hold_in_words, of_read_back, of_removed, of_told
+from pipelines.metadata import hold_in_words
 from pipelines.pages import write_pages
 from pipelines.resources import InstanceResource
 from pipelines.retention import clean
+from pipelines.rights.erasure import followed
 from pipelines.sync.readback import read_back
+from pipelines.verification import NoLinkError, verified
 
 DELIVER, PREVIEW, CLEAN = "leveren", "voorbeeld", "opruimen"
 STEPS = ("gegevensset", "wijzigingsplan", "levering")
@@ -157,6 +165,106 @@ def publiceren() -> None:
     schrijf_paginas()
 
 
+@dg.op(description="Laat zien of elke overeenkomst geldt en tot wanneer, en wat erover te weten is. Verandert niets.")
+def toon_overeenkomsten(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
+    """Tell how it stands with every agreement."""
+    opened, today = instance.opened, instance.today()
+    found = list(agreed(opened.settings, today))
+    told = [text for one in found for text in remarks(one, never_filled(opened, one))]
+    told += remarks_on_reading(opened, today)
+    context.add_output_metadata(of_agreements(found, pupils_held(opened), told))
+
+
+@dg.job(
+    description="Laat zien welke overeenkomst geldt en tot wanneer, wat nooit gevuld was en wat voor niemand wordt gelezen.",
+    config={},
+)
+def overeenkomsten() -> None:
+    """One look at all agreements."""
+    toon_overeenkomsten()
+
+
+class Noted(dg.Config):
+    """Welke schakel eerder is genoteerd, als dat is gedaan."""
+
+    schakel: str = Field(
+        default="", description="De 64 tekens die hier eerder bij `Nieuwste schakel` stonden. Leeg: alleen de zegels."
+    )
+
+
+@dg.op(description="Loop alle zegels van het grootboek na. Verandert niets.")
+def kijk_grootboek_na(context: dg.OpExecutionContext, config: Noted, instance: InstanceResource) -> None:
+    """Walk the seals; the run fails where one does not hold."""
+    try:
+        found = verified(instance.opened.ledger, config.schakel)
+    except NoLinkError as error:
+        raise refused(f"Bij `schakel`: {error}.") from None
+    told = of_told(" ".join(found.told))
+    if found.broken:
+        raise dg.Failure(found.told[0], metadata=told, allow_retries=False)
+    context.add_output_metadata(told)
+
+
+@dg.job(
+    description="Kijk na of het grootboek nog zegt wat het altijd zei, en geef de nieuwste schakel om elders te noteren.",
+    config={"ops": {"kijk_grootboek_na": empty("schakel")}},
+)
+def grootboek_nakijken() -> None:
+    """One walk along the seals."""
+    kijk_grootboek_na()
+
+
+@dg.op(description="Laat zien hoe elk wisverzoek staat, en schrijf de brieven die je zelf moet versturen.")
+def toon_wisverzoeken(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
+    """Tell of every request; the letters name the pupil by his ids at the supplier, the run by nothing."""
+    context.add_output_metadata(of_erasures(followed(instance.opened, instance.today())))
+
+
+@dg.job(
+    description="Laat zien hoe verzoeken om een leerling te wissen er bij elke leverancier voor staan, en wat er nog te doen is.",
+    config={},
+)
+def wisverzoeken() -> None:
+    """One look at all requests."""
+    toon_wisverzoeken()
+
+
+class Confirmation(dg.Config):
+    """Welke leverancier welk wisverzoek heeft bevestigd, en wie dat vastlegt."""
+
+    verzoek: str = Field(description="Nummer van het wisverzoek; zie de job `wisverzoeken`.")
+    leverancier: str = Field(description="Naam van de leverancier, zoals parro.")
+    door: str = Field(description="Wie dit vastlegt: naam of functie, zoals directeur.")
+
+
+@dg.op(description="Leg vast dat een leverancier de leerling zelf heeft gewist.")
+def bevestig_wissen(context: dg.OpExecutionContext, config: Confirmation, instance: InstanceResource) -> None:
+    """Write it down; the sensor `na_wissen` closes the request if that was the last supplier."""
+    by, supplier = by_whom(config.door), config.leverancier.strip()
+    if not config.verzoek.strip().isdecimal():
+        raise refused("Vul bij `verzoek` het nummer van het wisverzoek in; zie de job `wisverzoeken`.")
+    try:
+        instance.opened.ledger.erasures.confirm(int(config.verzoek), supplier, by)
+    except (ErasureRefusedError, LedgerBrokenError) as error:
+        raise refused(error) from None
+    context.add_output_metadata(of_told(_CONFIRMED.format(supplier, config.verzoek.strip())))
+
+
+_CONFIRMED = (
+    "Vastgelegd: {} heeft de leerling van wisverzoek {} zelf gewist. Is elke leverancier klaar, dan wordt het verzoek binnen een "
+    "paar minuten vanzelf afgerond. Zie de job `wisverzoeken`."
+)
+
+
+@dg.job(
+    description="Leg vast dat een leverancier een leerling zelf heeft gewist, na jouw brief.",
+    config={"ops": {"bevestig_wissen": empty("verzoek", "leverancier", "door")}},
+)
+def wissen_bevestigen() -> None:
+    """One confirmation, by one person."""
+    bevestig_wissen()
+
+
 def _decide(context: dg.OpExecutionContext, config: Decided, instance: InstanceResource, decision: Decision) -> None:
     by = by_whom(config.door)
     try:
@@ -170,3 +278,10 @@ _DECIDED: dict[Decision, str] = {
     "approved": "Goedgekeurd: {}. De levering begint binnen een minuut vanzelf.",
     "discarded": "Afgewezen: {}. Er wordt niets van verstuurd zolang het plan hetzelfde blijft.",
 }
+
+JOBS = (
+    *(goedkeuren, afwijzen),
+    *(overeenkomsten, publiceren, wisverzoeken, wissen_bevestigen),
+    *(grootboek_nakijken, teruglezen, opruimen),
+)
+"""Those that are about no school in particular."""

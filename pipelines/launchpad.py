@@ -1,5 +1,6 @@
 """What a person fills in for a job in the web page: the empty lines, and what is said where one was left out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -37,3 +38,13 @@ def school_of(context: dg.OpExecutionContext) -> str:
     if not context.has_partition_key:
         raise refused("Kies in de Launchpad eerst een school (Partition).")
     return context.partition_key
+
+
+def job_of_school(
+    name: str, op: dg.OpDefinition, description: str, fields: Sequence[str], schools: dg.PartitionsDefinition[str]
+) -> dg.JobDefinition:
+    """A job with one step about the school that the person chooses, and these lines to fill in."""
+    form = {"ops": {op.name: empty(*fields)}}
+    told = f"{description} Kies in de Launchpad eerst de school bij Partition, en vul dan in: {', '.join(fields)}. Wie later een andere school kiest, begint met lege regels."
+    config = dg.PartitionedConfig(partitions_def=schools, run_config_for_partition_key_fn=lambda _: form)
+    return dg.GraphDefinition(name=name, description=told, node_defs=[op]).to_job(config=config)

@@ -1,11 +1,9 @@
-"""Results as metadata for the web page: the only module that makes any, so the only one to audit for leaks.
+"""Results of a delivery as metadata for the web page. With `job_metadata` the only module that makes any, so all there is to audit for leaks.
 
 Counts, record keys, names of fields and Dutch sentences; never a value of a record (design rule 8).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,10 +17,8 @@ from mappings.choices import BY_RIGHT, NO_CONSENT
 from mappings.projection import DeliverySet
 from mappings.transforms import sources
 from pipelines.ledger.holds import Hold
-from pipelines.removal import Removed
 from pipelines.rights.trace import Step
 from pipelines.sync.case import Outcome, Planned, State
-from pipelines.sync.readback import TOLD, ReadBack
 from pipelines.sync.school import SchoolData
 
 ROWS = 200
@@ -33,9 +29,6 @@ SUMMARY = "Samenvatting"
 
 STATE = "Stand"
 """How it ended, or would end; the command reads it back with `outcome_in`."""
-
-REMOVED = "Opgeruimd"
-"""What was taken away; the command reads it back with `removed_in`."""
 
 BY_SUPPLIER = "Per leverancier"
 """What came of one pupil at each supplier; the command reads it back with `outcomes_in`."""
@@ -96,7 +89,7 @@ def findings_table(findings: pd.DataFrame) -> dg.MetadataValue[Any]:
                 "Blijft achter": left,
             }
         )
-    return _table(rows, ["Soort", "Sleutel", "Veld", "Wat is er", "Wat te doen", "Blijft achter"])
+    return table(rows, ["Soort", "Sleutel", "Veld", "Wat is er", "Wat te doen", "Blijft achter"])
 
 
 def of_delivery_set(wanted: DeliverySet, fields: FieldSet, agreement: Agreement) -> Metadata:
@@ -115,7 +108,7 @@ def of_delivery_set(wanted: DeliverySet, fields: FieldSet, agreement: Agreement)
         "Gaat niet mee": ", ".join(f"{n} {_words(str(cause))}" for cause, n in withheld.items())
         or "niemand om een keuze",
         **({"Alleen met toestemming": ", ".join(filled)} if filled else {}),
-        "Niet gegeven": _table(left_out, ["Gegeven", "Waarom niet"]) if left_out else "Alles uit de privacybijsluiter.",
+        "Niet gegeven": table(left_out, ["Gegeven", "Waarom niet"]) if left_out else "Alles uit de privacybijsluiter.",
         "Herkomst van de velden": _origins(fields),
         "dagster/partition_row_count": len(wanted.records.get(Record.LEERLING, ())),
         "dagster/column_lineage": _lineage(fields),
@@ -146,8 +139,8 @@ def of_plan(plan: Planned, outcome: Outcome, gone: Mapping[int, str]) -> Metadat
         ].itertuples(index=False)
     ]
     tables = {
-        "Wijzigingen per oorzaak": _table(causes, ["Handeling", "Soort", "Oorzaak", "Aantal"]),
-        "Wijzigingen": _table(rows, ["Soort", "Sleutel", "Handeling", "Oorzaak", "Velden"]),
+        "Wijzigingen per oorzaak": table(causes, ["Handeling", "Soort", "Oorzaak", "Aantal"]),
+        "Wijzigingen": table(rows, ["Soort", "Sleutel", "Handeling", "Oorzaak", "Velden"]),
     }
     return {
         SUMMARY: f"{_work(plan.plan.counts).capitalize()}. Hier is nog niets van verstuurd.",
@@ -173,61 +166,21 @@ def of_one_pupil(outcomes: Sequence[Outcome], steps: Mapping[str, Sequence[Step]
         {"Leverancier": o.supplier, **{dutch: o.counts[name] for name, dutch in _COUNTS.items()}, **_ending(o)}
         for o in outcomes
     ]
-    went: list[Mapping[str, str | int]] = [
+    return {
+        SUMMARY: " ".join(f"{o.supplier} {_how(o)}" for o in outcomes) or "Er is geen overeenkomst.",
+        BY_SUPPLIER: table(rows, ["Leverancier", STATE, *_COUNTS.values(), _REASON, _PLAN]),
+        **of_steps(steps),
+    }
+
+
+def of_steps(steps: Mapping[str, Sequence[Step]]) -> Metadata:
+    """Why one pupil is or is not at each of these suppliers."""
+    rows = [
         {"Leverancier": supplier, "Stap": step.name, "": step.mark, "Uitkomst": step.told}
         for supplier, each in steps.items()
         for step in each
     ]
-    return {
-        SUMMARY: " ".join(f"{o.supplier} {_how(o)}" for o in outcomes) or "Er is geen overeenkomst.",
-        BY_SUPPLIER: _table(rows, ["Leverancier", STATE, *_COUNTS.values(), _REASON, _PLAN]),
-        "Stappen": _table(went, ["Leverancier", "Stap", "", "Uitkomst"]),
-    }
-
-
-def of_letter(file: Path, receivers: int, missing: str) -> Metadata:
-    """Where a letter for access lies, and how many suppliers it is about; nothing that is in it."""
-    return {
-        SUMMARY: f"De brief is geschreven en gaat over {receivers} leveranciers. {missing}".strip(),
-        "Bestand": dg.MetadataValue.path(str(file)),
-    }
-
-
-def of_told(sentences: str) -> Metadata:
-    """What was done and what follows, where a few sentences say it all."""
-    return {SUMMARY: sentences}
-
-
-def of_removed(removed: Sequence[Removed]) -> Metadata:
-    """How many of each kind were taken away, and why."""
-    rows: list[Mapping[str, str | int]] = [{"Wat": r.what, "Aantal": r.number, "Waarom": r.why} for r in removed]
-    return {
-        SUMMARY: f"{sum(r.number for r in removed)} opgeruimd; waarom staat erbij.",
-        REMOVED: _table(rows, ["Wat", "Aantal", "Waarom"]),
-    }
-
-
-def of_read_back(found: Sequence[ReadBack]) -> Metadata:
-    """How what suppliers hold compares with the ledger: counts and names of fields, what is wrong first and by name."""
-    heads = ("Gelezen", "Ontbreekt", "Anders", "Te veel")
-    rows: list[Mapping[str, str | int]] = [
-        {
-            "School": one.school,
-            "Leverancier": one.supplier,
-            "Stand": TOLD[one.state],
-            **dict(zip(heads, one.numbers, strict=True)),
-            "Velden": ", ".join(one.fields),
-            "Toelichting": one.reason,
-        }
-        for one in sorted(found, key=lambda one: not one.wrong)
-    ]
-    counts = Counter(TOLD[one.state] for one in found)
-    wrong = ", ".join(f"{one.supplier} ({one.school})" for one in found if one.wrong)
-    told = ", ".join(f"{number} keer {state}" for state, number in counts.items()) or "er is niets terug te lezen"
-    return {
-        SUMMARY: f"Kijk naar {wrong}. In totaal: {told}." if wrong else f"{as_sentence(told)}.",
-        "Teruggelezen": _table(rows, ["School", "Leverancier", "Stand", *heads, "Velden", "Toelichting"]),
-    }
+    return {"Stappen": table(rows, ["Leverancier", "Stap", "", "Uitkomst"])}
 
 
 def outcome_in(metadata: Mapping[str, Any], school: str, supplier: str) -> Outcome:
@@ -250,12 +203,6 @@ def _outcome(told: Mapping[str, Any], school: str, supplier: str) -> Outcome:
     )
 
 
-def removed_in(metadata: Mapping[str, Any]) -> list[Removed]:
-    """What `of_removed` told."""
-    rows = (record.data for record in metadata[REMOVED].records)
-    return [Removed(str(row["Wat"]), int(row["Aantal"]), str(row["Waarom"])) for row in rows]
-
-
 def _ending(outcome: Outcome) -> dict[str, str]:
     return {
         STATE: STATES[outcome.state],
@@ -274,7 +221,7 @@ def _to_decide(waiting: Sequence[Hold]) -> Metadata:
         {"Vasthouding": h.id, "Handeling": DUTCH[h.operation], "Aantal": h.number, "Waarom": h.reason} for h in waiting
     ]
     return {
-        "Wacht op een besluit": _table(rows, ["Vasthouding", "Handeling", "Aantal", "Waarom"]),
+        "Wacht op een besluit": table(rows, ["Vasthouding", "Handeling", "Aantal", "Waarom"]),
         "Goedkeuren": dg.MetadataValue.job("goedkeuren", location_name=LOCATION),
         "Afwijzen": dg.MetadataValue.job("afwijzen", location_name=LOCATION),
     }
@@ -352,7 +299,7 @@ def _origins(fields: FieldSet) -> dg.MetadataValue[Any]:
         }
         for f in fields.fields
     ]
-    return _table(rows, ["Bij de leverancier", "In ParnasSys", "In de bijsluiter", "Waarom"])
+    return table(rows, ["Bij de leverancier", "In ParnasSys", "In de bijsluiter", "Waarom"])
 
 
 def _lineage(fields: FieldSet) -> dg.TableColumnLineage:
@@ -371,7 +318,7 @@ def of_fields_read(wanted: frozenset[str]) -> Metadata:
     rows = [{"Veld": f.id, "Naam": f.label, "Soort gegeven": f.privacy.value} for f in read]
     lineage = {f.id: [dg.TableColumnDep(dg.AssetKey("export"), f.id)] for f in read}
     return {
-        "Gelezen velden": _table(rows, ["Veld", "Naam", "Soort gegeven"]),
+        "Gelezen velden": table(rows, ["Veld", "Naam", "Soort gegeven"]),
         "dagster/column_lineage": dg.TableColumnLineage(lineage),
     }
 
@@ -395,6 +342,7 @@ def _moment(timestamp: float) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.timestamp(timestamp)
 
 
-def _table(rows: Sequence[Mapping[str, str | int]], columns: Sequence[str]) -> dg.MetadataValue[Any]:
+def table(rows: Sequence[Mapping[str, str | int]], columns: Sequence[str]) -> dg.MetadataValue[Any]:
+    """A table with these columns."""
     schema = dg.TableSchema(columns=[dg.TableColumn(name) for name in columns])
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows], schema)

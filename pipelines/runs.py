@@ -7,8 +7,9 @@ import dagster as dg
 
 from pipelines.assets import UNFORESEEN
 from pipelines.build import build_defs
+from pipelines.job_metadata import REMOVED, removed_in
 from pipelines.jobs import CLEAN, DELIVER, PREVIEW, SCHOOL_TAG, STEPS, asset_keys
-from pipelines.metadata import BY_SUPPLIER, REMOVED, STATE, outcome_in, outcomes_in, removed_in
+from pipelines.metadata import BY_SUPPLIER, STATE, outcome_in, outcomes_in
 from pipelines.pupil_jobs import ONE_PUPIL
 from pipelines.removal import Removed
 from pipelines.run_queue import end_broken_off

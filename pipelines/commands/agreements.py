@@ -1,11 +1,9 @@
 """`agreements`: every agreement with its state, its dates and what it gives, and a warning for one that ends soon."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from data_contracts.fields import CATALOGUE
-from pipelines.agreements import Agreed, agreed, never_filled, pupils_held, read_for_nobody
+from pipelines.agreements import Agreed, agreed, never_filled, pupils_held, remarks, remarks_on_reading
 from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import OK, out, table
 from pipelines.dutch_time import today_in_the_netherlands
@@ -26,8 +24,8 @@ def show_agreements(option: Path | None, *, as_json: bool) -> int:
         write_json(rows)
         return OK
     _show(found, rows)
-    for school, fields in read_for_nobody(instance, today).items():
-        _tell(f"{school}: gelezen, maar voor niemand: {_named(fields)}.")
+    for text in remarks_on_reading(instance, today):
+        _tell(text)
     return OK
 
 
@@ -68,16 +66,8 @@ def _show(found: list[Agreed], rows: list[dict[str, Any]]) -> None:
     ]
     out.print(table("De overeenkomsten", columns, shown, NUMBERS))
     for one, row in zip(found, rows, strict=True):
-        for told in filter(None, (one.warning, one.leaflet)):
-            _tell(f"let op: {one.agreement.supplier} {told}.")
-        for school, fields in row["empty_fields"].items():
-            _tell(
-                f"{school} {one.agreement.supplier}: afgesproken, maar in de laatste 30 dagen bij geen enkel record gevuld: {_named(fields)}."
-            )
-
-
-def _named(fields: Iterable[str]) -> str:
-    return ", ".join(f"{CATALOGUE[f].label} ({f})" for f in fields)
+        for text in remarks(one, row["empty_fields"]):
+            _tell(text)
 
 
 def _tell(text: str) -> None:

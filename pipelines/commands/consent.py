@@ -1,20 +1,18 @@
 """`consent`: what a parent chose about one supplier or purpose, and everything that was chosen before."""
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import orjson
 
-from mappings.agreement import LegalBasis
-from mappings.choices import Choice
 from pipelines.commands.telling import OK, out, table, who
-from pipelines.consent import FileRefusedError, Said, answers, write_down_file, write_down_one
+from pipelines.consent import Said, write_down_one
+from pipelines.consent_files import take_in
 from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import open_instance
-from pipelines.names import UnknownNameError, refuse_unknown
+from pipelines.names import refuse_unknown
 from pipelines.rights.erasure import telling_erased, told_erased
 from pipelines.settings import home_folder
 
@@ -33,24 +31,8 @@ def choose(option: Path | None, choice: str, pupil: str, subject: str, said: Sai
 def import_file(option: Path | None, file: Path, key: str, columns: Sequence[str], said: Said) -> int:
     """Write down the consents in a file, all or none; each of `columns` is a subject, `=` and the name of its column."""
     instance = open_instance(home_folder(option))
-    asked = _columns(columns)
-    refuse_unknown(instance.settings, [said.school], subjects=list(asked))
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise FileRefusedError([f"Het bestand {file} is niet te lezen ({error.strerror})."]) from None
-    agreements = {subject: instance.settings.agreement(subject, said.school) for subject in asked}
-    if others := [s for s, agreed in agreements.items() if agreed and agreed.legal_basis is not LegalBasis.CONSENT]:
-        raise FileRefusedError(
-            [f"De grondslag van {s} is niet toestemming. Leg bezwaren één voor één vast." for s in others]
-        )
-    lines = answers(content, key, asked)
-    news = write_down_file(instance, _signed(said), lines, today_in_the_netherlands())
-    counted = Counter((subject, choice) for line in lines.values() for subject, choice in line.choices.items())
-    for subject in asked:
-        yes, no = counted[subject, Choice.GIVEN], counted[subject, Choice.WITHDRAWN]
-        out.print(f"{subject}: {yes} keer ja, {no} keer nee.", markup=False, soft_wrap=True)
-    out.print(f"Nieuw vastgelegd: {news}; de rest stond er al zo.", soft_wrap=True)
+    for line in take_in(instance, _signed(said), file, key, columns, today_in_the_netherlands()):
+        out.print(line, markup=False, soft_wrap=True)
     return OK
 
 
@@ -97,23 +79,6 @@ def show_choices(
     else:
         out.print("Er is niets vastgelegd.")
     return OK
-
-
-def _columns(asked: Sequence[str]) -> dict[str, str]:
-    """Columns by subject, out of `SUBJECT=COLUMN`.
-
-    Raises:
-        UnknownNameError: another form, or the same subject twice.
-    """
-    found: dict[str, str] = {}
-    for one in asked:
-        subject, _, column = one.partition("=")
-        if not subject or not column:
-            raise UnknownNameError([f"`{one}` is geen onderwerp en kolom; verwacht iets als foto_website=Website."])
-        if subject in found:
-            raise UnknownNameError([f"{subject} staat er twee keer; kies één kolom."])
-        found[subject] = column
-    return found
 
 
 def _signed(said: Said) -> Said:

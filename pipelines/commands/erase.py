@@ -1,16 +1,15 @@
 """`erase`: a parent's request to erase a pupil is written down, carried out and followed to its end."""
 
 import sys
-from datetime import datetime
 from pathlib import Path
 
 from pipelines.commands.outcomes import tell, write_json
 from pipelines.commands.sync import chosen_pairs, deliver
 from pipelines.commands.telling import FAILED, HELD, OK, WRONG_SETTINGS, err, out, table, who
-from pipelines.dutch_time import HERE, today_in_the_netherlands
+from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.ledger.erasures import Erasure
-from pipelines.rights.erasure import letters, open_case, standings
+from pipelines.rights.erasure import day_of, in_words, open_case, standings, state_of, what_to_do
 from pipelines.settings import home_folder
 from pipelines.sync.erased import duty_bound
 
@@ -22,7 +21,6 @@ _DUTY = (
     "Let op: {suppliers} krijgt de leerling omdat de wet dat verplicht, en houdt hem (AVG artikel 17 lid 3 onder b). Het verzoek "
     "wordt afgerond als hij de school heeft verlaten."
 )
-_ASK_THEM = "Deze leveranciers moet je zelf vragen; in elk van deze brieven staat aan wie:"
 
 
 def start(option: Path | None, school: str, pupil: str, by: str, how: str, *, sure: bool) -> int:
@@ -73,22 +71,14 @@ def _told(instance: Instance, number: int) -> int:
 
 
 def _show(instance: Instance, one: Erasure) -> None:
-    title = f"Wisverzoek {one.id}, school {one.school}, van {_day(one.opened_at)} ({one.opened_by}): {_state(one)}"
-    found = standings(instance, one, today_in_the_netherlands())
-    rows = [(s.supplier, s.told, _day(s.at)) for s in found]
-    _line(title)
-    out.print(table("", ("leverancier", "wat", "wanneer"), rows))
-    if one.closed_at and one.in_export:
-        _line("De leerling staat nog in de export. Hij gaat nergens heen zolang dat zo is.")
-    if not one.closed_at and all(s.done for s in found):
-        _line(
-            "Elke leverancier is klaar. Het verzoek wordt afgerond bij de volgende `sync` of `clean`; draait de webpagina, dan vanzelf."
-        )
-    if files := [] if one.closed_at else letters(instance, one, today_in_the_netherlands()):
-        _line(_ASK_THEM)
-        for file in files:
-            _line(f"  {file}")
-        _line(f"Heeft een leverancier het bevestigd: doorgeefluik erase confirm {one.id} LEVERANCIER")
+    day = today_in_the_netherlands()
+    found = standings(instance, one, day)
+    _line(in_words(one))
+    out.print(
+        table("", ("leverancier", "wat", "wanneer"), [(each.supplier, each.told, day_of(each.at)) for each in found])
+    )
+    for text in what_to_do(instance, one, found, day):
+        _line(text)
 
 
 def _document(instance: Instance, one: Erasure) -> dict[str, object]:
@@ -98,7 +88,7 @@ def _document(instance: Instance, one: Erasure) -> dict[str, object]:
         "opened_at": one.opened_at.isoformat(),
         "opened_by": one.opened_by,
         "how": one.how,
-        "state": _state(one),
+        "state": state_of(one),
         "closed_at": one.closed_at.isoformat() if one.closed_at else None,
         "in_export": one.in_export,
         "suppliers": [
@@ -106,14 +96,6 @@ def _document(instance: Instance, one: Erasure) -> dict[str, object]:
             for s in standings(instance, one, today_in_the_netherlands())
         ],
     }
-
-
-def _state(one: Erasure) -> str:
-    return f"afgerond op {_day(one.closed_at)}" if one.closed_at else "open"
-
-
-def _day(moment: datetime | None) -> str:
-    return f"{moment.astimezone(HERE):%d-%m-%Y}" if moment else ""
 
 
 def _line(text: str) -> None:

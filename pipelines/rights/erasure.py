@@ -13,6 +13,7 @@ from data_contracts.fields import Record
 from mappings.agreement import Stage
 from mappings.choices import How
 from pipelines.consent import named
+from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.erasures import Erasure, Followed
@@ -71,6 +72,14 @@ def standings(instance: Instance, one: Erasure, day: date) -> list[Standing]:
     ]
 
 
+def followed(instance: Instance, day: date) -> list[tuple[Erasure, list[Standing], list[str]]]:
+    """Every request, oldest first, with its `standings` and `what_to_do`."""
+    return [
+        (one, found := standings(instance, one, day), what_to_do(instance, one, found, day))
+        for one in instance.ledger.erasures.all()
+    ]
+
+
 def told_erased(instance: Instance, school: str, pupil: str) -> str:
     """That a request to erase this pupil is open or was carried out, in Dutch; "" where there is none, or he has left since."""
     (ref,) = refs_of(school, Record.LEERLING, [pupil.strip()], instance.keys)
@@ -113,9 +122,38 @@ def ready(instance: Instance, day: date) -> list[Erasure]:
     return [one for one in unclosed if all(each.done for each in standings(instance, one, day))]
 
 
-def letters(instance: Instance, one: Erasure, day: date) -> list[Path]:
-    """Write a letter to every supplier that must be asked; it names the school, and the pupil by his ids at the supplier only."""
-    return [_letter(instance, one, each, day) for each in standings(instance, one, day) if each.ask]
+def in_words(one: Erasure) -> str:
+    """A request in one line, without its pupil."""
+    return f"Wisverzoek {one.id}, school {one.school}, van {day_of(one.opened_at)} ({one.opened_by}): {state_of(one)}"
+
+
+def state_of(one: Erasure) -> str:
+    """Whether a request is open."""
+    return f"afgerond op {day_of(one.closed_at)}" if one.closed_at else "open"
+
+
+def day_of(moment: datetime | None) -> str:
+    """The Dutch day of a moment (aware), as people write it."""
+    return f"{moment.astimezone(HERE):%d-%m-%Y}" if moment else ""
+
+
+def what_to_do(instance: Instance, one: Erasure, found: Sequence[Standing], day: date) -> list[str]:
+    """What a person must know or do about a request that stands like this (`standings`), a sentence each.
+
+    Writes a letter to every supplier that must be asked; it names the school, and the pupil by his ids at the supplier only.
+    """
+    if one.closed_at:
+        return [_STILL_THERE] if one.in_export else []
+    if all(each.done for each in found):
+        return [_ALL_DONE]
+    files = [_letter(instance, one, each, day) for each in found if each.ask]
+    return [_ASK_THEM, *(f"  {file}" for file in files), _CONFIRM.format(one.id)] if files else []
+
+
+_STILL_THERE = "De leerling staat nog in de export. Hij gaat nergens heen zolang dat zo is."
+_ALL_DONE = "Elke leverancier is klaar. Het verzoek wordt afgerond bij de volgende `sync` of `clean`; draait de webpagina, dan vanzelf."
+_ASK_THEM = "Deze leveranciers moet je zelf vragen; in elk van deze brieven staat aan wie:"
+_CONFIRM = "Heeft een leverancier het bevestigd: doorgeefluik erase confirm {} LEVERANCIER (in de webpagina: de job `wissen_bevestigen`)"
 
 
 def forget(instance: Instance, one: Erasure) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mappings.choices import Choice
 from pipelines.build import build_defs
 from pipelines.cli import app
-from pipelines.consent import FileRefusedError, answers
+from pipelines.consent_files import FileRefusedError, answers
 from pipelines.rights.access import letter, write_letter
 from pipelines.settings import load_settings
 from tests.world import DAY, SCHOOL, World, a_world

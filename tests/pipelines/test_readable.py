@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from connectors.sandbox.school import example_school
 from pipelines.pages import write_pages
 from pipelines.rights.access import letter, write_letter
-from pipelines.rights.erasure import letters, open_case
+from pipelines.rights.erasure import followed, open_case
 from tests.web_page import CHROMIUM, chromium
 from tests.world import DAY, SCHOOL, a_world
 
@@ -40,10 +40,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         world.sync()
         pupil = roster.leerlingen["key"].iloc[5]
         write_letter(world.instance, letter(world.instance, SCHOOL, pupil, DAY))
-        number = open_case(world.instance, SCHOOL, roster.leerlingen["key"].iloc[6], "directeur", "bericht")
+        open_case(world.instance, SCHOOL, roster.leerlingen["key"].iloc[6], "directeur", "bericht")
         world.agree("uwlr_lvs_set", stage="create_update")
-        (asked,) = (one for one in world.instance.ledger.erasures.all() if one.id == number)
-        letters(world.instance, asked, DAY)
+        followed(world.instance, DAY)
         world.export_bytes(b"geen EDEXML")
         world.sync("uwlr_smalle_set")
         write_pages(world.instance, DAY)

@@ -13,8 +13,8 @@ import pytest
 from connectors.sandbox.school import example_school
 from pipelines.build import build_defs
 from pipelines.dagster_home import prepare
+from pipelines.job_metadata import REMOVED
 from pipelines.keys import changing
-from pipelines.metadata import REMOVED
 from pipelines.removal import Removed
 from pipelines.resources import InstanceResource
 from pipelines.retention import clean

@@ -1,0 +1,131 @@
+"""What jobs besides the delivery tell, as metadata for the web page; as in `metadata` never a value of a record."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from pipelines.agreements import Agreed
+from pipelines.ledger.erasures import Erasure
+from pipelines.metadata import SUMMARY, Metadata, as_sentence, table
+from pipelines.removal import Removed
+from pipelines.rights.erasure import Standing, day_of, in_words
+from pipelines.rights.rectification import Correction
+from pipelines.sync.readback import TOLD, ReadBack
+
+REMOVED = "Opgeruimd"
+"""What was taken away; the command reads it back with `removed_in`."""
+
+
+def of_letter(file: Path, receivers: int, missing: str) -> Metadata:
+    """Where a letter for access lies, and how many suppliers it is about; nothing that is in it."""
+    return {
+        SUMMARY: f"De brief is geschreven en gaat over {receivers} leveranciers. {missing}".strip(),
+        "Bestand": dg.MetadataValue.path(str(file)),
+    }
+
+
+def of_told(sentences: str) -> Metadata:
+    """What was done and what follows, where a few sentences say it all."""
+    return {SUMMARY: sentences}
+
+
+def of_removed(removed: Sequence[Removed]) -> Metadata:
+    """How many of each kind were taken away, and why."""
+    rows: list[Mapping[str, str | int]] = [{"Wat": r.what, "Aantal": r.number, "Waarom": r.why} for r in removed]
+    return {
+        SUMMARY: f"{sum(r.number for r in removed)} opgeruimd; waarom staat erbij.",
+        REMOVED: table(rows, ["Wat", "Aantal", "Waarom"]),
+    }
+
+
+def of_read_back(found: Sequence[ReadBack]) -> Metadata:
+    """How what suppliers hold compares with the ledger: counts and names of fields, what is wrong first and by name."""
+    heads = ("Gelezen", "Ontbreekt", "Anders", "Te veel")
+    rows: list[Mapping[str, str | int]] = [
+        {
+            "School": one.school,
+            "Leverancier": one.supplier,
+            "Stand": TOLD[one.state],
+            **dict(zip(heads, one.numbers, strict=True)),
+            "Velden": ", ".join(one.fields),
+            "Toelichting": one.reason,
+        }
+        for one in sorted(found, key=lambda one: not one.wrong)
+    ]
+    counts = Counter(TOLD[one.state] for one in found)
+    wrong = ", ".join(f"{one.supplier} ({one.school})" for one in found if one.wrong)
+    told = ", ".join(f"{number} keer {state}" for state, number in counts.items()) or "er is niets terug te lezen"
+    return {
+        SUMMARY: f"Kijk naar {wrong}. In totaal: {told}." if wrong else f"{as_sentence(told)}.",
+        "Teruggelezen": table(rows, ["School", "Leverancier", "Stand", *heads, "Velden", "Toelichting"]),
+    }
+
+
+def of_corrections(found: Sequence[Correction]) -> Metadata:
+    """How a correction of one pupil stands at each supplier."""
+    rows = [
+        {
+            "Leverancier": one.supplier,
+            "Wat": f"TE LAAT: {one.told}" if one.late else one.told,
+            "Velden": one.fields,
+            "Sinds": day_of(one.at),
+            "Teruggelezen": one.read_back,
+        }
+        for one in found
+    ]
+    return {
+        SUMMARY: " ".join(f"{one.supplier}: {one.told}." for one in found) or "Deze school heeft geen leverancier.",
+        "Per leverancier": table(rows, ["Leverancier", "Wat", "Velden", "Sinds", "Teruggelezen"]),
+    }
+
+
+def of_agreements(found: Sequence[Agreed], pupils: Mapping[tuple[str, str], int], remarks: Sequence[str]) -> Metadata:
+    """How it stands with every agreement, and what a person should know of it; `pupils` as `pupils_held` counts them."""
+    rows: list[Mapping[str, str | int]] = [
+        {
+            "Leverancier": one.agreement.supplier,
+            "Scholen": " ".join(one.agreement.schools),
+            "Stand": one.told,
+            "Van": f"{one.agreement.signed:%d-%m-%Y}",
+            "Tot en met": f"{one.agreement.valid_until:%d-%m-%Y}",
+            "Grondslag": one.agreement.legal_basis.words,
+            "Leerlingen": sum(pupils.get((school, one.agreement.supplier), 0) for school in one.agreement.schools),
+            "Velden": len(one.fields.fields),
+        }
+        for one in found
+    ]
+    columns = ["Leverancier", "Scholen", "Stand", "Van", "Tot en met", "Grondslag", "Leerlingen", "Velden"]
+    counts = Counter(one.told for one in found)
+    told = ", ".join(f"{number} {state}" for state, number in counts.items()) or "er zijn er nog geen"
+    return {
+        SUMMARY: f"Overeenkomsten: {told}. Opmerkingen: {len(remarks) or 'geen'}.",
+        "Overeenkomsten": table(rows, columns),
+        **({"Opmerkingen": table([{"Opmerking": text} for text in remarks], ["Opmerking"])} if remarks else {}),
+    }
+
+
+def of_erasures(found: Sequence[tuple[Erasure, Sequence[Standing], Sequence[str]]]) -> Metadata:
+    """How each request to erase a pupil stands at each supplier, and what there is to do about it; its pupil is not named."""
+    if not found:
+        return {SUMMARY: "Er zijn geen verzoeken om een leerling te wissen."}
+    rows = [
+        {"Verzoek": in_words(one), "Leverancier": each.supplier, "Wat": each.told, "Wanneer": day_of(each.at)}
+        for one, standings, _ in found
+        for each in standings
+    ]
+    to_do = [{"Verzoek": str(one.id), "Wat": text.strip()} for one, _, texts in found for text in texts]
+    left = sum(one.closed_at is None for one, _, _ in found)
+    return {
+        SUMMARY: f"Verzoeken om te wissen: {len(found)}, waarvan {left or 'geen'} open.",
+        "Wisverzoeken": table(rows, ["Verzoek", "Leverancier", "Wat", "Wanneer"]),
+        **({"Wat te doen": table(to_do, ["Verzoek", "Wat"])} if to_do else {}),
+    }
+
+
+def removed_in(metadata: Mapping[str, Any]) -> list[Removed]:
+    """What `of_removed` told."""
+    rows = (record.data for record in metadata[REMOVED].records)
+    return [Removed(str(row["Wat"]), int(row["Aantal"]), str(row["Waarom"])) for row in rows]
