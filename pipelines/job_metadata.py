@@ -11,7 +11,7 @@ from pipelines.agreements import Agreed
 from pipelines.ledger.erasures import Erasure
 from pipelines.metadata import SUMMARY, Metadata, as_sentence, table
 from pipelines.removal import Removed
-from pipelines.rights.erasure import Standing, day_of, in_words
+from pipelines.rights.erasure import Standing, day_of, state_of
 from pipelines.rights.rectification import Correction
 from pipelines.sync.readback import TOLD, ReadBack
 
@@ -111,17 +111,27 @@ def of_erasures(found: Sequence[tuple[Erasure, Sequence[Standing], Sequence[str]
     """How each request to erase a pupil stands at each supplier, and what there is to do about it; its pupil is not named."""
     if not found:
         return {SUMMARY: "Er zijn geen verzoeken om een leerling te wissen."}
-    rows = [
-        {"Verzoek": in_words(one), "Leverancier": each.supplier, "Wat": each.told, "Wanneer": day_of(each.at)}
+    rows: list[Mapping[str, str | int]] = [
+        {
+            "Verzoek": one.id,
+            "School": one.school,
+            "Van": day_of(one.opened_at),
+            "Stand": state_of(one),
+            "Leverancier": each.supplier,
+            "Wat": each.told,
+            "Wanneer": day_of(each.at),
+        }
         for one, standings, _ in found
         for each in standings
     ]
-    to_do = [{"Verzoek": str(one.id), "Wat": text.strip()} for one, _, texts in found for text in texts]
+    to_do: list[Mapping[str, str | int]] = [
+        {"Verzoek": one.id, "Wat": text.strip()} for one, _, texts in found for text in texts
+    ]
     left = sum(one.closed_at is None for one, _, _ in found)
     return {
         SUMMARY: f"Verzoeken om te wissen: {len(found)}, waarvan {left or 'geen'} open.",
-        "Wisverzoeken": table(rows, ["Verzoek", "Leverancier", "Wat", "Wanneer"]),
         **({"Wat te doen": table(to_do, ["Verzoek", "Wat"])} if to_do else {}),
+        "Wisverzoeken": table(rows, ["Verzoek", "School", "Van", "Stand", "Leverancier", "Wat", "Wanneer"]),
     }
 
 

@@ -101,8 +101,9 @@ def leg_uit(context: dg.OpExecutionContext, config: WhyConfig, instance: Instanc
         steps = trace(opened, school, supplier, pupil, data, day, missing, aloud=False)
     except (UnknownNameError, ErasedPupilError, ContractBroken) as error:
         raise refused(error) from None
-    told = of_told(f"Het antwoord van {supplier} is het laatst; elke stap ervoor kan de reden zijn.")
-    context.add_output_metadata(told | of_steps({supplier: steps}))
+    in_the_way = [f"{step.name}: {step.told}" for step in steps if step.ok is False]
+    told = " ".join(in_the_way) or "Niets houdt hem tegen."
+    context.add_output_metadata(of_told(f"{supplier}. {told}") | of_steps({supplier: steps}))
 
 
 class CorrectionConfig(dg.Config):

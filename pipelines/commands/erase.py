@@ -9,7 +9,7 @@ from pipelines.commands.telling import FAILED, HELD, OK, WRONG_SETTINGS, err, ou
 from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.ledger.erasures import Erasure
-from pipelines.rights.erasure import day_of, in_words, open_case, standings, state_of, what_to_do
+from pipelines.rights.erasure import day_of, open_case, standings, state_of, what_to_do
 from pipelines.settings import home_folder
 from pipelines.sync.erased import duty_bound
 
@@ -73,7 +73,7 @@ def _told(instance: Instance, number: int) -> int:
 def _show(instance: Instance, one: Erasure) -> None:
     day = today_in_the_netherlands()
     found = standings(instance, one, day)
-    _line(in_words(one))
+    _line(f"Wisverzoek {one.id}, school {one.school}, van {day_of(one.opened_at)} ({one.opened_by}): {state_of(one)}")
     out.print(
         table("", ("leverancier", "wat", "wanneer"), [(each.supplier, each.told, day_of(each.at)) for each in found])
     )

@@ -122,11 +122,6 @@ def ready(instance: Instance, day: date) -> list[Erasure]:
     return [one for one in unclosed if all(each.done for each in standings(instance, one, day))]
 
 
-def in_words(one: Erasure) -> str:
-    """A request in one line, without its pupil."""
-    return f"Wisverzoek {one.id}, school {one.school}, van {day_of(one.opened_at)} ({one.opened_by}): {state_of(one)}"
-
-
 def state_of(one: Erasure) -> str:
     """Whether a request is open."""
     return f"afgerond op {day_of(one.closed_at)}" if one.closed_at else "open"

@@ -79,6 +79,9 @@ def test_why_a_supplier_has_a_pupil_is_told_step_by_step(world: World) -> None:
     steps = {row["Stap"]: (row[""], row["Uitkomst"]) for row in ran.tables["Stappen"]}
     assert (ran.success, steps["Keuze van ouders"]) == (True, ("✗", "een ouder maakte bezwaar."))
     assert list(steps)[-1] == "Antwoord"
+    assert "Keuze van ouders: een ouder maakte bezwaar." in ran.told
+    other = _run(world, "waarom", "leg_uit", SCHOOL, leerling=KEY, leverancier="uwlr_smalle_set")
+    assert other.told == "uwlr_smalle_set. Niets houdt hem tegen."
     unknown = _run(world, "waarom", "leg_uit", SCHOOL, leerling="Kanarie", leverancier="basispoort")
     assert (unknown.success, "is bij deze school niet bekend" in unknown.told, "Kanarie" in unknown.told) == (
         False,
