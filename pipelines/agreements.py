@@ -1,12 +1,12 @@
 """How it stands with each agreement: whether it is in force, how long still, what it gives, and what the supplier holds by it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Literal
 
 from data_contracts.fields import CATALOGUE, Record
-from mappings.agreement import Agreement, FieldSet
+from mappings.agreement import Agreement, FieldSet, field_set
 from mappings.profile import Profile
 from mappings.projection import read_for
 from mappings.written import numbered
@@ -14,20 +14,25 @@ from pipelines.instance import Instance
 from pipelines.settings import Settings
 from pipelines.sync.filled import empty_fields
 
-Validity = Literal["upcoming", "active", "ending", "ended"]
+Validity = Literal["upcoming", "active", "ending", "ended", "replaced"]
 WARNED = (7, 30, 60)
 """In how many days, at most, an agreement ends that is warned about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """An agreement with its profile, its fields and how it stands. `within` days it ends, where it is ending."""
+    """An agreement with its profile, its fields and how it stands. `within` days it ends, where it is ending.
+
+    `counts`: it is the one that deliveries of its schools go by now. `followed_on` the next one begins, where that is written already.
+    """
 
     agreement: Agreement
     profile: Profile
     fields: FieldSet
     state: Validity
     within: int | None
+    counts: bool = True
+    followed_on: date | None = None
 
     @property
     def told(self) -> str:
@@ -37,6 +42,13 @@ class Agreed:
     @property
     def warning(self) -> str | None:
         """What there is to do about it, if it is ending or has ended."""
+        if self.followed_on and self.state in {"ending", "ended"}:
+            if self.followed_on - self.agreement.valid_until == timedelta(days=1):
+                return None
+            return (
+                f"loopt tot en met {self.agreement.valid_until:%d-%m-%Y}, en de volgende gaat pas in op {self.followed_on:%d-%m-%Y}: "
+                "ertussen gaat er niets nieuws uit, en wordt gevraagd of alles weg mag. Laat ze aansluiten als dat niet de bedoeling is"
+            )
         if self.state == "ended":
             return (
                 f"is afgelopen op {self.agreement.valid_until:%d-%m-%Y}: er gaat niets nieuws meer uit. Is er een nieuwe, zet de "
@@ -54,6 +66,8 @@ class Agreed:
         """What there is to know of the version of the leaflet, where the profile has more than one."""
         first, newest = self.profile.versions[0], self.profile.versions[-1]
         signed, name = self.agreement.leaflet_version, self.profile.leaflet
+        if self.state == "replaced":
+            return None
         if signed is None and first != newest:
             return (
                 f"noemt geen leaflet_version, dus geldt de eerste versie van de {name}, {first}. Zet erbij welke versie is "
@@ -67,16 +81,34 @@ class Agreed:
         return None
 
 
-_TOLD = {"upcoming": "gaat nog in", "active": "actief", "ended": "afgelopen"}
+_TOLD = {"upcoming": "gaat nog in", "active": "actief", "ended": "afgelopen", "replaced": "opgevolgd"}
 
 
 def agreed(settings: Settings, today: date, school: str | None = None) -> Iterator[Agreed]:
-    """Every agreement, or those of one school, in order of supplier."""
+    """Every agreement that counts now, or those of one school, in order of supplier."""
     for agreement in sorted(settings.agreements, key=lambda a: (a.supplier, a.schools)):
         if school is None or school in agreement.schools:
             state, within = _validity(agreement, today)
-            fields = settings.field_set(agreement.supplier, agreement.schools[0])
-            yield Agreed(agreement, settings.profiles[agreement.supplier], fields, state, within)
+            yield replace(_of(settings, agreement, state, within), followed_on=_followed_on(settings, agreement))
+
+
+def before_and_after(settings: Settings, today: date) -> Iterator[Agreed]:
+    """The agreements that do not count now: those that others took the place of, and those that are to come."""
+    for agreement in sorted(settings.others, key=lambda a: (a.supplier, a.signed)):
+        state: Validity = "upcoming" if today < agreement.signed else "replaced"
+        yield replace(_of(settings, agreement, state, None), counts=False)
+
+
+def _of(settings: Settings, agreement: Agreement, state: Validity, within: int | None) -> Agreed:
+    profile = settings.profiles[agreement.supplier]
+    return Agreed(agreement, profile, field_set(profile, agreement), state, within)
+
+
+def _followed_on(settings: Settings, agreement: Agreement) -> date | None:
+    """When the next agreement of some of the same schools begins."""
+    same = (other for other in settings.others if other.supplier == agreement.supplier)
+    shared = (other for other in same if not set(other.schools).isdisjoint(agreement.schools))
+    return min((other.signed for other in shared if other.signed > agreement.valid_until), default=None)
 
 
 def pupils_held(instance: Instance) -> dict[tuple[str, str], int]:
@@ -85,10 +117,15 @@ def pupils_held(instance: Instance) -> dict[tuple[str, str], int]:
     return {place: kinds[Record.LEERLING] for place, kinds in held.items() if Record.LEERLING in kinds}
 
 
+def pupils_by(one: Agreed, held: Mapping[tuple[str, str], int]) -> int:
+    """How many pupils the supplier holds by an agreement; `held` as `pupils_held` gives it."""
+    return sum(held.get((school, one.agreement.supplier), 0) for school in one.agreement.schools) if one.counts else 0
+
+
 def never_filled(instance: Instance, one: Agreed) -> dict[str, tuple[str, ...]]:
     """By school the agreed fields that were empty in everything that the supplier held in the last 30 days; a school without any is left out.
 
-    A key is not looked at: where the ECK iD takes its place it is meant to be empty. Nor is what needs a consent of its own.
+    Of an agreement that does not count now there are none. A key is not looked at: where the ECK iD takes its place it is meant to be empty. Nor is what needs a consent of its own.
     """
     mine = {f.id for f in one.fields.fields if f.name != "key" and not f.consent}
     found = {
@@ -97,7 +134,7 @@ def never_filled(instance: Instance, one: Agreed) -> dict[str, tuple[str, ...]]:
             for field_id in empty_fields(instance.ledger, instance.keys, one.agreement.supplier, school)
             if field_id in mine
         )
-        for school in one.agreement.schools
+        for school in (one.agreement.schools if one.counts else ())
     }
     return {school: fields for school, fields in found.items() if fields}
 

@@ -1,6 +1,7 @@
 """One opened instance: its settings, keys, ledger and vault, and the doors to ParnasSys and to the suppliers. No Dagster here."""
 
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -45,8 +46,8 @@ class Instance:
         return make_supplier(self.settings.profiles[supplier], agreement.connection, self.settings.home)
 
 
-def open_instance(home: Path) -> Instance:
-    """Read the settings in `home` and open what they name; the ledger is made or renewed where needed.
+def open_instance(home: Path, day: date | None = None) -> Instance:
+    """Read the settings in `home` as they count on `day` (else today), and open what they name; the ledger is made or renewed where needed.
 
     Raises:
         SettingsError: the settings are wrong.
@@ -55,7 +56,7 @@ def open_instance(home: Path) -> Instance:
     """
     # Arrow's own pool keeps what a large export once took, some 45 MiB for 25,000 pupils; the system's gives it back.
     pa.set_memory_pool(pa.system_memory_pool())
-    settings = load_settings(home)
+    settings = load_settings(home, day)
     used = settings.vault.exists() or (settings.home / "ledger.db").exists()
     if used and not any(
         settings.sleutels.glob("*.sleutel")

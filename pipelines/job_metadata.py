@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.agreements import Agreed
+from pipelines.agreements import Agreed, pupils_by
 from pipelines.ledger.erasures import Erasure
 from pipelines.metadata import SUMMARY, Metadata, as_sentence, table
 from pipelines.removal import Removed
@@ -92,7 +92,7 @@ def of_agreements(found: Sequence[Agreed], pupils: Mapping[tuple[str, str], int]
             "Van": f"{one.agreement.signed:%d-%m-%Y}",
             "Tot en met": f"{one.agreement.valid_until:%d-%m-%Y}",
             "Grondslag": one.agreement.legal_basis.words,
-            "Leerlingen": sum(pupils.get((school, one.agreement.supplier), 0) for school in one.agreement.schools),
+            "Leerlingen": pupils_by(one, pupils),
             "Velden": len(one.fields.fields),
         }
         for one in found

@@ -25,7 +25,7 @@ class InstanceResource(dg.ConfigurableResource[Instance]):
     def opened(self) -> Instance:
         """The instance, with the settings as they are now."""
         if self._opened is None:
-            self._opened = open_instance(Path(self.home))
+            self._opened = open_instance(Path(self.home), self.today())
         return self._opened
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:

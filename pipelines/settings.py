@@ -24,6 +24,7 @@ from mappings.projection import read_for
 from mappings.purposes import Purpose
 from mappings.written import HttpsAddress, SecretReference, Strict
 from mappings.yaml_source import Document, Problem, SettingsError, document, validated
+from pipelines.dutch_time import today_in_the_netherlands
 
 M = TypeVar("M", bound=BaseModel)
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -133,7 +134,10 @@ class Settings:
     home: Path
     instance: InstanceSettings
     schools: tuple[SchoolSettings, ...]
-    agreements: tuple[Agreement, ...]
+    agreements: tuple[
+        Agreement, ...
+    ]  # of a supplier and a school the one that counts on the day that this was read for
+    others: tuple[Agreement, ...]  # those that it took the place of, or that will take its place
     profiles: Mapping[str, Profile]  # by supplier: those shipped, and the instance's own
 
     @property
@@ -199,7 +203,7 @@ class Settings:
         raise LookupError(f"school {key} staat niet in schools.yaml")
 
     def agreement(self, supplier: str, school: str) -> Agreement | None:
-        """The agreement between this supplier and this school, in force or not."""
+        """The agreement between this supplier and this school that counts on the day, in force or not."""
         return next((a for a in self.agreements if a.supplier == supplier and school in a.schools), None)
 
     def field_set(self, supplier: str, school: str) -> FieldSet:
@@ -222,8 +226,10 @@ class Settings:
         return read_for(f for a in begun for f in field_set(self.profiles[a.supplier], a).fields)
 
 
-def load_settings(home: Path) -> Settings:
-    """Read and check every settings file under `home`.
+def load_settings(home: Path, day: date | None = None) -> Settings:
+    """Read and check every settings file under `home`, as they count on `day` (in the Netherlands; else today).
+
+    Of agreements that follow each other the newest that has begun counts, also once it has ended; else the first to come.
 
     Raises:
         SettingsError: all problems of all files, each with file, line and key.
@@ -233,14 +239,14 @@ def load_settings(home: Path) -> Settings:
     schools = files.model(files.document("schools.yaml"), Schools)
     profiles = _profiles(files)
     agreements = [(source, found) for source in files.folder("agreements") if (found := files.model(source, Agreement))]
-    files.problems += _repeated(agreements)
+    files.problems += _at_the_same_time(agreements)
     for source, agreement in agreements:
         files.problems += _supplier_problems(source, agreement, profiles)
         files.problems += _unknown_schools(source, agreement, schools)
     if files.problems or instance is None or schools is None:
         raise SettingsError(tuple(sorted(files.problems, key=lambda problem: (problem.file, problem.line or 0))))
-    every = tuple(agreement for _, agreement in agreements)
-    return Settings(home, instance, schools.schools, every, MappingProxyType(profiles))
+    counting, others = _counting([found for _, found in agreements], day or today_in_the_netherlands())
+    return Settings(home, instance, schools.schools, counting, others, MappingProxyType(profiles))
 
 
 def home_folder(option: Path | None) -> Path:
@@ -339,14 +345,37 @@ def _unknown_schools(source: Document, agreement: Agreement, schools: Schools | 
             yield source.problem(("schools", index), message, f"`{key}`")
 
 
-def _repeated(agreements: list[tuple[Document, Agreement]]) -> Iterator[Problem]:
-    seen: dict[tuple[str, str], str] = {}
+def _at_the_same_time(agreements: list[tuple[Document, Agreement]]) -> Iterator[Problem]:
+    """Two agreements of a school and a supplier of which the one has not ended when the other begins."""
+    seen: dict[tuple[str, str], list[tuple[str, Agreement]]] = {}
     for source, agreement in agreements:
         for index, school in enumerate(agreement.schools):
-            if other := seen.get((agreement.supplier, school)):
-                message = f"deze school heeft al een overeenkomst met {agreement.supplier}, in {other}"
-                yield source.problem(("schools", index), message, f"`{school}`")
-            seen[agreement.supplier, school] = source.file
+            earlier = seen.setdefault((agreement.supplier, school), [])
+            for file, other in earlier:
+                if agreement.signed <= other.valid_until and other.signed <= agreement.valid_until:
+                    message = (
+                        f"deze school heeft al een overeenkomst met {agreement.supplier}, in {file}; "
+                        "laat de ene ophouden voor de andere begint"
+                    )
+                    yield source.problem(("schools", index), message, f"`{school}`")
+                    break
+            earlier.append((source.file, agreement))
+
+
+def _counting(agreements: list[Agreement], day: date) -> tuple[tuple[Agreement, ...], tuple[Agreement, ...]]:
+    """The agreements that count on a day, each for the schools that it counts for, and the rest."""
+    newest: dict[tuple[str, str], Agreement] = {}
+    for agreement in sorted(agreements, key=lambda one: one.signed):
+        for school in agreement.schools:
+            if agreement.signed <= day or (agreement.supplier, school) not in newest:
+                newest[agreement.supplier, school] = agreement
+    counting, others = [], []
+    for agreement in agreements:
+        mine = tuple(school for school in agreement.schools if newest[agreement.supplier, school] is agreement)
+        rest = tuple(school for school in agreement.schools if school not in mine)
+        counting += [agreement.model_copy(update={"schools": mine})] if mine else []
+        others += [agreement.model_copy(update={"schools": rest})] if rest else []
+    return tuple(counting), tuple(others)
 
 
 def _choice(name: str, known: Iterable[str]) -> str:

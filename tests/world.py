@@ -52,7 +52,7 @@ class World:
     @property
     def instance(self) -> Instance:
         """The instance, to look at its ledger."""
-        return open_instance(self.home)
+        return open_instance(self.home, self.day)
 
     def export(self, roster: Roster) -> None:
         """Put an export in the inbox, as somebody at school does."""

@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from pipelines.agreements import Agreed, agreed, never_filled, pupils_held, remarks, remarks_on_reading
+from pipelines.agreements import (
+    Agreed,
+    agreed,
+    before_and_after,
+    never_filled,
+    pupils_by,
+    pupils_held,
+    remarks,
+    remarks_on_reading,
+)
 from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import OK, out, table
 from pipelines.dutch_time import today_in_the_netherlands
@@ -17,7 +26,7 @@ def show_agreements(option: Path | None, *, as_json: bool) -> int:
     """Tell how it stands with every agreement; one that ends is a warning and no failure."""
     instance = open_instance(home_folder(option))
     today = today_in_the_netherlands()
-    found = list(agreed(instance.settings, today))
+    found = [*agreed(instance.settings, today), *before_and_after(instance.settings, today)]
     held = pupils_held(instance)
     rows = [_row(instance, one, held) for one in found]
     if as_json:
@@ -43,7 +52,7 @@ def _row(instance: Instance, one: Agreed, held: dict[tuple[str, str], int]) -> d
         "valid_until": agreement.valid_until,
         "legal_basis": agreement.legal_basis.value,
         "stage": agreement.stage.value,
-        "pupils": sum(held.get((school, agreement.supplier), 0) for school in agreement.schools),
+        "pupils": pupils_by(one, held),
         "fields": len(one.fields.fields),
         "empty_fields": never_filled(instance, one),
     }

@@ -87,14 +87,16 @@ def _settings_files(settings: Settings) -> Iterator[Finding]:
 
 
 def _settings(settings: Settings) -> Finding:
-    counts = f"scholen: {len(settings.schools)}, overeenkomsten: {len(settings.agreements)}"
+    counts = f"scholen: {len(settings.schools)}, overeenkomsten: {len(settings.agreements) + len(settings.others)}"
     if settings.agreements:
         return Finding("instellingen", "ok", counts)
     return Finding("instellingen", "let op", f"{counts}; zonder overeenkomst in de map agreements gaat er niets uit")
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
-    connections = [agreement.connection for agreement in settings.agreements]
+    today = today_in_the_netherlands()
+    coming = (other for other in settings.others if today < other.signed)
+    connections = [agreement.connection for agreement in (*settings.agreements, *coming)]
     services = [school.source for school in settings.schools if not isinstance(school.source, EdexmlSource)]
     words = [c.token for c in connections] + [w for s in services for w in (s.autorisatiesleutel, s.klantcode)]
     certificates = [c.client_certificate for c in connections] + [s.client_certificate for s in services]

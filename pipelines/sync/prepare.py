@@ -153,7 +153,7 @@ def _not_begun(instance: Instance, agreement: Agreement, school: str) -> str:
 
 _STAYS = (
     "Deze leverancier heeft nog gegevens van de vorige; tot die dag gaan er ook geen correcties en verwijderingen heen. "
-    "Laat de vorige datums in het bestand staan tot die dag."
+    "Zet de vorige terug in een eigen bestand: dan geldt die tot deze haar opvolgt."
 )
 
 

@@ -82,3 +82,30 @@ def test_at_midnight_nothing_new_goes_deletes_do_and_the_rest_waits_to_be_cleare
     (world.home / "agreements" / f"{supplier}.yaml").unlink()
     assert list(left_behind(world.instance)) == []
     assert world.instance.ledger.verify() is None
+
+
+def test_at_midnight_the_next_agreement_takes_over(tmp_path: Path) -> None:
+    """Until then its fields go nowhere; from then on what it does not give is cleared, newcomers go on, and nobody is asked to clear out."""
+    supplier = "basispoort"
+    with a_world(tmp_path / "instance", {supplier: "edexml_whole_set"}) as world:
+        file = world.home / "agreements" / f"{supplier}.yaml"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("valid_until: 2027-07-31", "valid_until: 2026-11-24"), encoding="utf-8")
+        following = text.replace("signed: 2026-08-01", "signed: 2026-11-25").replace(
+            "[geboortedatum, geslacht]", "[geslacht]"
+        )
+        (file.parent / "volgende.yaml").write_text(following, encoding="utf-8")
+        world.day = day_in_the_netherlands(BEFORE)
+        roster = example_school(40)
+        world.export(roster)
+        assert world.sync()[supplier].state == "delivered"
+        assert all(pupil.get("geboortedatum") for pupil in world.held_by(supplier).values())
+
+        world.day = day_in_the_netherlands(BEFORE + timedelta(seconds=1))
+        world.export(newcomer(roster))
+        outcome = world.sync()[supplier]
+        assert (outcome.state, outcome.counts["create"], outcome.counts["delete"]) == ("delivered", 1, 0)
+        assert set(causes(world, supplier)) == {"nieuw", "veld_ingetrokken"}
+        assert not any(pupil.get("geboortedatum") for pupil in world.held_by(supplier).values())
+        assert all(pupil.get("geslacht") for pupil in world.held_by(supplier).values())
+        assert (world.instance.ledger.holds(SCHOOL), world.sync()[supplier].state) == ([], "unchanged")

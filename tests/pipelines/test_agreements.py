@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.sandbox.school import example_school
-from pipelines.agreements import agreed, read_for_nobody
+from pipelines.agreements import agreed, before_and_after, read_for_nobody
 from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.settings import load_settings
 from tests.pipelines.test_cli import asked
@@ -50,6 +50,32 @@ def test_the_state_follows_the_day(world: World, day: str, state: str, within: i
     found = list(agreed(load_settings(world.home), date.fromisoformat(day)))
     assert {(one.state, one.within) for one in found} == {(state, within)}
     assert {one.warning is not None for one in found} == {state in {"ending", "ended"}}
+
+
+@pytest.mark.parametrize(
+    ("first", "day", "warned"),
+    [
+        ("2027-08-01", "2027-07-01", None),
+        ("2027-08-15", "2027-07-01", "15-08-2027"),
+        ("2027-08-15", "2027-08-10", "15-08-2027"),
+    ],
+)
+def test_one_that_is_followed_at_once_asks_for_nothing(world: World, first: str, day: str, warned: str | None) -> None:
+    """A gap between the two is told, before it and in it; the command shows the one that is to come as well."""
+    text = (world.home / "agreements" / f"{SMALL}.yaml").read_text(encoding="utf-8")
+    following = text.replace("2026-08-01", first).replace("2027-07-31", "2028-07-31")
+    (world.home / "agreements" / "volgend_jaar.yaml").write_text(following, encoding="utf-8")
+    today = date.fromisoformat(day)
+    settings = load_settings(world.home, today)
+    (one,) = (each for each in agreed(settings, today) if each.agreement.supplier == SMALL)
+    assert (one.warning is None) is (warned is None)
+    assert (warned or "") in (one.warning or "")
+    (coming,) = before_and_after(settings, today)
+    assert (coming.told, coming.counts, coming.warning) == ("gaat nog in", False, None)
+    (gone,) = before_and_after(load_settings(world.home, date(2027, 9, 1)), date(2027, 9, 1))
+    assert (gone.told, gone.leaflet) == ("opgevolgd", None)
+    rows = json.loads(asked("agreements", "--json", instance=world.home).stdout)
+    assert [row["state"] for row in rows if row["supplier"] == SMALL] == ["active", "upcoming"]
 
 
 def test_the_command_tells_what_ends_and_what_is_held(world: World) -> None:

@@ -123,6 +123,47 @@ def test_only_fields_of_agreements_that_have_begun_are_wanted(home: Path) -> Non
     assert "leerling.roepnaam" in settings.wanted_fields("99XX-00", date(2027, 8, 1))
 
 
+@pytest.mark.parametrize(
+    ("day", "first", "second"),
+    [
+        ("2026-07-01", "2026-08-01", "2026-08-01"),
+        ("2027-07-31", "2026-08-01", "2026-08-01"),
+        ("2027-08-01", "2026-08-01", "2026-08-01"),
+        ("2027-08-14", "2026-08-01", "2026-08-01"),
+        ("2027-08-15", "2027-08-15", "2026-08-01"),
+        ("2030-01-01", "2027-08-15", "2026-08-01"),
+    ],
+)
+def test_of_agreements_that_follow_each_other_the_newest_that_has_begun_counts(
+    home: Path, day: str, first: str, second: str
+) -> None:
+    """Each school by its own: one that the new agreement does not name stays with the old, and between two the old one clears up."""
+    following = AGREEMENT.format(supplier="een", schools="[99XX-00]", signed="2027-08-15").replace(
+        "2027-07-31", "2028-07-31"
+    )
+    write(home, "agreements/een-vanaf-2027.yaml", following)
+    settings = load_settings(home, date.fromisoformat(day))
+    counting = [settings.agreement("een", school) for school in ("99XX-00", "99XX-01")]
+    assert [str(one.signed) for one in counting if one] == [first, second]
+    assert [one.schools for one in settings.agreements if one.supplier == "een"].count(("99XX-00", "99XX-01")) == (
+        first == second
+    )
+    (other,) = settings.others
+    assert (other.schools, str(other.signed)) == (("99XX-00",), "2027-08-15" if first == second else "2026-08-01")
+
+
+@pytest.mark.parametrize(("signed", "valid_until"), [("2027-07-31", "2028-07-31"), ("2026-01-01", "2026-08-01")])
+def test_agreements_of_a_school_do_not_count_at_the_same_time(home: Path, signed: str, valid_until: str) -> None:
+    """Not even on the last day of the one, which is the first of the other."""
+    text = AGREEMENT.format(supplier="een", schools="[99XX-01]", signed=signed).replace(
+        "2027-07-31\nlegal", f"{valid_until}\nlegal"
+    )
+    write(home, "agreements/zelfde.yaml", text)
+    ((file, line, message),) = problems(home)
+    assert (file, line) == ("agreements/zelfde.yaml", 2)
+    assert "heeft al een overeenkomst met een, in agreements/een.yaml; laat de ene ophouden" in message
+
+
 def test_agreements_are_found_by_supplier_and_school(home: Path) -> None:
     """Who has no agreement has None, and no field set."""
     settings = load_settings(home)
