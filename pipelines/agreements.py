@@ -92,11 +92,13 @@ def agreed(settings: Settings, today: date, school: str | None = None) -> Iterat
             yield replace(_of(settings, agreement, state, within), followed_on=_followed_on(settings, agreement))
 
 
-def before_and_after(settings: Settings, today: date) -> Iterator[Agreed]:
-    """The agreements that do not count now: those that others took the place of, and those that are to come."""
-    for agreement in sorted(settings.others, key=lambda a: (a.supplier, a.signed)):
+def every_agreed(settings: Settings, today: date) -> list[Agreed]:
+    """Every agreement in order of supplier and time, also what others took the place of and what is to come."""
+    found = [*agreed(settings, today)]
+    for agreement in settings.others:
         state: Validity = "upcoming" if today < agreement.signed else "replaced"
-        yield replace(_of(settings, agreement, state, None), counts=False)
+        found.append(replace(_of(settings, agreement, state, None), counts=False))
+    return sorted(found, key=lambda one: (one.agreement.supplier, one.agreement.signed, one.agreement.schools))
 
 
 def _of(settings: Settings, agreement: Agreement, state: Validity, within: int | None) -> Agreed:

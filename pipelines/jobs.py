@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from pipelines.agreements import agreed, before_and_after, never_filled, pupils_held, remarks, remarks_on_reading
+from pipelines.agreements import every_agreed, never_filled, pupils_held, remarks, remarks_on_reading
 from pipelines.decisions import NoAgreementError, decide
 from pipelines.job_metadata import of_agreements, of_erasures, of_read_back, of_removed, of_told
 from pipelines.launchpad import by_whom, empty, refused
@@ -169,7 +169,7 @@ def publiceren() -> None:
 def toon_overeenkomsten(context: dg.OpExecutionContext, instance: InstanceResource) -> None:
     """Tell how it stands with every agreement."""
     opened, today = instance.opened, instance.today()
-    found = [*agreed(opened.settings, today), *before_and_after(opened.settings, today)]
+    found = every_agreed(opened.settings, today)
     told = [text for one in found for text in remarks(one, never_filled(opened, one))]
     told += remarks_on_reading(opened, today)
     context.add_output_metadata(of_agreements(found, pupils_held(opened), told))

@@ -354,8 +354,8 @@ def _at_the_same_time(agreements: list[tuple[Document, Agreement]]) -> Iterator[
             for file, other in earlier:
                 if agreement.signed <= other.valid_until and other.signed <= agreement.valid_until:
                     message = (
-                        f"deze school heeft al een overeenkomst met {agreement.supplier}, in {file}; "
-                        "laat de ene ophouden voor de andere begint"
+                        f"deze school heeft al een overeenkomst met {agreement.supplier}, in {file}, van {other.signed:%d-%m-%Y} "
+                        f"tot en met {other.valid_until:%d-%m-%Y}; laat de ene ophouden voordat de andere begint"
                     )
                     yield source.problem(("schools", index), message, f"`{school}`")
                     break

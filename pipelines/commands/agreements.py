@@ -5,8 +5,7 @@ from typing import Any
 
 from pipelines.agreements import (
     Agreed,
-    agreed,
-    before_and_after,
+    every_agreed,
     never_filled,
     pupils_by,
     pupils_held,
@@ -26,7 +25,7 @@ def show_agreements(option: Path | None, *, as_json: bool) -> int:
     """Tell how it stands with every agreement; one that ends is a warning and no failure."""
     instance = open_instance(home_folder(option))
     today = today_in_the_netherlands()
-    found = [*agreed(instance.settings, today), *before_and_after(instance.settings, today)]
+    found = every_agreed(instance.settings, today)
     held = pupils_held(instance)
     rows = [_row(instance, one, held) for one in found]
     if as_json:

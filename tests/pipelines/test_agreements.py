@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.sandbox.school import example_school
-from pipelines.agreements import agreed, before_and_after, read_for_nobody
+from pipelines.agreements import agreed, every_agreed, read_for_nobody
 from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.settings import load_settings
 from tests.pipelines.test_cli import asked
@@ -70,9 +70,12 @@ def test_one_that_is_followed_at_once_asks_for_nothing(world: World, first: str,
     (one,) = (each for each in agreed(settings, today) if each.agreement.supplier == SMALL)
     assert (one.warning is None) is (warned is None)
     assert (warned or "") in (one.warning or "")
-    (coming,) = before_and_after(settings, today)
+    (_, coming) = (each for each in every_agreed(settings, today) if each.agreement.supplier == SMALL)
     assert (coming.told, coming.counts, coming.warning) == ("gaat nog in", False, None)
-    (gone,) = before_and_after(load_settings(world.home, date(2027, 9, 1)), date(2027, 9, 1))
+    later = date(2027, 9, 1)
+    (gone, _) = (
+        each for each in every_agreed(load_settings(world.home, later), later) if each.agreement.supplier == SMALL
+    )
     assert (gone.told, gone.leaflet) == ("opgevolgd", None)
     rows = json.loads(asked("agreements", "--json", instance=world.home).stdout)
     assert [row["state"] for row in rows if row["supplier"] == SMALL] == ["active", "upcoming"]

@@ -161,7 +161,10 @@ def test_agreements_of_a_school_do_not_count_at_the_same_time(home: Path, signed
     write(home, "agreements/zelfde.yaml", text)
     ((file, line, message),) = problems(home)
     assert (file, line) == ("agreements/zelfde.yaml", 2)
-    assert "heeft al een overeenkomst met een, in agreements/een.yaml; laat de ene ophouden" in message
+    assert (
+        "heeft al een overeenkomst met een, in agreements/een.yaml, van 01-08-2026 tot en met 31-07-2027; laat de ene"
+        in message
+    )
 
 
 def test_agreements_are_found_by_supplier_and_school(home: Path) -> None:
