@@ -23,7 +23,7 @@ WARNED = (7, 30, 60)
 class Agreed:
     """An agreement with its profile, its fields and how it stands. `within` days it ends, where it is ending.
 
-    `counts`: it is the one that deliveries of its schools go by now. `followed_on` the next one begins, where that is written already.
+    `counts`: it is the one that deliveries of its schools go by now. `followed_on`: when all its schools have the next one, where that is written already.
     """
 
     agreement: Agreement
@@ -107,10 +107,10 @@ def _of(settings: Settings, agreement: Agreement, state: Validity, within: int |
 
 
 def _followed_on(settings: Settings, agreement: Agreement) -> date | None:
-    """When the next agreement of some of the same schools begins."""
-    same = (other for other in settings.others if other.supplier == agreement.supplier)
-    shared = (other for other in same if not set(other.schools).isdisjoint(agreement.schools))
-    return min((other.signed for other in shared if other.signed > agreement.valid_until), default=None)
+    """When the next agreement has begun at all its schools; None where one of them has none."""
+    same = [a for a in settings.others if a.supplier == agreement.supplier and a.signed > agreement.valid_until]
+    firsts = [min((a.signed for a in same if school in a.schools), default=None) for school in agreement.schools]
+    return None if None in firsts else max(first for first in firsts if first)
 
 
 def pupils_held(instance: Instance) -> dict[tuple[str, str], int]:

@@ -14,3 +14,8 @@ def day_in_the_netherlands(moment: datetime) -> date:
 def today_in_the_netherlands() -> date:
     """The day that the calendar shows there now."""
     return day_in_the_netherlands(datetime.now(HERE))
+
+
+def day_of(moment: datetime | None) -> str:
+    """The day that the calendar shows there at an aware moment, as people write it; "" for no moment."""
+    return f"{day_in_the_netherlands(moment):%d-%m-%Y}" if moment else ""

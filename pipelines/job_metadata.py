@@ -8,10 +8,11 @@ from typing import Any
 import dagster as dg
 
 from pipelines.agreements import Agreed, pupils_by
+from pipelines.dutch_time import day_of
 from pipelines.ledger.erasures import Erasure
 from pipelines.metadata import SUMMARY, Metadata, as_sentence, table
 from pipelines.removal import Removed
-from pipelines.rights.erasure import Standing, day_of, state_of
+from pipelines.rights.erasure import Standing, state_of
 from pipelines.rights.rectification import Correction
 from pipelines.sync.readback import TOLD, ReadBack
 
@@ -69,7 +70,7 @@ def of_corrections(found: Sequence[Correction]) -> Metadata:
     rows = [
         {
             "Leverancier": one.supplier,
-            "Wat": f"TE LAAT: {one.told}" if one.late else one.told,
+            "Wat": one.warned,
             "Velden": one.fields,
             "Sinds": day_of(one.at),
             "Teruggelezen": one.read_back,

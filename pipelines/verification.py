@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.dutch_time import HERE
+from pipelines.dutch_time import HERE, day_of
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.seals import BrokenSeal
 
@@ -35,11 +35,11 @@ class Verified:
         lines = [_verdict(self.broken), f"Nieuwste schakel: {self.head or 'nog geen'}"]
         if self.removed_at:
             lines.append(
-                f"Na de bewaartermijn verwijderde wijzigingen: {self.removed}, het laatst op {_day(self.removed_at)}."
+                f"Na de bewaartermijn verwijderde wijzigingen: {self.removed}, het laatst op {day_of(self.removed_at)}."
             )
         if self.resealed_at:
             lines.append(
-                f"Alle zegels zijn opnieuw gezet toen de sleutels werden vernieuwd, het laatst op {_day(self.resealed_at)}."
+                f"Alle zegels zijn opnieuw gezet toen de sleutels werden vernieuwd, het laatst op {day_of(self.resealed_at)}."
             )
         if self.earlier:
             lines.append("De genoteerde schakel is van voor die dag, en stond toen in de keten. Noteer nu de nieuwste.")
@@ -78,7 +78,3 @@ def _verdict(broken: BrokenSeal | None) -> str:
     ]
     place = ", ".join(filter(None, where))
     return f"Het grootboek is NIET heel{f' ({place})' if place else ''}: {broken.reason}"
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment.astimezone(HERE):%d-%m-%Y}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import HELD, OK, out, table
-from pipelines.dutch_time import HERE, today_in_the_netherlands
+from pipelines.dutch_time import day_of, today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.rights.erasure import telling_erased
 from pipelines.rights.rectification import corrections
@@ -20,9 +20,9 @@ def show_corrections(option: Path | None, school: str, pupil: str, days: int, *,
     rows = [
         {
             "leverancier": one.supplier,
-            "wat": f"TE LAAT: {one.told}" if one.late else one.told,
+            "wat": one.warned,
             "velden": one.fields,
-            "sinds": f"{one.at.astimezone(HERE):%d-%m-%Y}" if one.at else "",
+            "sinds": day_of(one.at),
             "teruggelezen": one.read_back,
         }
         for one in found

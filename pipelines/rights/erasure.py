@@ -13,7 +13,7 @@ from data_contracts.fields import Record
 from mappings.agreement import Stage
 from mappings.choices import How
 from pipelines.consent import named
-from pipelines.dutch_time import HERE
+from pipelines.dutch_time import day_of
 from pipelines.instance import Instance
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.erasures import Erasure, Followed
@@ -125,11 +125,6 @@ def ready(instance: Instance, day: date) -> list[Erasure]:
 def state_of(one: Erasure) -> str:
     """Whether a request is open."""
     return f"afgerond op {day_of(one.closed_at)}" if one.closed_at else "open"
-
-
-def day_of(moment: datetime | None) -> str:
-    """The Dutch day of a moment (aware), as people write it."""
-    return f"{moment.astimezone(HERE):%d-%m-%Y}" if moment else ""
 
 
 def what_to_do(instance: Instance, one: Erasure, found: Sequence[Standing], day: date) -> list[str]:

@@ -36,6 +36,11 @@ class Correction:
     late: bool = False
     read_back: str = ""
 
+    @property
+    def warned(self) -> str:
+        """What is told, with a warning where it is late."""
+        return f"TE LAAT: {self.told}" if self.late else self.told
+
 
 def corrections(instance: Instance, school: str, pupil: str, day: date, now: datetime, days: int) -> list[Correction]:
     """How the newest correction of a pupil stands at each supplier of the school; late after more than `days`.

@@ -15,6 +15,7 @@ from pipelines.settings import load_settings
 from tests.pipelines.test_cli import asked
 from tests.world import DAY, SCHOOL, World, a_world
 
+SECOND = "- {school: 99XX-01, name: De Dependance, source: {edexml: {path: inbox}}}\n"
 SMALL, LVS = "uwlr_smalle_set", "uwlr_lvs_set"
 
 
@@ -79,6 +80,20 @@ def test_one_that_is_followed_at_once_asks_for_nothing(world: World, first: str,
     assert (gone.told, gone.leaflet) == ("opgevolgd", None)
     rows = json.loads(asked("agreements", "--json", instance=world.home).stdout)
     assert [row["state"] for row in rows if row["supplier"] == SMALL] == ["active", "upcoming"]
+
+
+def test_one_school_that_is_not_followed_is_warned_about(world: World) -> None:
+    """The next agreement of a supplier may name fewer schools; for the others it ends."""
+    schools = world.home / "schools.yaml"
+    schools.write_text(schools.read_text(encoding="utf-8") + SECOND, encoding="utf-8")
+    file = world.home / "agreements" / f"{SMALL}.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("[99XX-00]", "[99XX-00, 99XX-01]"), encoding="utf-8")
+    following = text.replace("2026-08-01", "2027-08-01").replace("2027-07-31", "2028-07-31")
+    (file.parent / "volgend_jaar.yaml").write_text(following, encoding="utf-8")
+    today = date(2027, 7, 1)
+    (one,) = (each for each in agreed(load_settings(world.home, today), today) if each.agreement.supplier == SMALL)
+    assert "binnen 30 dagen" in (one.warning or "")
 
 
 def test_the_command_tells_what_ends_and_what_is_held(world: World) -> None:
