@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mappings.agreement import Agreement, FieldSet, Stage
+from mappings.agreement import Agreement, FieldSet, Stage, field_set
 from mappings.choices import MEANING
 from mappings.profile import Profile
 from mappings.transforms import sources
@@ -16,7 +16,7 @@ from pipelines.sync.prepare import fields_in_force
 
 
 def explain_fields(option: Path | None, supplier: str, school: str | None) -> int:
-    """Explain every field, once for all schools that share an agreement and the fields of it that are in force."""
+    """Explain every field, once for all schools that share an agreement and the fields of it that are in force; then of what is to come."""
     instance = open_instance(home_folder(option))
     settings = instance.settings
     refuse_unknown(settings, [school] if school else [], [supplier])
@@ -28,6 +28,11 @@ def explain_fields(option: Path | None, supplier: str, school: str | None) -> in
         for fields, schools in _schools_by_fields(instance, agreement).items():
             if school is None or school in schools:
                 _explain(settings.profiles[supplier], agreement, fields, schools)
+    for coming in settings.others:
+        mine = coming.supplier == supplier and (school is None or school in coming.schools)
+        if mine and today_in_the_netherlands() < coming.signed:
+            profile = settings.profiles[supplier]
+            _explain(profile, coming, field_set(profile, coming), coming.schools)
     return OK
 
 

@@ -80,6 +80,9 @@ def test_one_that_is_followed_at_once_asks_for_nothing(world: World, first: str,
     assert (gone.told, gone.leaflet) == ("opgevolgd", None)
     rows = json.loads(asked("agreements", "--json", instance=world.home).stdout)
     assert [row["state"] for row in rows if row["supplier"] == SMALL] == ["active", "upcoming"]
+    explained = asked("explain", SMALL, instance=world.home).stdout
+    assert explained.count("Privacyconvenant 4.0, van ") == 2
+    assert explained.index("van 01-08-2026") < explained.index("moet nog ingaan")
 
 
 def test_one_school_that_is_not_followed_is_warned_about(world: World) -> None:
