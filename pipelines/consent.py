@@ -1,12 +1,11 @@
 """Writing down what a parent chose: the same checks for the command line, a file (`consent_files`) and the web page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 
-from mappings.agreement import LegalBasis
 from mappings.choices import REFUSED, Choice, How, refusal
 from mappings.purposes import Purpose
 from pipelines.instance import Instance
@@ -77,17 +76,15 @@ _STUCK = (
 
 
 def _refuse(instance: Instance, school: str, subject: str, chosen: Mapping[str, Choice]) -> None:
-    grounds: Sequence[LegalBasis | None] = instance.settings.legal_bases(subject, school)
-    if subject in set(Purpose):
-        grounds = [None]
-    elif not grounds:
+    agreement = instance.settings.agreement(subject, school)
+    if agreement is None and subject not in set(Purpose):
         raise ChoiceRefusedError("Deze school heeft geen overeenkomst met deze leverancier.", frozenset(chosen))
+    ground = agreement.legal_basis if agreement else None
     newest = {each.ref: Choice(each.choice) for each in instance.ledger.choices(school, subject)}
     refs = refs_of(school, "leerling", chosen, instance.keys)
     for (key, choice), ref in zip(chosen.items(), refs, strict=True):
-        reasons = [refusal(choice, ground, newest.get(ref)) for ground in grounds]
-        if all(reasons):
-            raise ChoiceRefusedError(reasons[0] or "", frozenset([key]))
+        if reason := refusal(choice, ground, newest.get(ref)):
+            raise ChoiceRefusedError(reason, frozenset([key]))
 
 
 def named(kind: type[E], text: str, option: str) -> E:

@@ -45,8 +45,8 @@ def take_in(instance: Instance, said: Said, file: Path, key: str, columns: Seque
         content = file.read_bytes()
     except OSError as error:
         raise FileRefusedError([f"Het bestand {file} is niet te lezen ({error.strerror})."]) from None
-    grounds = {subject: instance.settings.legal_bases(subject, said.school) for subject in asked}
-    if others := [subject for subject, bases in grounds.items() if bases and LegalBasis.CONSENT not in bases]:
+    agreements = {subject: instance.settings.agreement(subject, said.school) for subject in asked}
+    if others := [s for s, agreed in agreements.items() if agreed and agreed.legal_basis is not LegalBasis.CONSENT]:
         raise FileRefusedError(
             [f"De grondslag van {s} is niet toestemming. Leg bezwaren één voor één vast." for s in others]
         )

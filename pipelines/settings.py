@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, field
 
 from connectors.base import SchoolId
 from connectors.secrets import resolve
-from mappings.agreement import Agreement, FieldSet, LegalBasis, SchoolKey, field_set, narrowing_errors
+from mappings.agreement import Agreement, FieldSet, SchoolKey, field_set, narrowing_errors
 from mappings.profile import Profile
 from mappings.profiles import profile_texts
 from mappings.projection import read_for
@@ -205,13 +205,6 @@ class Settings:
     def agreement(self, supplier: str, school: str) -> Agreement | None:
         """The agreement between this supplier and this school that counts on the day, in force or not."""
         return next((a for a in self.agreements if a.supplier == supplier and school in a.schools), None)
-
-    def legal_bases(self, supplier: str, school: str) -> tuple[LegalBasis, ...]:
-        """Of the agreement that counts, and after it of those to come: parents are asked before one begins."""
-        counting = self.agreement(supplier, school)
-        later = (a for a in self.others if a.supplier == supplier and school in a.schools)
-        coming = [a for a in later if counting and a.signed > counting.signed]
-        return tuple(a.legal_basis for a in ([counting, *coming] if counting else []))
 
     def field_set(self, supplier: str, school: str) -> FieldSet:
         """What this school gives this supplier while their agreement is in force.

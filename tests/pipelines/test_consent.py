@@ -55,27 +55,6 @@ def listed(world: World, *words: str) -> list[dict[str, str]]:
     return rows
 
 
-def test_for_an_agreement_to_come_parents_can_be_asked_before_it_begins(world: World, tmp_path: Path) -> None:
-    """What its legal basis asks may be written down already, one by one and out of a file; what neither asks may not."""
-    told = "toestemming is niet nodig"
-    assert told in asked(world, "consent", "give", SCHOOL, PUPIL, "basispoort")[1]
-    file = world.home / "agreements" / "basispoort.yaml"
-    text = file.read_text(encoding="utf-8").replace("publieke_taak", "toestemming")
-    coming = file.with_name("basispoort-straks.yaml")
-    coming.write_text(text.replace("2026-08-01", "2027-08-01").replace("2027-07-31", "2028-07-31"), encoding="utf-8")
-    answers = tmp_path / "lijst.csv"
-    answers.write_text(f"Sleutel;Basispoort\n{OTHER};ja\n", encoding="utf-8")
-    try:
-        assert asked(world, "consent", "give", SCHOOL, PUPIL, "basispoort")[0] == 0
-        words = ("consent", "import", SCHOOL, str(answers), "--key", "Sleutel", "--column", "basispoort=Basispoort")
-        assert asked(world, *words)[0] == 0
-        assert asked(world, "consent", "object", SCHOOL, PUPIL, "basispoort")[0] == 0, "what counts now still does"
-        assert told in asked(world, "consent", "give", SCHOOL, PUPIL, "uwlr_lvs_set")[1], "of another supplier"
-    finally:
-        coming.unlink()
-    assert (PUPIL, "bezwaar") in {(row["leerling"], row["keuze"]) for row in listed(world)}
-
-
 def test_what_was_said_is_written_down_and_read_back(world: World) -> None:
     """Objection and consent, each taken back, with day, manner and person; one pupil and one supplier can be asked for."""
     options = ("--since", "2026-09-01", "--by", "directeur", "--how", "parro")
