@@ -79,7 +79,8 @@ def shred_keys(transaction: Transaction, record_ids: Iterable[int]) -> None:
 def meet_pupils(transaction: Transaction, school: str, keys: Sequence[str], eckid_of: Mapping[str, str]) -> None:
     """Let the ledger know these pupils of one export by key, and those of `eckid_of` under any other key by their ECK iD.
 
-    Who is in the export without the ECK iD that another in it has, is somebody else: it was not his.
+    Who is in the export without the ECK iD that another in it has, is somebody else: it was not his. Where somebody gets another
+    ECK iD, that of his former keys goes with it, unless the one that he had stays with another.
     """
     refs = dict(zip(keys, refs_of(school, PUPIL, keys, transaction.keys), strict=True))
     found = zip(eckid_of, refs_of(school, "eckid", eckid_of.values(), transaction.keys), strict=True)
@@ -88,8 +89,11 @@ def meet_pupils(transaction: Transaction, school: str, keys: Sequence[str], ecki
     query = sa.select(record.c.ref, record.c.eckid).where(record.c.school == school, record.c.kind == PUPIL)
     told = dict(transaction.execute(query).all())
     taken = set(eckids.values())
-    now = dict.fromkeys((ref for ref in refs.values() if told[ref] in taken), None) | eckids
-    news = [{"name": ref, "known_by": eckid} for ref, eckid in now.items() if told[ref] != eckid]
+    now = {ref: eckids.get(ref, None if told[ref] in taken else told[ref]) for ref in refs.values()}
+    kept = {eckid for ref, eckid in now.items() if told[ref] == eckid}
+    instead = {told[ref]: eckid for ref, eckid in now.items() if told[ref] and told[ref] != eckid}
+    gone = {ref: instead[had] for ref, had in told.items() if ref not in now and had in instead.keys() - kept}
+    news = [{"name": ref, "known_by": eckid} for ref, eckid in (now | gone).items() if told[ref] != eckid]
     write = sa.update(record).where(record.c.school == school, record.c.kind == PUPIL)
     write = write.where(record.c.ref == sa.bindparam("name")).values(eckid=sa.bindparam("known_by"))
     transaction.execute_many(write, news)
@@ -112,10 +116,10 @@ def refs_of_person(transaction: Transaction, school: str, key: str) -> set[bytes
 
 def identities(transaction: Transaction, school: str) -> dict[int, frozenset[int]]:
     """Of everybody at a school with more than one record all of them, by each: under another key he has the same ECK iD, or a
-    supplier took the one in the place of the other.
+    supplier took the one in the place of the other, and they have no two ECK iDs.
     """
     found: dict[int, frozenset[int]] = {}
-    for together in (*ties(transaction), *_sharing_an_eckid(transaction, school)):
+    for together in (*_one_in_the_place_of_another(transaction), *_sharing_an_eckid(transaction, school)):
         person = frozenset(number for one in together for number in found.get(one, {one}))
         found |= dict.fromkeys(person, person)
     return found
@@ -125,6 +129,15 @@ def ties(transaction: Transaction) -> list[tuple[int, int]]:
     """Each record that took the place of another, and that other: one person under two keys."""
     query = sa.select(change.c.record_id, change.c.replaces_id).where(change.c.replaces_id.is_not(None)).distinct()
     return [(new, old) for new, old in transaction.execute(query)]
+
+
+def _one_in_the_place_of_another(transaction: Transaction) -> list[tuple[int, int]]:
+    """As `ties`, without those that an ECK iD given to the wrong child for a while made: each has his own since."""
+    new, old = record.alias(), record.alias()
+    query = sa.select(change.c.record_id, change.c.replaces_id).where(change.c.replaces_id.is_not(None)).distinct()
+    query = query.join(new, new.c.id == change.c.record_id).join(old, old.c.id == change.c.replaces_id)
+    same = sa.or_(new.c.eckid.is_(None), old.c.eckid.is_(None), new.c.eckid == old.c.eckid)
+    return [(one, other) for one, other in transaction.execute(query.where(same))]
 
 
 def _sharing_an_eckid(transaction: Transaction, school: str) -> list[list[int]]:

@@ -120,8 +120,8 @@ class Planned:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing of it is stopped. Fields that wait are no part of it: it was made without them."""
-        return not any(self.stopped_by(part) for part in PARTS if part != ADD_FIELDS)
+        """Whether nothing of it is stopped, nor left for the next. Fields that wait are no part of it: it was made without them."""
+        return not self.plan.goes_on and not any(self.stopped_by(part) for part in PARTS if part != ADD_FIELDS)
 
     @property
     def going(self) -> pd.DataFrame:

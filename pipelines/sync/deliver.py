@@ -15,7 +15,7 @@ from mappings.projection import DeliverySet
 from pipelines.ledger.handles import Handle
 from pipelines.ledger.holds import NewHold
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.plans import NewPlan, Plan, PlanRefusedError
+from pipelines.ledger.plans import Ending, NewPlan, Plan, PlanRefusedError
 from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, part_of, planned
 from pipelines.sync.guard import ADD_FIELDS, ALLOWED_BY_STAGE, CLEAR_OUT, PARTS, Rule
 from pipelines.sync.messages import CannotStay, Message, addressed, deltas, merged, whole_set
@@ -213,7 +213,8 @@ def _nothing_sent(case: Case, plan: Planned) -> Outcome:
     if plan.only:
         return _outcome(case, plan, state, plan.why())
     row = _opened(case, plan, plan.plan.changes.iloc[:0].assign(batch=0))
-    case.ledger.finish_plan(row.id, "unchanged" if plan.complete else "held", plan.why())
+    ending: Ending = "unchanged" if plan.complete else "partial" if state == "unchanged" else "held"
+    case.ledger.finish_plan(row.id, ending, plan.why())
     return _outcome(case, plan, state, plan.why())
 
 

@@ -14,9 +14,10 @@ import pandas as pd
 from connectors.base import Operation
 from data_contracts.fields import Record
 from mappings.choices import BY_RIGHT, NO_CONSENT
-from mappings.projection import PERSONS, DeliverySet, Uncertain
+from mappings.projection import NOBODY, PERSONS, DeliverySet, Uncertain
 from pipelines.keys import Keys
 from pipelines.ledger.delivered import may_be_absent
+from pipelines.ledger.records import refs_of
 from pipelines.sync.compare import Cause, columns_of, compared, rekeyed
 
 
@@ -49,6 +50,7 @@ class ChangePlan:
     known: Mapping[str, int]  # records that the supplier has, by kind
     field_changes: Mapping[str, int]  # pupils per field that changed without another explanation
     lingering: pd.DataFrame = field(repr=False)  # record_id, kind: what the supplier has and the export leaves open
+    goes_on: bool = False  # once this is carried out the next plan has more to do, from the same export
 
     @property
     def counts(self) -> dict[str, int]:
@@ -116,7 +118,9 @@ def change_plan(
     ]
     upserts = [part.upserts for part in parts]
     changes = pd.concat([*upserts, *(part.deletes for part in reversed(parts))], ignore_index=True)
-    changes = _renamed(changes, wanted, known, keys)
+    changes, goes_on = _renamed(changes, wanted, known, keys)
+    waiting = _waiting_for_an_id(changes, wanted, known)
+    changes, goes_on = changes.drop(index=waiting), goes_on or bool(waiting)
     return ChangePlan(
         supplier=wanted.supplier,
         school=wanted.school,
@@ -126,6 +130,7 @@ def change_plan(
         known={kind: numbers[kind] for kind in kinds},
         field_changes=_field_changes(changes, wanted),
         lingering=pd.concat([part.lingering for part in parts], ignore_index=True),
+        goes_on=goes_on,
     )
 
 
@@ -149,30 +154,69 @@ def _digest(changes: pd.DataFrame) -> bytes:
     return hashlib.blake2b(whole, digest_size=16).digest()
 
 
-def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Keys) -> pd.DataFrame:
-    """Whose id at the supplier goes on under another key: the same person, not one who left and one who came.
+def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Keys) -> tuple[pd.DataFrame, bool]:
+    """Whose id at the supplier goes on under another key: the same person, not one who left and one who came. And whether the
+    next plan has more to do.
 
     Where the supplier does not know the new key yet, its creation becomes an update that takes the old one's place. Where
     it does (two registrations made one), the second registration goes first; the next plan then finds the first case. Until
-    then, and where somebody else has the id of the second one by now, nothing is done to either.
+    then, and where somebody else has the id of the second one by now, nothing is done to either. Who is in the export himself
+    is somebody else: he is removed first, and the next plan gives his id to whom it is now.
     """
     deletes = changes[changes["operation"].eq("delete") & changes["kind"].isin(PERSONS)]
     if deletes.empty:
-        return changes
+        return changes, False
     held = known.wire_ids(_numbers(deletes["record_id"]))
     deletes = deletes.assign(id=[held.get(number) or "" for number in _numbers(deletes["record_id"])])
-    changes = changes.copy()
+    changes, goes_on = changes.copy(), False
     for kind in PERSONS:
         now = wanted.of(kind)["id"]
         mine = deletes[deletes["kind"].eq(kind) & deletes["id"].isin(now)]
         theirs = changes[changes["kind"].eq(kind) & changes["operation"].ne("delete")]
         row_of = pd.Series(theirs.index, index=theirs["key"])
         heirs = row_of.reindex(pd.Series(now.index, index=now)[mine["id"]]).set_axis(mine.index).dropna().astype(int)
+        present = {*refs_of(wanted.school, kind, wanted.gone.get(kind, NOBODY).index.tolist(), keys)}
+        somebody_else = [row for row, ref in mine.loc[heirs.index, "ref"].items() if ref in present]
+        changes, mine = changes.drop(index=heirs[somebody_else].tolist()), mine.drop(index=somebody_else)
+        heirs = heirs.drop(index=somebody_else)
         new = changes["operation"].reindex(heirs).eq("create").to_numpy()
         replaced = mine.loc[heirs.index[new], "record_id"].set_axis(heirs[new])
         _go_on(kind, changes, replaced, wanted, known, keys)
         changes = _second_registrations(changes, heirs[~new].tolist(), now, known).drop(index=mine.index)
-    return changes
+        goes_on |= bool(somebody_else) or not new.all()
+    return changes, goes_on
+
+
+def _waiting_for_an_id(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> list[int]:
+    """The rows whose new id is still another's at the supplier, who gives it up in this same plan: they go with the next.
+
+    Two who change ids with each other do not wait, for that would have no end.
+    """
+    with_id = [names for names in changes["changed_fields"].unique() if "id" in names.split(",")]
+    waiting: list[int] = []
+    for kind in PERSONS:
+        here = changes["kind"].eq(kind) & changes["operation"].ne("delete")
+        moving = changes[here & changes["operation"].eq("update") & changes["changed_fields"].isin(with_id)]
+        if moving.empty:
+            continue
+        held = known.wire_ids(_numbers(moving["record_id"]))
+        given_up = {
+            held.get(number): row for row, number in zip(moving.index, _numbers(moving["record_id"]), strict=True)
+        }
+        ids = wanted.of(kind)["id"]
+        wants = ids.reindex(changes.loc[here, "key"]).set_axis(changes.index[here])
+        takes = {row: given_up[wants[row]] for row in wants.index[wants.isin([i for i in given_up if i])]}
+        waiting += [row for row in takes if not _comes_back(row, takes)]
+    return waiting
+
+
+def _comes_back(row: int, takes: Mapping[int, int]) -> bool:
+    """Whether who takes another's id, and he another's, in the end gives up his own to the first."""
+    seen, at = {row}, takes[row]
+    while at not in seen and at in takes:
+        seen.add(at)
+        at = takes[at]
+    return at == row
 
 
 def _go_on(

@@ -117,6 +117,21 @@ def test_two_in_one_export_are_not_one_person(ledger: Ledger) -> None:
     assert newest(ledger) == {"a": "bezwaar"}
 
 
+def test_an_eckid_that_changes_takes_the_former_keys_along(ledger: Ledger, deliveries: Deliveries) -> None:
+    """Also where a supplier took the one key in the place of the other; but not the keys of who keeps the ECK iD."""
+    a, _ = deliveries.pupils("a", "b")
+    ledger.meet_pupils(SCHOOL, ["a", "b"], {"a": "eck-a", "b": "eck-b"})
+    ledger.record_choices(said({"a": "bezwaar"}))
+    (new,) = deliveries.pupils("a2")
+    ledger.open_plan(deliveries.plan(), deliveries.changes([new], "update", replaces=a))
+    ledger.meet_pupils(SCHOOL, ["a2", "b"], {"a2": "eck-a", "b": "eck-a-of-b"})
+    ledger.meet_pupils(SCHOOL, ["a2", "b"], {"a2": "eck-A", "b": "eck-b"})
+    assert newest(ledger) == dict.fromkeys(["a", "a2"], "bezwaar")
+    ledger.meet_pupils(SCHOOL, ["b"], {"b": "eck-A"})  # by mistake, for one export
+    ledger.meet_pupils(SCHOOL, ["a2", "b"], {"a2": "eck-A", "b": "eck-b"})
+    assert newest(ledger) == dict.fromkeys(["a", "a2"], "bezwaar")
+
+
 def test_a_choice_about_a_pupil_whose_key_was_shredded_knows_him_again(ledger: Ledger) -> None:
     """Nothing referred to it; from now on something does."""
     ledger.meet_pupils(SCHOOL, ["c"], {})

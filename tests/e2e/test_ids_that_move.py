@@ -1,0 +1,88 @@
+"""An ECK iD that goes from one pupil to another, night after night with everything real: nobody is lost, and nobody becomes somebody else."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from connectors.sandbox.school import example_school
+from mappings.choices import Choice
+from pipelines.consent import Said, write_down
+from pipelines.rights.erasure import open_case
+from tests.e2e.nights import numbers
+from tests.world import DAY, SCHOOL, World, a_world
+
+SUPPLIER = "uwlr_smalle_set"
+ROSTER = example_school(40)
+PUPILS = ROSTER.leerlingen
+ONE, OTHER = 4, 6
+(KEY, OTHER_KEY), (ECKID, OTHER_ECKID), (NAME, OTHER_NAME) = (
+    (str(PUPILS[column].iloc[ONE]), str(PUPILS[column].iloc[OTHER])) for column in ("key", "eckid", "roepnaam")
+)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A school with one supplier, that knows pupils by their ECK iD."""
+    with a_world(tmp_path / "instance", {SUPPLIER: "json_delta"}) as world:
+        yield world
+
+
+def _night(world: World, pupils: pd.DataFrame) -> tuple[str, tuple[int, int, int]]:
+    world.export(dataclasses.replace(ROSTER, leerlingen=pupils.reset_index(drop=True)))
+    outcome = world.sync()[SUPPLIER]
+    return outcome.state, numbers(outcome)
+
+
+def _shown(world: World) -> tuple[str | None, str | None]:
+    """By what first name the supplier has the one ECK iD and the other."""
+    held = world.held_by(SUPPLIER)
+    return tuple(held.get(eckid, {}).get("roepnaam") for eckid in (ECKID, OTHER_ECKID))  # type: ignore[return-value]
+
+
+def _with(pupils: pd.DataFrame, **eckids: str | None) -> pd.DataFrame:
+    """These pupils, of whom the one and the other have these ECK iDs."""
+    pupils = pupils.copy()
+    for name, eckid in eckids.items():
+        pupils.loc[{"one": ONE, "other": OTHER}[name], "eckid"] = eckid
+    return pupils
+
+
+def test_two_registrations_made_one_are_one_the_night_after_though_nothing_changed_since(world: World) -> None:
+    """The first night removes the second registration; the export of the next is the same, and the work is finished all the same."""
+    _night(world, PUPILS)
+    merged = _with(PUPILS.drop(index=ONE), other=ECKID)
+    assert _night(world, merged) == ("delivered", (0, 0, 1))
+    assert _night(world, merged) == ("delivered", (0, 1, 0))
+    assert _shown(world) == (OTHER_NAME, None)
+    assert _night(world, merged)[0] == "unchanged"
+
+
+def test_an_eckid_that_stood_with_the_wrong_child_for_a_night_ties_nobody(world: World) -> None:
+    """Both are there again under their own, and what is asked of the one is not done to the other."""
+    _night(world, PUPILS.drop(index=OTHER))
+    _night(world, _with(PUPILS.drop(index=ONE), other=ECKID))
+    assert _shown(world) == (OTHER_NAME, None)
+    for _ in range(2):  # the one waits until the other has given up the ECK iD
+        _night(world, PUPILS)
+    assert _shown(world) == (NAME, OTHER_NAME)
+    assert _night(world, PUPILS)[0] == "unchanged"
+    open_case(world.instance, SCHOOL, KEY, "directeur", "mondeling")
+    _night(world, PUPILS)
+    assert _shown(world) == (None, OTHER_NAME)
+    (erasure,) = world.instance.ledger.erasures.all()
+    assert list(world.instance.ledger.record_keys(erasure.records).values()) == [KEY]
+
+
+def test_who_objects_is_not_the_one_who_has_his_eckid_in_the_same_export(world: World) -> None:
+    """He is removed first, and the night after the other is made; an objection of the one is none of the other."""
+    _night(world, PUPILS.drop(index=OTHER))
+    write_down(world.instance, Said(SCHOOL, by="directie"), {SUPPLIER: {KEY: Choice.OBJECTION}}, DAY)
+    together = _with(PUPILS, one=None, other=ECKID)
+    assert _night(world, together) == ("delivered", (0, 0, 1))
+    assert _night(world, together) == ("delivered", (1, 0, 0))
+    assert _shown(world) == (OTHER_NAME, None)
+    assert _night(world, together)[0] == "unchanged"
+    assert world.instance.ledger.identities(SCHOOL) == {}
