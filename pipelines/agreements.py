@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from data_contracts.fields import CATALOGUE, Record
-from mappings.agreement import Agreement, FieldSet, field_set
+from mappings.agreement import Agreement, FieldSet, Stage, field_set
 from mappings.profile import Profile
 from mappings.projection import read_for
 from mappings.written import numbered
@@ -41,7 +41,12 @@ class Agreed:
 
     @property
     def warning(self) -> str | None:
-        """What there is to do about it, if it is ending or has ended."""
+        """What there is to do about it: it is ending or has ended, or will take over and then let less go on than one that has ended."""
+        if not self.counts and self.state == "upcoming" and self.agreement.stage is not Stage.FULL:
+            return (
+                f"gaat in op {self.agreement.signed:%d-%m-%Y} met `stage: {self.agreement.stage}`: dan wordt er bij wie al "
+                "gegevens heeft niets meer verwijderd, ook niet na een bezwaar. Zet stage voor die dag op full"
+            )
         if self.followed_on and self.state in {"ending", "ended"}:
             if self.followed_on - self.agreement.valid_until == timedelta(days=1):
                 return None

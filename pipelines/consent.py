@@ -53,15 +53,15 @@ def write_down_one(instance: Instance, said: Said, subject: str, pupil: str, cho
     what = f"{chosen.replace('_', ' ')}, {subject}, school {said.school}"
     if not news:
         return f"Dit was al vastgelegd: {what}."
-    return f"Vastgelegd: {what}. {_then(instance, said.school, subject, chosen, today)}"
+    return f"Vastgelegd: {what}. {what_follows(instance, said.school, subject, chosen, today)}"
 
 
-def _then(instance: Instance, school: str, subject: str, chosen: Choice, today: date) -> str:
-    """What comes of a choice."""
+def what_follows(instance: Instance, school: str, subject: str, chosen: Choice, today: date) -> str:
+    """What comes of a choice, in Dutch."""
     agreements = [agreed for agreed in instance.settings.agreements if school in agreed.schools]
     concerned = [a for a in agreements if subject in instance.settings.field_set(a.supplier, school).subjects]
     if not concerned:
-        return "Geen leverancier krijgt hiervoor iets; de lijst is voor de school zelf."
+        return "Geen leverancier krijgt hiervoor nu iets; de lijst is voor de school zelf."
     if chosen in REFUSED:
         needed = "update" if subject in set(Purpose) else "delete"
         holding = (a for a in concerned if instance.ledger.held_fields(a.supplier, school))

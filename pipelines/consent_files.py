@@ -9,10 +9,11 @@ from pathlib import Path
 
 from mappings.agreement import LegalBasis
 from mappings.choices import Choice
-from pipelines.consent import Said, write_down
+from pipelines.consent import Said, what_follows, write_down
 from pipelines.instance import Instance
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.names import UnknownNameError, refuse_unknown
+from pipelines.rights.erasure import told_erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,11 @@ def take_in(instance: Instance, said: Said, file: Path, key: str, columns: Seque
     lines = answers(content, key, asked)
     news = write_down_file(instance, said, lines, today)
     counted = Counter((subject, choice) for line in lines.values() for subject, choice in line.choices.items())
-    told = [
-        f"{subject}: {counted[subject, Choice.GIVEN]} keer ja, {counted[subject, Choice.WITHDRAWN]} keer nee."
-        for subject in asked
-    ]
+    told = []
+    for subject in asked:
+        yes, no = counted[subject, Choice.GIVEN], counted[subject, Choice.WITHDRAWN]
+        follows = what_follows(instance, said.school, subject, Choice.WITHDRAWN if no else Choice.GIVEN, today)
+        told.append(f"{subject}: {yes} keer ja, {no} keer nee. {follows}")
     return [*told, f"Nieuw vastgelegd: {news}; de rest stond er al zo."]
 
 
@@ -74,8 +76,12 @@ def write_down_file(instance: Instance, said: Said, lines: Mapping[str, Line], t
     try:
         return write_down(instance, said, choices, today)
     except ChoiceRefusedError as error:
-        numbers = sorted(lines[key].number for key in error.keys)
-        raise FileRefusedError([f"{_at(numbers)}: {error}"] if numbers else [str(error)]) from None
+        problems: dict[str, list[int]] = {}
+        for key in error.keys:
+            erased = told_erased(instance, said.school, key)
+            why = f"{erased} Haal deze regel uit het bestand." if erased else str(error)
+            problems.setdefault(why, []).append(lines[key].number)
+        raise FileRefusedError([f"{_at(sorted(at))}: {why}" for why, at in problems.items()] or [str(error)]) from None
 
 
 def answers(content: bytes, key_column: str, columns: Mapping[str, str]) -> dict[str, Line]:

@@ -199,7 +199,7 @@ def lees_in(context: dg.OpExecutionContext, config: ConsentFile, instance: Insta
         )
     except (UnknownNameError, FileRefusedError) as error:
         raise refused(error) from None
-    context.add_output_metadata(of_told(" ".join([*told, "Het geldt vanaf de volgende levering."])))
+    context.add_output_metadata(of_told(" ".join(told)))
 
 
 class ToErase(dg.Config):
@@ -253,23 +253,21 @@ _JOBS: dict[str, tuple[dg.OpDefinition, str, tuple[str, ...]]] = {
         "Schrijf voor een ouder de brief met alles wat leveranciers van één leerling hebben.",
         ("leerling",),
     ),
+    "keuzes_inlezen": (
+        lees_in,
+        "Leg een lijst met toestemmingen uit een CSV-bestand vast.",
+        ("bestand", "sleutelkolom", "kolommen", "door"),
+    ),
     "wissen": (
         wis,
         "Wis een leerling bij elke leverancier (AVG art. 17). Dit is niet terug te draaien.",
         ("leerling", "door"),
     ),
 }
-_OF_MORE: dict[str, tuple[dg.OpDefinition, str, tuple[str, ...]]] = {
-    "keuzes_inlezen": (
-        lees_in,
-        "Leg een lijst met toestemmingen uit een CSV-bestand vast.",
-        ("bestand", "sleutelkolom", "kolommen", "door"),
-    ),
-}
-OF_ONE_PUPIL = tuple(_JOBS)
-"""Jobs whose settings name a pupil: Dagster keeps those with the run, so the run goes at the first cleaning after it."""
+OF_PUPILS = tuple(_JOBS)
+"""Jobs whose settings name a pupil, or a file that may be called after one: Dagster keeps those with the run, so the run goes at the first cleaning after it."""
 
 
 def pupil_jobs(schools: dg.PartitionsDefinition[str]) -> list[dg.JobDefinition]:
     """The jobs, for each of these schools."""
-    return [job_of_school(name, *of_job, schools) for name, of_job in (_JOBS | _OF_MORE).items()]
+    return [job_of_school(name, *of_job, schools) for name, of_job in _JOBS.items()]

@@ -18,7 +18,7 @@ from pipelines.keys import KeysBusyError
 from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.leases import BusyError
-from pipelines.pupil_jobs import OF_ONE_PUPIL
+from pipelines.pupil_jobs import OF_PUPILS
 from pipelines.removal import ENDED, Removed, delete_run, forget_keys
 from pipelines.reports import renew_report
 from pipelines.rights.erasure import forget, ready
@@ -144,7 +144,7 @@ def clean_runs(dagster: dg.DagsterInstance, home: Path, before: datetime) -> int
 
     Those that were made before this moment (aware), and all that are about one pupil.
     """
-    of_one_pupil = (dg.RunsFilter(statuses=ENDED, job_name=name) for name in OF_ONE_PUPIL)
+    of_one_pupil = (dg.RunsFilter(statuses=ENDED, job_name=name) for name in OF_PUPILS)
     number = 0
     for which in (dg.RunsFilter(statuses=ENDED, created_before=before), *of_one_pupil):
         while runs := dagster.get_runs(which, limit=_AT_ONCE):

@@ -17,7 +17,7 @@ from connectors.base import ConnectorError, SchoolId
 from connectors.parnassys import EdexmlFile, read_roster, school_of
 from connectors.secrets import private_file, public_file, resolve
 from mappings.agreement import SCHOOL_KEY
-from pipelines.agreements import agreed
+from pipelines.agreements import every_agreed
 from pipelines.commands.init import FILES
 from pipelines.commands.telling import FAILED, OK, out
 from pipelines.dagster_home import prepare
@@ -74,7 +74,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 
 def _agreements(settings: Settings) -> Iterator[Finding]:
     """What an agreement asks of a person: it ends soon, or has ended, or another version of its leaflet is there."""
-    for one in agreed(settings, today_in_the_netherlands()):
+    for one in every_agreed(settings, today_in_the_netherlands()):
         schools = ", ".join(one.agreement.schools)
         for told in filter(None, (one.warning, one.leaflet)):
             yield Finding(f"overeenkomst {one.agreement.supplier} voor {schools}", "let op", told)

@@ -21,7 +21,7 @@ from pipelines.cli import app
 from pipelines.dagster_home import prepare
 from pipelines.ledger.engine import open_engine
 from pipelines.ledger.tables import change, handles, record
-from pipelines.pupil_jobs import OF_ONE_PUPIL
+from pipelines.pupil_jobs import OF_PUPILS
 from pipelines.resources import InstanceResource
 from pipelines.retention import finish_erasures
 from pipelines.rights.erasure import open_case, standings
@@ -145,7 +145,7 @@ def test_a_supplier_that_does_not_answer_keeps_the_request_open(world: World) ->
     assert (_finished(world), holders(world, roster, key)) == (1, [])
 
 
-@pytest.mark.parametrize("name", OF_ONE_PUPIL)
+@pytest.mark.parametrize("name", OF_PUPILS)
 def test_nothing_is_forgotten_while_a_run_about_a_pupil_of_the_school_is_at_work(world: World, name: str) -> None:
     """It may be about him, and what it writes would name him afterwards."""
     roster = example_school(40)

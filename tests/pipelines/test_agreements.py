@@ -78,8 +78,13 @@ def test_one_that_is_followed_at_once_asks_for_nothing(world: World, first: str,
         each for each in every_agreed(load_settings(world.home, later), later) if each.agreement.supplier == SMALL
     )
     assert (gone.told, gone.leaflet) == ("opgevolgd", None)
-    rows = json.loads(asked("agreements", "--json", instance=world.home).stdout)
-    assert [row["state"] for row in rows if row["supplier"] == SMALL] == ["active", "upcoming"]
+    world.export(example_school(30))
+    world.sync(SMALL)
+    rows = [r for r in json.loads(asked("agreements", "--json", instance=world.home).stdout) if r["supplier"] == SMALL]
+    assert [(row["state"], row["pupils"] > 0, bool(row["empty_fields"])) for row in rows] == [
+        ("active", True, bool(rows[0]["empty_fields"])),
+        ("upcoming", False, False),
+    ]
     explained = asked("explain", SMALL, instance=world.home).stdout
     assert explained.count("Privacyconvenant 4.0, van ") == 2
     assert explained.index("van 01-08-2026") < explained.index("moet nog ingaan")

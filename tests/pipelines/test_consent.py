@@ -141,7 +141,10 @@ def test_a_file_of_any_spreadsheet_is_read(world: World, tmp_path: Path, content
     words = ("consent", "import", SCHOOL, str(file), "--key", key, "--column", "uwlr_smalle_set=mag")
     code, told = asked(world, *words)
     assert code == 0
-    assert told == "uwlr_smalle_set: 1 keer ja, 1 keer nee. Nieuw vastgelegd: 2; de rest stond er al zo. "
+    assert (
+        told
+        == "uwlr_smalle_set: 1 keer ja, 1 keer nee. Het geldt vanaf de volgende levering. Nieuw vastgelegd: 2; de rest stond er al zo. "
+    )
     assert {row["leerling"]: row["keuze"] for row in listed(world)} == {
         PUPIL: "toestemming",
         OTHER: "toestemming_ingetrokken",
@@ -208,7 +211,8 @@ def test_a_list_of_parnassys_is_read_with_all_its_purposes_at_once(world: World,
     words = ("consent", "import", SCHOOL, str(file), "--key", "Sleutel")
     columns = ("--column", "foto_website=Foto website", "--column", "foto_parro=Foto Parro")
     code, told = asked(world, *words, *columns)
-    counts = "foto_website: 1 keer ja, 0 keer nee. foto_parro: 1 keer ja, 1 keer nee. Nieuw vastgelegd: 3; "
+    nobody = "Geen leverancier krijgt hiervoor nu iets; de lijst is voor de school zelf."
+    counts = f"foto_website: 1 keer ja, 0 keer nee. {nobody} foto_parro: 1 keer ja, 1 keer nee. {nobody} Nieuw vastgelegd: 3; "
     assert (code, told) == (0, counts + "de rest stond er al zo. ")
     assert asked(world, "consent", "withdraw", SCHOOL, PUPIL, "foto_website")[0] == 0
     assert [row["keuze"] for row in listed(world, "--subject", "foto_website")] == [

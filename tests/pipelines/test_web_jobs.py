@@ -19,6 +19,7 @@ from pipelines.build import build_defs
 from pipelines.consent import Said, write_down
 from pipelines.ledger.tables import plan, seal
 from pipelines.resources import InstanceResource
+from pipelines.retention import finish_erasures
 from pipelines.rights.erasure import open_case
 from pipelines.runs import QUIET
 from pipelines.settings import load_settings
@@ -26,7 +27,7 @@ from tests.pipelines.test_cli import asked
 from tests.world import DAY, SCHOOL, World, a_world
 
 ROSTER = example_school(40)
-KEY, NAME = (str(ROSTER.leerlingen[name].iloc[4]) for name in ("key", "achternaam"))
+KEY, NAME, ECKID = (str(ROSTER.leerlingen[name].iloc[4]) for name in ("key", "achternaam", "eckid"))
 
 
 @pytest.fixture
@@ -82,6 +83,15 @@ def test_why_a_supplier_has_a_pupil_is_told_step_by_step(world: World) -> None:
     assert "Keuze van ouders: een ouder maakte bezwaar." in ran.told
     other = _run(world, "waarom", "leg_uit", SCHOOL, leerling=KEY, leverancier="uwlr_smalle_set")
     assert other.told == "uwlr_smalle_set. Niets houdt hem tegen."
+    refuse = f"{world.urls['uwlr_smalle_set']}/_sandbox/refuse"
+    said = f"{NAME} is hier al"
+    requests.post(refuse, json={"ids": {ECKID: said, KEY: said}}, timeout=5).raise_for_status()
+    pupils = ROSTER.leerlingen.copy()
+    pupils.loc[4, "roepnaam"] = "Verbeterd"
+    world.export(dataclasses.replace(ROSTER, leerlingen=pupils))
+    world.sync()
+    refused = _run(world, "waarom", "leg_uit", SCHOOL, leerling=KEY, leverancier="uwlr_smalle_set")
+    assert "geweigerd" in refused.told, "and not in the supplier's own words: `_run` looks for the name"
     unknown = _run(world, "waarom", "leg_uit", SCHOOL, leerling="Kanarie", leverancier="basispoort")
     assert (unknown.success, "is bij deze school niet bekend" in unknown.told, "Kanarie" in unknown.told) == (
         False,
@@ -103,8 +113,7 @@ def test_a_correction_is_followed_and_one_that_is_late_fails_the_run(world: Worl
     assert rows["basispoort"]["Wat"] == "staat in de export; gaat mee met de volgende levering"
     assert rows["basispoort"]["Velden"] == "roepnaam"
     refuse = f"{world.urls['uwlr_smalle_set']}/_sandbox/refuse"
-    eckid = str(ROSTER.leerlingen["eckid"].iloc[4])
-    requests.post(refuse, json={"ids": {eckid: "nee", KEY: "nee"}}, timeout=5).raise_for_status()
+    requests.post(refuse, json={"ids": {ECKID: f"{NAME}: nee", KEY: f"{NAME}: nee"}}, timeout=5).raise_for_status()
     world.sync()
     with world.instance.ledger._engine.begin() as connection:
         connection.execute(sa.update(plan).values(created_at=datetime.now(UTC) - timedelta(days=3)))
@@ -130,6 +139,16 @@ def test_every_agreement_is_told_with_what_a_person_should_know(world: World) ->
     assert stands["basispoort"] == ("actief", len(world.held_by("basispoort")))
     assert any("is afgelopen op 01-10-2026" in row["Opmerking"] for row in ran.tables["Opmerkingen"])
     assert ran.told.startswith("Overeenkomsten: ")
+    text = (
+        file.read_text(encoding="utf-8")
+        .replace("2026-10-01", "2028-07-31")
+        .replace("stage: full", "stage: report_only")
+    )
+    (file.parent / "straks.yaml").write_text(text.replace("2026-08-01", "2027-08-01"), encoding="utf-8")
+    ran = _run(world, "overeenkomsten", "toon_overeenkomsten")
+    rows = [(row["Stand"], row["Leerlingen"]) for row in ran.tables["Overeenkomsten"] if "smalle" in row["Leverancier"]]
+    assert rows == [("afgelopen", len(world.held_by("uwlr_smalle_set"))), ("gaat nog in", 0)]
+    assert any("met `stage: report_only`" in row["Opmerking"] for row in ran.tables["Opmerkingen"])
 
 
 def test_a_ledger_that_is_not_whole_fails_the_run(world: World) -> None:
@@ -198,6 +217,13 @@ def test_a_list_of_consents_is_taken_in_as_a_whole_or_not_at_all(world: World, t
     file.write_text("Sleutel;Website;Parro\nKanarie;misschien;\n", encoding="utf-8")
     wrong = _run(world, "keuzes_inlezen", "lees_in", SCHOOL, **config)
     assert (wrong.success, "Regel 2" in wrong.told, "Kanarie" in wrong.told) == (False, True, False)
+    open_case(world.instance, SCHOOL, KEY, "directeur", "mondeling")
+    world.sync()
+    finish_erasures(world.instance, world.dagster, DAY)
+    file.write_text(f"Sleutel;Website;Parro\n{KEY};ja;\n", encoding="utf-8")
+    erased = _run(world, "keuzes_inlezen", "lees_in", SCHOOL, **config)
+    assert (erased.success, "Regel 2: Deze leerling is op verzoek gewist" in erased.told) == (False, True), erased.told
+    assert "Haal deze regel uit het bestand." in erased.told
     for missing, told in (
         ({"kolommen": " "}, "Vul bij `kolommen`"),
         ({"bestand": "er-is-niets.csv"}, "is niet te lezen"),
