@@ -169,7 +169,7 @@ def open_session(settings: HttpSettings) -> HttpSession:
 
 
 _CALL = "Neem contact op met de beheerder van {who} en noem deze melding."
-_LATER = "Het wordt bij de volgende keer vanzelf weer geprobeerd."
+_LATER = "Probeer het later opnieuw; een levering probeert het de volgende nacht vanzelf."
 _PERMANENT: Mapping[int, tuple[str, str, str]] = {
     400: ("bericht_geweigerd", "{who} begrijpt het bericht niet (400).", _CALL),
     401: (

@@ -23,7 +23,8 @@ WARNED = (7, 30, 60)
 class Agreed:
     """An agreement with its profile, its fields and how it stands. `within` days it ends, where it is ending.
 
-    `counts`: it is the one that deliveries of its schools go by now. `followed_on`: when all its schools have the next one, where that is written already.
+    `counts`: it is the one that deliveries of its schools go by now. `followed_on`: when every school has the next one that has one written already, and `left_out`
+    the others, if any has.
     """
 
     agreement: Agreement
@@ -33,6 +34,7 @@ class Agreed:
     within: int | None
     counts: bool = True
     followed_on: date | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
@@ -41,28 +43,39 @@ class Agreed:
 
     @property
     def warning(self) -> str | None:
-        """What there is to do about it: it is ending or has ended, or will take over and then let less go on than one that has ended."""
-        if not self.counts and self.state == "upcoming" and self.agreement.stage is not Stage.FULL:
+        """What there is to do about it: it has not begun, is ending or has ended, or does not join on to the next."""
+        return self._before_it_begins if self.state == "upcoming" else self._as_it_ends
+
+    @property
+    def _before_it_begins(self) -> str | None:
+        first = f"{self.agreement.signed:%d-%m-%Y}"
+        if self.counts:
+            return f"gaat pas in op {first}; tot die dag gaat er niets uit"
+        if self.agreement.stage is Stage.FULL:
+            return None
+        return (  # less goes on then than by one that has ended
+            f"gaat in op {first} met `stage: {self.agreement.stage}`: dan wordt er bij wie al gegevens heeft niets meer "
+            "verwijderd, ook niet na een bezwaar. Zet stage voor die dag op full"
+        )
+
+    @property
+    def _as_it_ends(self) -> str | None:
+        until, following = f"{self.agreement.valid_until:%d-%m-%Y}", self.followed_on
+        if following and following - self.agreement.valid_until > timedelta(days=1):
             return (
-                f"gaat in op {self.agreement.signed:%d-%m-%Y} met `stage: {self.agreement.stage}`: dan wordt er bij wie al "
-                "gegevens heeft niets meer verwijderd, ook niet na een bezwaar. Zet stage voor die dag op full"
+                f"loopt tot en met {until}, en de volgende gaat pas in op {following:%d-%m-%Y}: ertussen gaat er niets "
+                "nieuws uit, en wordt gevraagd of alles weg mag. Laat ze aansluiten als dat niet de bedoeling is"
             )
-        if self.followed_on and self.state in {"ending", "ended"}:
-            if self.followed_on - self.agreement.valid_until == timedelta(days=1):
-                return None
-            return (
-                f"loopt tot en met {self.agreement.valid_until:%d-%m-%Y}, en de volgende gaat pas in op {self.followed_on:%d-%m-%Y}: "
-                "ertussen gaat er niets nieuws uit, en wordt gevraagd of alles weg mag. Laat ze aansluiten als dat niet de bedoeling is"
-            )
+        if following or self.state not in {"ending", "ended"}:
+            left_out = ", ".join(self.left_out) if self.state in {"ending", "ended"} else ""
+            return f"loopt tot en met {until}, en de volgende noemt deze scholen niet: {left_out}" if left_out else None
         if self.state == "ended":
             return (
-                f"is afgelopen op {self.agreement.valid_until:%d-%m-%Y}: er gaat niets nieuws meer uit. Is er een nieuwe, zet de "
-                "datums daarvan dan in het bestand; anders: zie in de handleiding ‘Stoppen met een leverancier’"
+                f"is afgelopen op {until}: er gaat niets nieuws meer uit. Is er een nieuwe, zet die dan in een eigen "
+                "bestand ernaast; anders: zie in de handleiding ‘Stoppen met een leverancier’"
             )
-        if self.within is None:
-            return None
         return (
-            f"loopt af op {self.agreement.valid_until:%d-%m-%Y}, binnen {self.within} dagen; daarna gaat er niets nieuws meer "
+            f"loopt af op {until}, binnen {self.within} dagen; daarna gaat er niets nieuws meer "
             "uit, en wordt gevraagd of alles weg mag. Spreek een nieuwe af, of zie in de handleiding ‘Stoppen met een leverancier’"
         )
 
@@ -94,7 +107,10 @@ def agreed(settings: Settings, today: date, school: str | None = None) -> Iterat
     for agreement in sorted(settings.agreements, key=lambda a: (a.supplier, a.schools)):
         if school is None or school in agreement.schools:
             state, within = _validity(agreement, today)
-            yield replace(_of(settings, agreement, state, within), followed_on=_followed_on(settings, agreement))
+            following = _following(settings, agreement)
+            left_out = tuple(key for key in agreement.schools if following and key not in following)
+            one = _of(settings, agreement, state, within)
+            yield replace(one, followed_on=max(following.values(), default=None), left_out=left_out)
 
 
 def every_agreed(settings: Settings, today: date) -> list[Agreed]:
@@ -111,11 +127,14 @@ def _of(settings: Settings, agreement: Agreement, state: Validity, within: int |
     return Agreed(agreement, profile, field_set(profile, agreement), state, within)
 
 
-def _followed_on(settings: Settings, agreement: Agreement) -> date | None:
-    """When the next agreement has begun at all its schools; None where one of them has none."""
+def _following(settings: Settings, agreement: Agreement) -> dict[str, date]:
+    """When the next agreement of each of its schools begins, for those that have one."""
     same = [a for a in settings.others if a.supplier == agreement.supplier and a.signed > agreement.valid_until]
-    firsts = [min((a.signed for a in same if school in a.schools), default=None) for school in agreement.schools]
-    return None if None in firsts else max(first for first in firsts if first)
+    return {
+        school: min(a.signed for a in same if school in a.schools)
+        for school in agreement.schools
+        if any(school in a.schools for a in same)
+    }
 
 
 def pupils_held(instance: Instance) -> dict[tuple[str, str], int]:

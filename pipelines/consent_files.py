@@ -45,7 +45,8 @@ def take_in(instance: Instance, said: Said, file: Path, key: str, columns: Seque
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise FileRefusedError([f"Het bestand {file} is niet te lezen ({error.strerror})."]) from None
+        why = "bestaat niet" if isinstance(error, FileNotFoundError) else "is niet te lezen"
+        raise FileRefusedError([f"Het bestand {file} {why}. Controleer map en naam."]) from None
     agreements = {subject: instance.settings.agreement(subject, said.school) for subject in asked}
     if others := [s for s, agreed in agreements.items() if agreed and agreed.legal_basis is not LegalBasis.CONSENT]:
         raise FileRefusedError(

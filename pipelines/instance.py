@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from connectors.base import Source, Supplier
 from connectors.http import HttpSettings
@@ -46,6 +47,13 @@ class Instance:
         return make_supplier(self.settings.profiles[supplier], agreement.connection, self.settings.home)
 
 
+class LedgerUnreadableError(Exception):
+    """The file of the ledger is no database any more; the message is a Dutch sentence."""
+
+
+_UNREADABLE = "Het grootboek is beschadigd en niet te lezen. Zet het terug uit de reservekopie; zie de handleiding, ‘Reservekopie’."
+
+
 def open_instance(home: Path, day: date | None = None) -> Instance:
     """Read the settings in `home` as they count on `day` (else today), and open what they name; the ledger is made or renewed where needed.
 
@@ -53,6 +61,7 @@ def open_instance(home: Path, day: date | None = None) -> Instance:
         SettingsError: the settings are wrong.
         PermanentError: a secret is missing.
         KeyMissingError: the keys of this ledger are gone.
+        LedgerUnreadableError: it is damaged.
     """
     # Arrow's own pool keeps what a large export once took, some 45 MiB for 25,000 pupils; the system's gives it back.
     pa.set_memory_pool(pa.system_memory_pool())
@@ -63,7 +72,12 @@ def open_instance(home: Path, day: date | None = None) -> Instance:
     ):  # new keys would stand in the place of those in the backup
         raise KeyMissingError(f"De sleutels in {settings.sleutels} ontbreken. Zet die map terug uit de reservekopie.")
     keys = Keys.open(settings.sleutels)
-    ledger = _ledger(settings.ledger_url, keys.encryption_ids, settings.sleutels)
+    try:
+        ledger = _ledger(settings.ledger_url, keys.encryption_ids, settings.sleutels)
+    except OperationalError:
+        raise  # in use, or out of reach
+    except DatabaseError:
+        raise LedgerUnreadableError(_UNREADABLE) from None
     if ledger.is_outdated():
         _ledger.cache_clear()
         ledger = _ledger(settings.ledger_url, keys.encryption_ids, settings.sleutels)

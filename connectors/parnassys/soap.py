@@ -121,7 +121,7 @@ _ANSWERS: Mapping[str, Literal["leerlinggegevens", "geenwijzigingen", "geengegev
     "geengegevens": "geengegevens",
 }
 
-_LATER = "Het wordt bij de volgende keer vanzelf weer geprobeerd."
+_LATER = "Probeer het later opnieuw; een levering probeert het de volgende nacht vanzelf."
 _CALL = "Geef deze melding door aan de helpdesk van ParnasSys."
 _RESULTS = "ParnasSys meldt een fout over toetsresultaten, terwijl om leerlinggegevens is gevraagd"
 

@@ -141,7 +141,9 @@ def _skipped(settings: Settings) -> Iterator[Finding]:
             where = f"{name}/{file.name}"
             if file.suffix in {".yaml", ".yml"} or not file.is_file() or (where in FILES and settings.agreements):
                 continue
-            yield Finding(where, "let op", "wordt niet gelezen: de naam moet eindigen op .yaml, in kleine letters")
+            yield Finding(
+                where, "let op", "wordt niet gelezen: de naam moet eindigen op .yaml of .yml, in kleine letters"
+            )
 
 
 def _named(settings: Settings) -> Iterator[Finding]:
@@ -165,6 +167,8 @@ def _exports(settings: Settings) -> Iterator[Finding]:
         for file in sorted(folder.glob("*")):
             if file.suffix.lower() == ".xml" and file.is_file():
                 yield _tried(f"{folder.name}/{file.name}", partial(_lying, file, expected))
+            elif file.is_file() and folder == settings.inbox and not file.name.startswith("."):
+                yield Finding(f"inbox/{file.name}", "let op", "wordt niet gelezen: de naam moet eindigen op .xml")
 
 
 def _export(place: Path, school: SchoolId, path: str) -> Finding:

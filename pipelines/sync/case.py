@@ -289,11 +289,16 @@ def nothing_to_do(case: Case) -> Outcome | None:
 
 def preview(case: Case, plan: Planned) -> Outcome:
     """What would happen if this plan were delivered now."""
+    return Outcome(case.school, case.supplier, "preview", plan.counts, plan.digest, why_not(case, plan))
+
+
+def why_not(case: Case, plan: Planned) -> str:
+    """The reasons for what does not go ahead; also where an agreement has ended and there is nothing to remove."""
     reason = plan.why()
-    if plan.clears and not reason and plan.plan.changes.empty:
-        until = f"{case.agreement.valid_until:%d-%m-%Y}"
-        reason = f"De overeenkomst is afgelopen op {until}, en deze leverancier heeft niets (meer): er gaat niets uit."
-    return Outcome(case.school, case.supplier, "preview", plan.counts, plan.digest, reason)
+    if reason or not plan.clears or not plan.plan.changes.empty:
+        return reason
+    until = f"{case.agreement.valid_until:%d-%m-%Y}"
+    return f"De overeenkomst is afgelopen op {until}, en deze leverancier heeft niets (meer): er gaat niets uit."
 
 
 def _still(counts: dict[str, int]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from pipelines.ledger.handles import Handle
 from pipelines.ledger.holds import NewHold
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import Ending, NewPlan, Plan, PlanRefusedError
-from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, part_of, planned
+from pipelines.sync.case import Case, Outcome, Planned, State, discarded_since, judged, part_of, planned, why_not
 from pipelines.sync.guard import ADD_FIELDS, ALLOWED_BY_STAGE, CLEAR_OUT, PARTS, Rule
 from pipelines.sync.messages import CannotStay, Message, addressed, deltas, merged, whole_set
 from pipelines.sync.outbox import (
@@ -214,8 +214,9 @@ def _nothing_sent(case: Case, plan: Planned) -> Outcome:
         return _outcome(case, plan, state, plan.why())
     row = _opened(case, plan, plan.plan.changes.iloc[:0].assign(batch=0))
     ending: Ending = "unchanged" if plan.complete else "partial" if state == "unchanged" else "held"
-    case.ledger.finish_plan(row.id, ending, plan.why())
-    return _outcome(case, plan, state, plan.why())
+    reason = why_not(case, plan)
+    case.ledger.finish_plan(row.id, ending, reason)
+    return _outcome(case, plan, state, reason)
 
 
 def _finished(case: Case, plan: Planned, row: Plan, sent: int, refused: int) -> Outcome:

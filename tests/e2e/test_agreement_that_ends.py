@@ -40,6 +40,7 @@ def test_where_it_ended_before_anything_went_a_preview_tells_why_nothing_does(en
     looked = world.sync(preview=True)[supplier]
     assert (looked.state, numbers(looked)) == ("preview", (0, 0, 0))
     assert "is afgelopen op 24-11-2026" in looked.reason
+    assert world.sync()[supplier].reason == looked.reason
 
 
 def test_at_midnight_nothing_new_goes_deletes_do_and_the_rest_waits_to_be_cleared_out(

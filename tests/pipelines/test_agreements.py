@@ -50,13 +50,14 @@ def test_the_state_follows_the_day(world: World, day: str, state: str, within: i
     """Before the first day, in force, 60, 30 and 7 days before the last day, on it, and after it."""
     found = list(agreed(load_settings(world.home), date.fromisoformat(day)))
     assert {(one.state, one.within) for one in found} == {(state, within)}
-    assert {one.warning is not None for one in found} == {state in {"ending", "ended"}}
+    assert {one.warning is not None for one in found} == {state != "active"}
 
 
 @pytest.mark.parametrize(
     ("first", "day", "warned"),
     [
         ("2027-08-01", "2027-07-01", None),
+        ("2027-08-15", "2026-11-24", "15-08-2027"),
         ("2027-08-15", "2027-07-01", "15-08-2027"),
         ("2027-08-15", "2027-08-10", "15-08-2027"),
     ],
@@ -101,7 +102,7 @@ def test_one_school_that_is_not_followed_is_warned_about(world: World) -> None:
     (file.parent / "volgend_jaar.yaml").write_text(following, encoding="utf-8")
     today = date(2027, 7, 1)
     (one,) = (each for each in agreed(load_settings(world.home, today), today) if each.agreement.supplier == SMALL)
-    assert "binnen 30 dagen" in (one.warning or "")
+    assert one.warning == "loopt tot en met 31-07-2027, en de volgende noemt deze scholen niet: 99XX-01"
 
 
 def test_the_command_tells_what_ends_and_what_is_held(world: World) -> None:

@@ -91,6 +91,19 @@ def test_verify_misses_a_link_that_was_cut_off(home: Path) -> None:
     assert "genoteerde schakel" in answer.stdout
 
 
+@pytest.mark.parametrize("words", [("verify",), ("status",), ("doctor",)])
+def test_a_ledger_that_is_no_database_any_more_is_told_so(home: Path, words: tuple[str, ...]) -> None:
+    """In Dutch, with what to do: nothing is to be tried again here."""
+    for file in home.glob("ledger.db*"):
+        file.unlink()
+    (home / "ledger.db").write_bytes(b"geen database" * 1000)
+    answer = asked(*words, instance=home)
+    assert answer.returncode == 1
+    told = " ".join((answer.stdout + answer.stderr).split())
+    assert "Het grootboek is beschadigd en niet te lezen. Zet het terug uit de reservekopie" in told
+    assert "sqlalche" not in told
+
+
 def test_verify_refuses_what_is_no_link(home: Path) -> None:
     """A slip of the pen is told as one, and not as a broken ledger."""
     answer = asked("verify", "--head", "abc", instance=home)

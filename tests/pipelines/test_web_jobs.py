@@ -226,7 +226,7 @@ def test_a_list_of_consents_is_taken_in_as_a_whole_or_not_at_all(world: World, t
     assert "Haal deze regel uit het bestand." in erased.told
     for missing, told in (
         ({"kolommen": " "}, "Vul bij `kolommen`"),
-        ({"bestand": "er-is-niets.csv"}, "is niet te lezen"),
+        ({"bestand": "er-is-niets.csv"}, "bestaat niet"),
         ({"kolommen": "Website"}, "is geen onderwerp en kolom"),
     ):
         refused = _run(world, "keuzes_inlezen", "lees_in", SCHOOL, **(config | missing))
