@@ -160,8 +160,8 @@ def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Key
 
     Where the supplier does not know the new key yet, its creation becomes an update that takes the old one's place. Where
     it does (two registrations made one), the second registration goes first; the next plan then finds the first case. Until
-    then, and where somebody else has the id of the second one by now, nothing is done to either. Who is in the export himself
-    is somebody else: he is removed first, and the next plan gives his id to whom it is now.
+    then, and where somebody else has the id of the second one by now, nothing is done to either. Who is at school himself, by
+    the export, is somebody else: he is removed first, and the next plan gives his id to whom it is now.
     """
     deletes = changes[changes["operation"].eq("delete") & changes["kind"].isin(PERSONS)]
     if deletes.empty:
@@ -175,7 +175,8 @@ def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Key
         theirs = changes[changes["kind"].eq(kind) & changes["operation"].ne("delete")]
         row_of = pd.Series(theirs.index, index=theirs["key"])
         heirs = row_of.reindex(pd.Series(now.index, index=now)[mine["id"]]).set_axis(mine.index).dropna().astype(int)
-        present = {*refs_of(wanted.school, kind, wanted.gone.get(kind, NOBODY).index.tolist(), keys)}
+        gone = wanted.gone.get(kind, NOBODY)
+        present = {*refs_of(wanted.school, kind, gone.index[gone.ne(str(Cause.LEFT))].tolist(), keys)}
         somebody_else = [row for row, ref in mine.loc[heirs.index, "ref"].items() if ref in present]
         changes, mine = changes.drop(index=heirs[somebody_else].tolist()), mine.drop(index=somebody_else)
         heirs = heirs.drop(index=somebody_else)

@@ -86,3 +86,12 @@ def test_who_objects_is_not_the_one_who_has_his_eckid_in_the_same_export(world: 
     assert _shown(world) == (OTHER_NAME, None)
     assert _night(world, together)[0] == "unchanged"
     assert world.instance.ledger.identities(SCHOOL) == {}
+
+
+def test_who_left_and_came_back_under_a_new_key_goes_on(world: World) -> None:
+    """His former registration may still stand in the export, without the ECK iD: a change, and no deletion."""
+    _night(world, PUPILS.drop(index=OTHER))
+    back = _with(PUPILS, one=None, other=ECKID)
+    back.loc[ONE, "uitstroomdatum"] = "2026-11-01"
+    assert _night(world, back) == ("delivered", (0, 1, 0))
+    assert _shown(world) == (OTHER_NAME, None)
