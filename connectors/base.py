@@ -113,7 +113,8 @@ Operation = Literal["create", "update", "delete"]
 class Delta:
     """Records of one kind with one operation. `records` has the column `id` (the key the supplier knows a record by),
     then the agreed fields in the order of the field set; a delete has `id` alone. An update may also have the column
-    `previous_id`, where the supplier knows the record by another id so far. All text, absent is NaN.
+    `previous_id`, where the supplier knows the record by another id so far: as it was before this message, in which
+    two may take each other's. All text, absent is NaN.
     """
 
     kind: Record

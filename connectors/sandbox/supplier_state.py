@@ -97,9 +97,12 @@ class SupplierState:
         school, kind, operation = _school_key(body["school"]), body["soort"], body["bewerking"]
         act = {"create": self._create, "update": self._update, "delete": self._remove}[operation]
         held, results = self._of(school, kind), []
-        for place, record in enumerate(body["records"], 1):
+        whys = {record["id"]: self.refusals.why(record["id"], place) for place, record in enumerate(body["records"], 1)}
+        if operation == "update":
+            self._exchange(school, kind, body["records"], whys)
+        for record in body["records"]:
             record_id = record["id"]
-            why = self.refusals.why(record_id, place)
+            why = whys[record_id]
             if operation == "update" and not why:
                 self._move(school, kind, record.pop("vorig_id", None), record_id)
             if operation == "update" and record_id not in held:
@@ -152,6 +155,17 @@ class SupplierState:
         held, numbers = self._of(school, kind), self.own_numbers[school][kind]
         if former_id in held and record_id not in held:
             held[record_id], numbers[record_id] = held.pop(former_id), numbers[former_id]
+
+    def _exchange(self, school: str, kind: str, records: list[dict[str, Any]], whys: dict[str, str | None]) -> None:
+        """Let those who take each other's ids do so at once, each with his own number; all or none."""
+        former = {record["id"]: record["vorig_id"] for record in records if record.get("vorig_id") in whys}
+        if why := next(filter(None, map(whys.get, former)), None):
+            whys.update(dict.fromkeys(former, why))
+            return
+        held, numbers = self._of(school, kind), self.own_numbers[school][kind]
+        for kept in (held, numbers):
+            was = {record_id: kept.pop(before) for record_id, before in former.items() if before in kept}
+            kept.update(was)
 
     def _remove(self, school: str, kind: str, record_id: str, _record: dict[str, Any]) -> None:
         if self._of(school, kind).pop(record_id, None) is not None:

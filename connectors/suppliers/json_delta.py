@@ -3,7 +3,8 @@
 `POST {base_url}/records` with
 `{"school": {…}, "soort": …, "bewerking": "create|update|delete", "records": [{"id": …, wire names …}]}`
 answers `{"resultaten": [{"id": …, "status": "ok|geweigerd", "eigen_id": …, "reden": …}]}`.
-An update of a record that goes by another id from now on has the former one as `vorig_id`. A creation of what is there
+An update of a record that goes by another id from now on has the former one as `vorig_id`: the one before this message.
+Those who take each other's ids are in one message, and are accepted or refused together. A creation of what is there
 already replaces it, a deletion of what is not there is accepted: after a broken-off delivery nobody knows which.
 
 `GET {base_url}/records?school=99XX-00&soort=…` answers `{"records": [{"id": …, wire names …}], "volgende": …}`: what the

@@ -57,14 +57,25 @@ def addressed(changes: pd.DataFrame, wanted: DeliverySet, ledger: Ledger) -> pd.
 
 
 def deltas(changes: pd.DataFrame, wanted: DeliverySet, capabilities: Capabilities) -> Iterator[Message]:
-    """The changes in the order of the plan, one kind and one operation a message, at most a batch each."""
+    """The changes in the order of the plan, one kind and one operation a message, at most a batch each.
+
+    Those who take each other's ids go first, in one message whatever their number: a supplier cannot do it by halves.
+    """
     run = (changes[["kind", "operation"]] != changes[["kind", "operation"]].shift()).any(axis=1).cumsum()
     for _, rows in changes.groupby(run):
-        kind, operation = Record(rows["kind"].iloc[0]), rows["operation"].iloc[0]
-        content = _content(rows, wanted.of(kind), operation)
-        for start in range(0, len(rows), capabilities.batch_size):
-            part = slice(start, start + capabilities.batch_size)
-            yield Message(Delta(kind, operation, content.iloc[part]), rows.iloc[part])
+        exchange = rows["previous_id"].isin(rows["id"])
+        yield from _in_batches(rows[exchange], wanted, size=len(rows))
+        yield from _in_batches(rows[~exchange], wanted, capabilities.batch_size)
+
+
+def _in_batches(rows: pd.DataFrame, wanted: DeliverySet, size: int) -> Iterator[Message]:
+    if rows.empty:
+        return
+    kind, operation = Record(rows["kind"].iloc[0]), rows["operation"].iloc[0]
+    content = _content(rows, wanted.of(kind), operation)
+    for start in range(0, len(rows), size):
+        part = slice(start, start + size)
+        yield Message(Delta(kind, operation, content.iloc[part]), rows.iloc[part])
 
 
 def whole_set(

@@ -26,7 +26,8 @@ class OnePupil:
 def one_pupil(plan: ChangePlan, wanted: DeliverySet, key: str, refs: Collection[bytes]) -> OnePupil:
     """What of a plan is about one pupil: his own changes, under each of his keys (`refs`), and the creation of the groups that he is in.
 
-    A group that the supplier has and that changed waits with the rest: he can be put in it as it is.
+    A group that the supplier has and that changed waits with the rest: he can be put in it as it is. With whom he exchanges
+    ids comes along: the one cannot go without the other.
     """
     changes = plan.changes
     mine = changes["kind"].eq(Record.LEERLING).to_numpy() & _among(changes["ref"], refs)
@@ -35,7 +36,9 @@ def one_pupil(plan: ChangePlan, wanted: DeliverySet, key: str, refs: Collection[
             mine |= (
                 changes["kind"].eq(kind) & changes["key"].isin(names) & changes["operation"].eq("create")
             ).to_numpy()
-    return OnePupil(key, changes.index[mine])
+    rows = changes.index[mine]
+    together = [row for exchange in plan.exchanges if not exchange.isdisjoint(rows) for row in exchange]
+    return OnePupil(key, rows.union(together))
 
 
 def _among(refs: pd.Series, his: Collection[bytes]) -> npt.NDArray[np.bool_]:

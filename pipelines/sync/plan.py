@@ -51,6 +51,7 @@ class ChangePlan:
     field_changes: Mapping[str, int]  # pupils per field that changed without another explanation
     lingering: pd.DataFrame = field(repr=False)  # record_id, kind: what the supplier has and the export leaves open
     goes_on: bool = False  # once this is carried out the next plan has more to do, from the same export
+    exchanges: tuple[frozenset[int], ...] = ()  # rows of people who take each other's ids, which can only go together
 
     @property
     def counts(self) -> dict[str, int]:
@@ -119,7 +120,7 @@ def change_plan(
     upserts = [part.upserts for part in parts]
     changes = pd.concat([*upserts, *(part.deletes for part in reversed(parts))], ignore_index=True)
     changes, goes_on = _renamed(changes, wanted, known, keys)
-    waiting = _waiting_for_an_id(changes, wanted, known)
+    waiting, exchanges = _taking_an_id(changes, wanted, known)
     changes, goes_on = changes.drop(index=waiting), goes_on or bool(waiting)
     return ChangePlan(
         supplier=wanted.supplier,
@@ -131,6 +132,7 @@ def change_plan(
         field_changes=_field_changes(changes, wanted),
         lingering=pd.concat([part.lingering for part in parts], ignore_index=True),
         goes_on=goes_on,
+        exchanges=exchanges,
     )
 
 
@@ -188,13 +190,16 @@ def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Key
     return changes, goes_on
 
 
-def _waiting_for_an_id(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> list[int]:
+def _taking_an_id(
+    changes: pd.DataFrame, wanted: DeliverySet, known: Known
+) -> tuple[list[int], tuple[frozenset[int], ...]]:
     """The rows whose new id is still another's at the supplier, who gives it up in this same plan: they go with the next.
 
-    Two who change ids with each other do not wait, for that would have no end.
+    And the rows of those who take each other's ids, by twos or more: they do not wait, for that would have no end.
     """
     with_id = [names for names in changes["changed_fields"].unique() if "id" in names.split(",")]
     waiting: list[int] = []
+    exchanges: set[frozenset[int]] = set()
     for kind in PERSONS:
         here = changes["kind"].eq(kind) & changes["operation"].ne("delete")
         moving = changes[here & changes["operation"].eq("update") & changes["changed_fields"].isin(with_id)]
@@ -207,17 +212,19 @@ def _waiting_for_an_id(changes: pd.DataFrame, wanted: DeliverySet, known: Known)
         ids = wanted.of(kind)["id"]
         wants = ids.reindex(changes.loc[here, "key"]).set_axis(changes.index[here])
         takes = {row: given_up[wants[row]] for row in wants.index[wants.isin([i for i in given_up if i])]}
-        waiting += [row for row in takes if not _comes_back(row, takes)]
-    return waiting
+        circles = {row: _circle(row, takes) for row in takes}
+        waiting += [row for row, circle in circles.items() if not circle]
+        exchanges |= {circle for circle in circles.values() if circle}
+    return waiting, tuple(exchanges)
 
 
-def _comes_back(row: int, takes: Mapping[int, int]) -> bool:
-    """Whether who takes another's id, and he another's, in the end gives up his own to the first."""
+def _circle(row: int, takes: Mapping[int, int]) -> frozenset[int]:
+    """Those who take each other's ids, where the last gives up his own to `row`; nobody where it does not come round."""
     seen, at = {row}, takes[row]
     while at not in seen and at in takes:
         seen.add(at)
         at = takes[at]
-    return at == row
+    return frozenset(seen if at == row else ())
 
 
 def _go_on(

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import requests
 
 from connectors.sandbox.school import example_school
 from mappings.choices import Choice
 from pipelines.consent import Said, write_down
 from pipelines.rights.erasure import open_case
 from tests.e2e.nights import numbers
+from tests.e2e.test_one_pupil import now, refuse
 from tests.world import DAY, SCHOOL, World, a_world
 
 SUPPLIER = "uwlr_smalle_set"
@@ -95,3 +97,45 @@ def test_who_left_and_came_back_under_a_new_key_goes_on(world: World) -> None:
     back.loc[ONE, "uitstroomdatum"] = "2026-11-01"
     assert _night(world, back) == ("delivered", (0, 1, 0))
     assert _shown(world) == (OTHER_NAME, None)
+
+
+def _numbers_given(world: World) -> tuple[str, str]:
+    """The supplier's own numbers of the one ECK iD and the other: whatever it keeps of a pupil hangs on that."""
+    numbers = requests.get(f"{world.urls[SUPPLIER]}/_sandbox/state", timeout=10).json()["own_numbers"][SCHOOL][
+        "leerling"
+    ]
+    return numbers[ECKID], numbers[OTHER_ECKID]
+
+
+def test_two_who_exchange_eckids_each_keep_what_is_theirs(world: World) -> None:
+    """As when twins were mixed up: one message, in which each is moved with his own number; and back again."""
+    _night(world, PUPILS)
+    one, other = _numbers_given(world)
+    exchanged = _with(PUPILS, one=OTHER_ECKID, other=ECKID)
+    assert _night(world, exchanged) == ("delivered", (0, 2, 0))
+    assert (_shown(world), _numbers_given(world)) == ((OTHER_NAME, NAME), (other, one))
+    assert _night(world, exchanged)[0] == "unchanged"
+    assert _night(world, PUPILS) == ("delivered", (0, 2, 0))
+    assert (_shown(world), _numbers_given(world)) == ((NAME, OTHER_NAME), (one, other))
+
+
+def test_an_exchange_of_which_one_half_is_refused_is_refused_whole_and_comes_back(world: World) -> None:
+    """Neither pupil is moved; the night after both are."""
+    _night(world, PUPILS)
+    numbers = _numbers_given(world)
+    refuse(world, SUPPLIER, {ECKID: "nu even niet"})
+    exchanged = _with(PUPILS, one=OTHER_ECKID, other=ECKID)
+    assert _night(world, exchanged)[0] == "failed"
+    assert (_shown(world), _numbers_given(world)) == ((NAME, OTHER_NAME), numbers)
+    refuse(world, SUPPLIER, {})
+    assert _night(world, exchanged) == ("delivered", (0, 2, 0))
+    assert (_shown(world), _numbers_given(world)) == ((OTHER_NAME, NAME), numbers[::-1])
+
+
+def test_a_run_for_one_who_exchanges_eckids_takes_the_other_along(world: World) -> None:
+    """The one cannot have the other's id while the other still has it."""
+    _night(world, PUPILS)
+    world.export(dataclasses.replace(ROSTER, leerlingen=_with(PUPILS, one=OTHER_ECKID, other=ECKID)))
+    outcome = now(world, KEY, SUPPLIER)[SUPPLIER]
+    assert (outcome.state, numbers(outcome)) == ("delivered", (0, 2, 0))
+    assert _shown(world) == (OTHER_NAME, NAME)
