@@ -25,7 +25,22 @@ def resolve(reference: str, base: Path) -> str:
     secret = _RESOLVERS[kind](rest, base)
     if not secret:
         raise _missing(f"`{reference}` is leeg", "Vul het geheim in.")
+    if not secret.isprintable():
+        raise _missing(
+            f"`{reference}` heeft meer dan één regel, of een teken dat niet te zien is", "Zet er alleen het geheim in."
+        )
     return secret
+
+
+def resolve_token(reference: str, base: Path) -> str:
+    """As `resolve`, for what goes along in a header: ASCII alone (RFC 6750, 2.1)."""
+    token = resolve(reference, base)
+    if not token.isascii():
+        raise _missing(
+            f"`{reference}` heeft een letter met een accent of een ander bijzonder teken",
+            "Neem het geheim over zoals de leverancier het gaf.",
+        )
+    return token
 
 
 def private_file(reference: str, base: Path) -> Path:
@@ -51,7 +66,7 @@ def public_file(reference: str, base: Path) -> Path:
         raise _missing("hier kan alleen file:PAD staan", "Verbeter de instelling.")
     path = base / rest
     if not path.is_file():
-        raise _missing(f"het bestand van `{reference}` is er niet", "Zet het bestand in de map van de installatie.")
+        raise _missing(f"het bestand van `{reference}` is er niet", f"Zet het op deze plaats: {path}")
     return path
 
 

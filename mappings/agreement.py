@@ -22,6 +22,10 @@ SCHOOL_KEY = r"^\d{2}[A-Z]{2}-\d{2}$"
 SchoolKey = Annotated[str, StringConstraints(pattern=SCHOOL_KEY)]
 
 
+def _as_number(jaargroep: str) -> tuple[int, str]:
+    return (int(jaargroep), "") if jaargroep.isdecimal() else (100, jaargroep)
+
+
 class Scope(Strict):
     """Which pupils: those of these year groups. Empty means every pupil who is at school."""
 
@@ -31,7 +35,9 @@ class Scope(Strict):
     @classmethod
     def _known(cls, groups: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := sorted(set(groups) - JAARGROEPEN):
-            raise ValueError(f"onbekende jaargroep {', '.join(unknown)}; kies uit {', '.join(sorted(JAARGROEPEN))}")
+            raise ValueError(
+                f"onbekende jaargroep {', '.join(unknown)}; kies uit {', '.join(sorted(JAARGROEPEN, key=_as_number))}"
+            )
         return groups
 
 

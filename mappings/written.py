@@ -45,6 +45,22 @@ def _version(text: str) -> str:
     return text
 
 
+_CRON = {"minuut": (0, 59), "uur": (0, 23), "dag": (1, 31), "maand": (1, 12), "weekdag": (0, 7)}
+
+
+def _schedule(text: str) -> str:
+    parts = text.split()
+    if len(parts) != len(_CRON):
+        raise ValueError(f'verwacht vijf delen: {", ".join(_CRON)}, zoals "30 2 * * *"')
+    for part, (name, (first, last)) in zip(parts, _CRON.items(), strict=True):
+        numbers = [int(number) for number in re.findall(r"\d+", re.sub(r"/\d+", "", part))]
+        shape = re.fullmatch(r"(\*|\d+(-\d+)?)(/[1-9]\d*)?(,\d+(-\d+)?)*", part)
+        if shape is None or not all(first <= number <= last for number in numbers):
+            raise ValueError(f"`{part}` kan niet bij {name}; verwacht {first} tot en met {last}, of *")
+    return text
+
+
+Schedule = Annotated[str, AfterValidator(_schedule)]
 SecretReference = Annotated[str, AfterValidator(_secret_reference)]
 Version = Annotated[str, AfterValidator(_version)]
 HttpsAddress = Annotated[str, AfterValidator(_https)]

@@ -129,12 +129,8 @@ def _of(settings: Settings, agreement: Agreement, state: Validity, within: int |
 
 def _following(settings: Settings, agreement: Agreement) -> dict[str, date]:
     """When the next agreement of each of its schools begins, for those that have one."""
-    same = [a for a in settings.others if a.supplier == agreement.supplier and a.signed > agreement.valid_until]
-    return {
-        school: min(a.signed for a in same if school in a.schools)
-        for school in agreement.schools
-        if any(school in a.schools for a in same)
-    }
+    found = {school: settings.next_begins(agreement, school) for school in agreement.schools}
+    return {school: begins for school, begins in found.items() if begins}
 
 
 def pupils_held(instance: Instance) -> dict[tuple[str, str], int]:
@@ -146,6 +142,27 @@ def pupils_held(instance: Instance) -> dict[tuple[str, str], int]:
 def pupils_by(one: Agreed, held: Mapping[tuple[str, str], int]) -> int:
     """How many pupils the supplier holds by an agreement; `held` as `pupils_held` gives it."""
     return sum(held.get((school, one.agreement.supplier), 0) for school in one.agreement.schools) if one.counts else 0
+
+
+def as_row(settings: Settings, one: Agreed, held: Mapping[tuple[str, str], int]) -> dict[str, str | int]:
+    """An agreement as a person reads it in a table, by heading; `held` as `pupils_held` gives it."""
+    agreement = one.agreement
+    return {
+        "Leverancier": agreement.supplier,
+        "Scholen": " ".join(agreement.schools),
+        "Stand": one.told,
+        "Van": f"{agreement.signed:%d-%m-%Y}",
+        "Tot en met": f"{agreement.valid_until:%d-%m-%Y}",
+        "Grondslag": agreement.legal_basis.words,
+        "Leerlingen": pupils_by(one, held),
+        "Velden": len(one.fields.fields),
+        "Bestand": file_name(settings, one),
+    }
+
+
+def file_name(settings: Settings, one: Agreed) -> str:
+    """The file in which an agreement is written, in the folder of agreements."""
+    return settings.file_of(one.agreement).removeprefix("agreements/")
 
 
 def never_filled(instance: Instance, one: Agreed) -> dict[str, tuple[str, ...]]:
@@ -178,19 +195,16 @@ def read_for_nobody(instance: Instance, today: date) -> dict[str, tuple[str, ...
     return {school: fields for school, fields in found.items() if fields}
 
 
-def remarks(one: Agreed, empty: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    """What a person should know of an agreement, a sentence each; `empty` as `never_filled` gives it."""
-    for told in filter(None, (one.warning, one.leaflet)):
-        yield f"let op: {one.agreement.supplier} {told}."
-    for school, fields in empty.items():
-        yield (
-            f"{school} {one.agreement.supplier}: afgesproken, maar in de laatste 30 dagen bij geen enkel record gevuld: "
-            f"{_named(fields)}."
-        )
-
-
-def remarks_on_reading(instance: Instance, today: date) -> Iterator[str]:
-    """By school what is read for nobody, a sentence each."""
+def every_remark(instance: Instance, found: Iterable[Agreed], today: date) -> Iterator[str]:
+    """What a person should know of these agreements, and what is read for nobody, a sentence each."""
+    for one in found:
+        for told in filter(None, (one.warning, one.leaflet)):
+            yield f"let op: {one.agreement.supplier} ({file_name(instance.settings, one)}) {told}."
+        for school, fields in never_filled(instance, one).items():
+            yield (
+                f"{school} {one.agreement.supplier}: afgesproken, maar in de laatste 30 dagen bij geen enkel record gevuld: "
+                f"{_named(fields)}."
+            )
     for school, fields in read_for_nobody(instance, today).items():
         yield f"{school}: gelezen, maar voor niemand: {_named(fields)}."
 

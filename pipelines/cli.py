@@ -4,6 +4,7 @@ Nothing heavy is imported before a command needs it, so that help comes at once.
 """
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ app = typer.Typer(
     epilog="Eindigt met 0: alles goed; 1: iets mislukte; 2: er is nog iets te besluiten of te doen; 3: de instellingen of de opdracht kloppen niet.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -47,8 +49,19 @@ keys = typer.Typer(
 app.add_typer(keys, name="keys")
 
 
+def _show_version(asked: bool) -> None:  # noqa: FBT001  typer's signature
+    if asked:
+        typer.echo(f"doorgeefluik {version('doorgeefluik')}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Toon de versie.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
     """Set what holds for every command."""
     os.umask(0o077)  # design rule 8: files are for their owner alone
 

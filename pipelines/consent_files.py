@@ -27,6 +27,8 @@ class Line:
 class FileRefusedError(Exception):
     """A file of which nothing was written down: every line that is wrong, by its number and never with what is in it."""
 
+    code = "bestand_geweigerd"
+
     def __init__(self, problems: Iterable[str]) -> None:
         super().__init__("\n".join(["Er is niets vastgelegd:", *problems]))
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.agreements import Agreed, pupils_by
 from pipelines.dutch_time import day_of
 from pipelines.ledger.erasures import Erasure
 from pipelines.metadata import SUMMARY, Metadata, as_sentence, table
@@ -67,43 +66,20 @@ def of_read_back(found: Sequence[ReadBack]) -> Metadata:
 
 def of_corrections(found: Sequence[Correction]) -> Metadata:
     """How a correction of one pupil stands at each supplier."""
-    rows = [
-        {
-            "Leverancier": one.supplier,
-            "Wat": one.warned,
-            "Velden": one.fields,
-            "Sinds": day_of(one.at),
-            "Teruggelezen": one.read_back,
-        }
-        for one in found
-    ]
+    rows = [one.as_row for one in found]
     return {
         SUMMARY: " ".join(f"{one.supplier}: {one.told}." for one in found) or "Deze school heeft geen leverancier.",
-        "Per leverancier": table(rows, ["Leverancier", "Wat", "Velden", "Sinds", "Teruggelezen"]),
+        **({"Per leverancier": table(rows, list(rows[0]))} if rows else {}),
     }
 
 
-def of_agreements(found: Sequence[Agreed], pupils: Mapping[tuple[str, str], int], remarks: Sequence[str]) -> Metadata:
-    """How it stands with every agreement, and what a person should know of it; `pupils` as `pupils_held` counts them."""
-    rows: list[Mapping[str, str | int]] = [
-        {
-            "Leverancier": one.agreement.supplier,
-            "Scholen": " ".join(one.agreement.schools),
-            "Stand": one.told,
-            "Van": f"{one.agreement.signed:%d-%m-%Y}",
-            "Tot en met": f"{one.agreement.valid_until:%d-%m-%Y}",
-            "Grondslag": one.agreement.legal_basis.words,
-            "Leerlingen": pupils_by(one, pupils),
-            "Velden": len(one.fields.fields),
-        }
-        for one in found
-    ]
-    columns = ["Leverancier", "Scholen", "Stand", "Van", "Tot en met", "Grondslag", "Leerlingen", "Velden"]
-    counts = Counter(one.told for one in found)
+def of_agreements(rows: Sequence[Mapping[str, str | int]], remarks: Sequence[str]) -> Metadata:
+    """How it stands with every agreement, and what a person should know of it; `rows` as `agreements.as_row` makes them."""
+    counts = Counter(row["Stand"] for row in rows)
     told = ", ".join(f"{number} {state}" for state, number in counts.items()) or "er zijn er nog geen"
     return {
         SUMMARY: f"Overeenkomsten: {told}. Opmerkingen: {len(remarks) or 'geen'}.",
-        "Overeenkomsten": table(rows, columns),
+        **({"Overeenkomsten": table(rows, list(rows[0]))} if rows else {}),
         **({"Opmerkingen": table([{"Opmerking": text} for text in remarks], ["Opmerking"])} if remarks else {}),
     }
 

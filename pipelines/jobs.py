@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from pipelines.agreements import every_agreed, never_filled, pupils_held, remarks, remarks_on_reading
+from pipelines.agreements import as_row, every_agreed, every_remark, pupils_held
 from pipelines.decisions import NoAgreementError, decide
 from pipelines.job_metadata import of_agreements, of_erasures, of_read_back, of_removed, of_told
 from pipelines.launchpad import by_whom, empty, refused
@@ -170,9 +170,9 @@ def toon_overeenkomsten(context: dg.OpExecutionContext, instance: InstanceResour
     """Tell how it stands with every agreement."""
     opened, today = instance.opened, instance.today()
     found = every_agreed(opened.settings, today)
-    told = [text for one in found for text in remarks(one, never_filled(opened, one))]
-    told += remarks_on_reading(opened, today)
-    context.add_output_metadata(of_agreements(found, pupils_held(opened), told))
+    held = pupils_held(opened)
+    rows = [as_row(opened.settings, one, held) for one in found]
+    context.add_output_metadata(of_agreements(rows, list(every_remark(opened, found, today))))
 
 
 @dg.job(

@@ -35,7 +35,7 @@ def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
     same = next((other for other in known if other.casefold() == name.casefold()), None)
     if same:
         return f"{kind} {name} schrijf je met andere hoofdletters: {same}."
-    return f"{kind} {name} {_WHERE[kind]}; kies uit: {', '.join(known) or 'niets'}."
+    return f"{kind} {name} {_WHERE[kind]}; " + (f"kies uit: {', '.join(known)}." if known else "er is er nog geen.")
 
 
 _WHERE = {

@@ -4,7 +4,6 @@ Reads settings files only: no secret is resolved here until someone asks for it,
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -22,7 +21,7 @@ from mappings.profile import Profile
 from mappings.profiles import profile_texts
 from mappings.projection import read_for
 from mappings.purposes import Purpose
-from mappings.written import HttpsAddress, SecretReference, Strict
+from mappings.written import HttpsAddress, Schedule, SecretReference, Strict
 from mappings.yaml_source import Document, Problem, SettingsError, document, validated
 from pipelines.dutch_time import today_in_the_netherlands
 
@@ -107,24 +106,9 @@ class InstanceSettings(Strict):
     """The file `instance.yaml`, which may be left out."""
 
     ledger: SecretReference | None = None  # where a PostgreSQL address is found; else SQLite in the instance folder
-    schedule: str = "30 2 * * *"  # when the nightly sync starts, as cron, in Dutch time
+    schedule: Schedule = "30 2 * * *"  # when the nightly sync starts, as cron, in Dutch time
     on: bool = True  # whether the nightly sync starts by itself
     retention: Retention = Retention()
-
-    @field_validator("schedule")
-    @classmethod
-    def _cron(cls, text: str) -> str:
-        bounds = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-        parts = text.split()
-        if len(parts) != len(bounds) or not all(map(_cron_part, parts, bounds)):
-            raise ValueError('verwacht vijf delen: minuut, uur, dag, maand en weekdag, zoals "30 2 * * *"')
-        return text
-
-
-def _cron_part(part: str, bounds: tuple[int, int]) -> bool:
-    numbers = [int(number) for number in re.findall(r"\d+", re.sub(r"/\d+", "", part))]
-    shape = re.fullmatch(r"(\*|\d+(-\d+)?)(/[1-9]\d*)?(,\d+(-\d+)?)*", part)
-    return shape is not None and all(bounds[0] <= number <= bounds[1] for number in numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +118,10 @@ class Settings:
     home: Path
     instance: InstanceSettings
     schools: tuple[SchoolSettings, ...]
-    agreements: tuple[
-        Agreement, ...
-    ]  # of a supplier and a school the one that counts on the day that this was read for
+    day: date  # for which it was read
+    agreements: tuple[Agreement, ...]  # of a supplier and a school the one that counts on that day
     others: tuple[Agreement, ...]  # those that it took the place of, or that will take its place
+    files: Mapping[tuple[str, str, date], str]  # where each is written, by supplier, school and first day
     profiles: Mapping[str, Profile]  # by supplier: those shipped, and the instance's own
 
     @property
@@ -206,6 +190,15 @@ class Settings:
         """The agreement between this supplier and this school that counts on the day, in force or not."""
         return next((a for a in self.agreements if a.supplier == supplier and school in a.schools), None)
 
+    def next_begins(self, agreement: Agreement, school: str) -> date | None:
+        """When the next agreement with its supplier begins for a school, if that is written already."""
+        same = (a for a in self.others if a.supplier == agreement.supplier and school in a.schools)
+        return min((a.signed for a in same if a.signed > agreement.valid_until), default=None)
+
+    def file_of(self, agreement: Agreement) -> str:
+        """In which file of the instance an agreement is written."""
+        return self.files[agreement.supplier, agreement.schools[0], agreement.signed]
+
     def field_set(self, supplier: str, school: str) -> FieldSet:
         """What this school gives this supplier while their agreement is in force.
 
@@ -245,8 +238,11 @@ def load_settings(home: Path, day: date | None = None) -> Settings:
         files.problems += _unknown_schools(source, agreement, schools)
     if files.problems or instance is None or schools is None:
         raise SettingsError(tuple(sorted(files.problems, key=lambda problem: (problem.file, problem.line or 0))))
-    counting, others = _counting([found for _, found in agreements], day or today_in_the_netherlands())
-    return Settings(home, instance, schools.schools, counting, others, MappingProxyType(profiles))
+    day = day or today_in_the_netherlands()
+    counting, others = _counting([found for _, found in agreements], day)
+    written = {(a.supplier, school, a.signed): source.file for source, a in agreements for school in a.schools}
+    by_name = MappingProxyType(written), MappingProxyType(profiles)
+    return Settings(home, instance, schools.schools, day, counting, others, *by_name)
 
 
 def home_folder(option: Path | None) -> Path:
@@ -354,10 +350,10 @@ def _at_the_same_time(agreements: list[tuple[Document, Agreement]]) -> Iterator[
             for file, other in earlier:
                 if agreement.signed <= other.valid_until and other.signed <= agreement.valid_until:
                     message = (
-                        f"deze school heeft al een overeenkomst met {agreement.supplier}, in {file}, van {other.signed:%d-%m-%Y} "
-                        f"tot en met {other.valid_until:%d-%m-%Y}; laat de ene ophouden voordat de andere begint"
+                        f"{school} heeft al een overeenkomst met {agreement.supplier}, in {file}, van {other.signed:%d-%m-%Y} "
+                        f"tot en met {other.valid_until:%d-%m-%Y}; zet `valid_until` van de ene vóór `signed` van de andere"
                     )
-                    yield source.problem(("schools", index), message, f"`{school}`")
+                    yield source.problem(("schools", index), message)
                     break
             earlier.append((source.file, agreement))
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from connectors.base import Supplier
 from connectors.http import HttpSettings, open_session
-from connectors.secrets import private_file, public_file, resolve
+from connectors.secrets import private_file, public_file, resolve_token
 from connectors.suppliers.edexml_whole_set import EdexmlWholeSet
 from connectors.suppliers.json_delta import JsonDelta
 from connectors.suppliers.wire import Door
@@ -40,7 +40,7 @@ def http_settings(connection: Connection, base: Path) -> HttpSettings:
     """The settings of a session with this supplier, its secrets resolved."""
     certificate, authority = connection.client_certificate, connection.certificate_authority
     return HttpSettings(
-        token=resolve(connection.token, base),
+        token=resolve_token(connection.token, base),
         client_certificate=private_file(certificate, base) if certificate else None,
         certificate_authority=public_file(authority, base) if authority else None,
     )

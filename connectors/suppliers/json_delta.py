@@ -37,7 +37,7 @@ PARTS = MappingProxyType(
 
 _TOP = frozenset({"school", "soort", "bewerking", "records"})
 _KINDS = tuple(kind for kind in Record if kind is not Record.SCHOOL)
-_PLAIN = (str, NoneType)
+_PLAIN = frozenset((str, NoneType))
 _WORDS = Words(key="id", own_number="eigen_id", accepted="ok")
 
 
@@ -167,6 +167,8 @@ def _read(payload: bytes, supplier: str) -> dict[str, Any]:
 def _unknown(records: list[dict[str, Any]], agreed: Mapping[str, AgreedField | None]) -> Iterator[str]:
     """Names in `records` that are not agreed, and agreed names whose values have a shape that could hide others."""
     yield from sorted(set().union(*records) - agreed.keys())
+    if _PLAIN.issuperset(map(type, chain.from_iterable(map(dict.values, records)))):
+        return
     lists = {name: field.id for name, field in agreed.items() if field is not None and field.id in PARTS}
     types = Counter(map(type, chain.from_iterable(map(dict.values, records))))
     for name, field_id in lists.items():

@@ -3,17 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from pipelines.agreements import (
     Agreed,
+    as_row,
     every_agreed,
+    every_remark,
     never_filled,
     pupils_by,
     pupils_held,
-    remarks,
-    remarks_on_reading,
 )
 from pipelines.commands.outcomes import write_json
-from pipelines.commands.telling import OK, out, table
+from pipelines.commands.telling import OK, fits, out, table
 from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import home_folder
@@ -27,17 +29,26 @@ def show_agreements(option: Path | None, *, as_json: bool) -> int:
     today = today_in_the_netherlands()
     found = every_agreed(instance.settings, today)
     held = pupils_held(instance)
-    rows = [_row(instance, one, held) for one in found]
     if as_json:
-        write_json(rows)
+        write_json([_as_json(instance, one, held) for one in found])
         return OK
-    _show(found, rows)
-    for text in remarks_on_reading(instance, today):
+    if found:
+        rows = [as_row(instance.settings, one, held) for one in found]
+        shown = _table(rows)
+        out.print(shown if fits(shown) else _table([{n: v for n, v in row.items() if n != "Bestand"} for row in rows]))
+    else:
+        _tell("Er is nog geen overeenkomst: er staat er geen in de map agreements.")
+    for text in every_remark(instance, found, today):
         _tell(text)
     return OK
 
 
-def _row(instance: Instance, one: Agreed, held: dict[tuple[str, str], int]) -> dict[str, Any]:
+def _table(rows: list[dict[str, str | int]]) -> Table:
+    columns = tuple(name.lower() for name in rows[0])
+    return table("De overeenkomsten", columns, [tuple(row.values()) for row in rows], NUMBERS)
+
+
+def _as_json(instance: Instance, one: Agreed, held: dict[tuple[str, str], int]) -> dict[str, Any]:
     agreement = one.agreement
     return {
         "supplier": agreement.supplier,
@@ -54,28 +65,8 @@ def _row(instance: Instance, one: Agreed, held: dict[tuple[str, str], int]) -> d
         "pupils": pupils_by(one, held),
         "fields": len(one.fields.fields),
         "empty_fields": never_filled(instance, one),
+        "file": instance.settings.file_of(agreement),
     }
-
-
-def _show(found: list[Agreed], rows: list[dict[str, Any]]) -> None:
-    columns = ("leverancier", "scholen", "stand", "van", "tot en met", "grondslag", *NUMBERS)
-    shown = [
-        (
-            one.agreement.supplier,
-            " ".join(one.agreement.schools),
-            one.told,
-            f"{one.agreement.signed:%d-%m-%Y}",
-            f"{one.agreement.valid_until:%d-%m-%Y}",
-            one.agreement.legal_basis.words,
-            row["pupils"],
-            row["fields"],
-        )
-        for one, row in zip(found, rows, strict=True)
-    ]
-    out.print(table("De overeenkomsten", columns, shown, NUMBERS))
-    for one, row in zip(found, rows, strict=True):
-        for text in remarks(one, row["empty_fields"]):
-            _tell(text)
 
 
 def _tell(text: str) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from connectors.base import ConnectorError, SchoolId
 from connectors.parnassys import EdexmlFile, read_roster, school_of
-from connectors.secrets import private_file, public_file, resolve
+from connectors.secrets import private_file, public_file, resolve, resolve_token
 from mappings.agreement import SCHOOL_KEY
 from pipelines.agreements import every_agreed
 from pipelines.commands.init import FILES
@@ -98,10 +98,12 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
     coming = (other for other in settings.others if today < other.signed)
     connections = [agreement.connection for agreement in (*settings.agreements, *coming)]
     services = [school.source for school in settings.schools if not isinstance(school.source, EdexmlSource)]
-    words = [c.token for c in connections] + [w for s in services for w in (s.autorisatiesleutel, s.klantcode)]
+    tokens = {connection.token for connection in connections}
+    words = {word for service in services for word in (service.autorisatiesleutel, service.klantcode)}
     certificates = [c.client_certificate for c in connections] + [s.client_certificate for s in services]
-    for reference in sorted(set(words)):
-        yield _tried(f"geheim {reference}", partial(_present, resolve, settings, reference))
+    for reference in sorted(tokens | words):
+        find = resolve_token if reference in tokens else resolve
+        yield _tried(f"geheim {reference}", partial(_present, find, settings, reference))
     for reference in sorted({certificate for certificate in certificates if certificate}):
         yield _tried(f"certificaat {reference}", partial(_present, private_file, settings, reference))
 
@@ -158,27 +160,24 @@ def _exports(settings: Settings) -> Iterator[Finding]:
     """What the next delivery would read of each school, and what else lies where exports are put."""
     expected: list[SchoolId] = []
     folders = [settings.inbox]
+    told: set[Path] = set()
     for school in settings.schools:
         if isinstance(school.source, EdexmlSource):
-            expected.append(school.id_on(today_in_the_netherlands()))
-            folders.append(settings.home / school.source.path)
-            yield _export(folders[-1], expected[-1], str(school.source.path))
+            place, mine = settings.home / school.source.path, school.id_on(today_in_the_netherlands())
+            expected.append(mine)
+            folders.append(place)
+            chosen = _tried(f"export van {mine.key}", partial(_chosen, place, mine, str(school.source.path)))
+            if chosen.mark == "ok":
+                file = place / chosen.told if place.is_dir() else place
+                told.add(file)
+                chosen = _tried(f"{chosen.what} ({chosen.told})", partial(_whole, file, mine))
+            yield chosen
     for folder in dict.fromkeys(folders) if expected else ():
-        for file in sorted(folder.glob("*")):
+        for file in sorted(set(folder.glob("*")) - told):
             if file.suffix.lower() == ".xml" and file.is_file():
                 yield _tried(f"{folder.name}/{file.name}", partial(_lying, file, expected))
             elif file.is_file() and folder == settings.inbox and not file.name.startswith("."):
                 yield Finding(f"inbox/{file.name}", "let op", "wordt niet gelezen: de naam moet eindigen op .xml")
-
-
-def _export(place: Path, school: SchoolId, path: str) -> Finding:
-    """The file that a delivery to this school's suppliers would choose, read from beginning to end."""
-    what = f"export van {school.key}"
-    chosen = _tried(what, partial(_chosen, place, school, path))
-    if chosen.mark != "ok":
-        return chosen
-    file = place / chosen.told if place.is_dir() else place
-    return _tried(f"{what} ({chosen.told})", partial(_whole, file, school))
 
 
 def _chosen(place: Path, school: SchoolId, path: str) -> str:
@@ -191,6 +190,7 @@ def _chosen(place: Path, school: SchoolId, path: str) -> str:
 
 
 def _whole(file: Path, school: SchoolId) -> str:
+    """What a delivery would read, from beginning to end."""
     pupils = len(read_roster(file.read_bytes(), frozenset(), school).leerlingen)
     return f"schooljaar {school.schooljaar}, leerlingen: {pupils}"
 

@@ -22,7 +22,7 @@ def tell(outcomes: Sequence[Outcome], title: str, *, as_json: bool) -> int:
     """Show outcomes, and give the exit code: failed wins from held."""
     if as_json:
         write_json([asdict(outcome) for outcome in outcomes])
-    else:
+    elif outcomes:
         show(outcomes, title)
     states = {outcome.state for outcome in outcomes}
     return FAILED if "failed" in states else HELD if "held" in states else OK
@@ -65,10 +65,20 @@ def show_next(instance: Instance, outcomes: Sequence[Outcome], option: Path | No
         _line(f"  Bekijken:   doorgeefluik hold list{where}")
         _line(f"  Goedkeuren: doorgeefluik hold approve {numbers[0]}{where}")
     for school in dict.fromkeys(outcome.school for outcome in outcomes):
+        mine = [outcome for outcome in outcomes if outcome.school == school]
         report = instance.settings.reports / f"{school}.html"
-        quarantined = any(o.counts["quarantined"] for o in outcomes if o.school == school)
-        if report.exists() and (quarantined or len(instance.ledger.findings(school))):
+        quarantined = any(outcome.counts["quarantined"] for outcome in mine)
+        if any(outcome.state == "preview" for outcome in mine):  # which writes no report
+            if quarantined:
+                _line(_FOUND_BY_PREVIEW.format(school))
+        elif report.exists() and (quarantined or len(instance.ledger.findings(school))):
             _line(f"Wat er in de export van {school} te verbeteren is, staat in het rapport: {report}")
+
+
+_FOUND_BY_PREVIEW = (
+    "Wat er in de export van {} te verbeteren is, staat in de webpagina bij deze run, onder schoolgegevens, en na een "
+    "levering in het rapport."
+)
 
 
 def _line(text: str) -> None:

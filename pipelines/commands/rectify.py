@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import HELD, OK, out, table
-from pipelines.dutch_time import day_of, today_in_the_netherlands
+from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.rights.erasure import telling_erased
 from pipelines.rights.rectification import corrections
@@ -17,19 +17,11 @@ def show_corrections(option: Path | None, school: str, pupil: str, days: int, *,
     instance = open_instance(home_folder(option))
     with telling_erased(instance, school, pupil):
         found = corrections(instance, school, pupil.strip(), today_in_the_netherlands(), datetime.now(UTC), days)
-    rows = [
-        {
-            "leverancier": one.supplier,
-            "wat": one.warned,
-            "velden": one.fields,
-            "sinds": day_of(one.at),
-            "teruggelezen": one.read_back,
-        }
-        for one in found
-    ]
+    rows = [{name.lower(): told for name, told in one.as_row.items()} for one in found]
     if as_json:
         write_json([{**row, "te_laat": one.late} for row, one in zip(rows, found, strict=True)])
+    elif rows:
+        out.print(table("", tuple(rows[0]), [tuple(row.values()) for row in rows]))
     else:
-        columns = ("leverancier", "wat", "velden", "sinds", "teruggelezen")
-        out.print(table("", columns, [tuple(row.values()) for row in rows]))
+        out.print("Deze school heeft geen leverancier.")
     return HELD if any(one.late for one in found) else OK

@@ -90,10 +90,13 @@ def sync_one(
     prepare(settings, os.environ)
     with dg.DagsterInstance.get() as dagster:
         outcomes = run_one_pupil(settings, place, pupil, chosen, dagster)
+    day, failed = today_in_the_netherlands(), all(outcome.state == "failed" for outcome in outcomes)
+    data, missing = fresh_or_why(instance, place, day)
+    if failed and data:
+        with telling_erased(instance, place, pupil):
+            refuse_unknown_pupil(instance, place, data, pupil)
     code = tell(outcomes, "Eén leerling, nu", as_json=as_json)
     if not as_json and code != FAILED:
-        day = today_in_the_netherlands()
-        data, missing = fresh_or_why(instance, place, day)
         for supplier in chosen:
             _show_steps(supplier, trace(instance, place, supplier, pupil, data, day, missing))
     return code

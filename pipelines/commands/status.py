@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.commands.outcomes import show_next, tell
-from pipelines.commands.telling import out, table
+from pipelines.commands.telling import OK, out, table
 from pipelines.dutch_time import HERE
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import home_folder
@@ -18,6 +18,10 @@ def show_status(option: Path | None, *, as_json: bool) -> int:
     outcomes = list(standing(instance))
     if not as_json:
         _show_exports(instance)
+    if not (as_json or outcomes):
+        out.print("Er is nog geen overeenkomst, dus er gaat niets uit.")
+        return OK
+    if not as_json:
         _show_looks(instance, outcomes)
     code = tell(outcomes, "De laatste levering", as_json=as_json)
     if not as_json:

@@ -39,7 +39,7 @@ def run_schools(
     title = "Wat een levering zou doen; er is niets verstuurd" if preview else "Uitkomst"
     outcomes = deliver(settings, chosen, preview=preview)
     code = tell(outcomes, title, as_json=as_json)
-    if not (as_json or preview):
+    if not as_json:
         show_next(instance, outcomes, option)
     return code
 

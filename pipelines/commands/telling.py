@@ -20,6 +20,10 @@ OK, FAILED, HELD, WRONG_SETTINGS = 0, 1, 2, 3
 DEBUG: Final = "DOORGEEFLUIK_DEBUG"
 NOT_UNDERSTOOD: Final = "Zo begrijp ik het niet:"
 _ANY_WIDTH: Final = 10_000
+_ASKED_WRONGLY: Final = frozenset(
+    {"geheim_ontbreekt", "onbekende_naam", "onbekende_leerling", "onbekende_vasthouding", "bestand_geweigerd"}
+)
+"""The errors after which trying again is of no use: something must be typed or filled in otherwise."""
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True, highlight=False)
@@ -81,7 +85,7 @@ def _code(command: Callable[[], int]) -> int:
         heading = f"{NOT_UNDERSTOOD} " if code == "onbekende_naam" else ""
         for line in _sentence(error).splitlines():
             err.print(f"{heading}{line}", markup=False, soft_wrap=True)
-        return WRONG_SETTINGS if code in {"geheim_ontbreekt", "onbekende_naam", "onbekende_leerling"} else FAILED
+        return WRONG_SETTINGS if code in _ASKED_WRONGLY else FAILED
 
 
 def _sentence(error: Exception) -> str:

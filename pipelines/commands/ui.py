@@ -25,7 +25,7 @@ def serve(option: Path | None, port: int) -> int:
     """Show the web page of an instance; ends with Ctrl-C or SIGTERM, and then leaves no process behind."""
     settings = load_settings(home_folder(option))
     if not free(port):
-        err.print(f"Poort {port} is al in gebruik. Kies een andere.")
+        err.print(f"Poort {port} is al in gebruik. Kies met --port een andere.")
         return FAILED
     environment = dict(os.environ)
     home = prepare(settings, environment)

@@ -18,6 +18,8 @@ _SHORTEST_PREFIX: Final = 6
 class HoldNotFoundError(Exception):
     """No hold that can still be decided, or more than one, goes by what a person typed."""
 
+    code = "onbekende_vasthouding"
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:

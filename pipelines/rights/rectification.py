@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from connectors.base import ConnectorError
 from data_contracts.delivery import ContractBroken
 from data_contracts.fields import Record
+from pipelines.dutch_time import day_of
 from pipelines.instance import Instance
 from pipelines.ledger.dossier import Passed
 from pipelines.ledger.records import refs_of
@@ -40,6 +41,17 @@ class Correction:
     def warned(self) -> str:
         """What is told, with a warning where it is late."""
         return f"TE LAAT: {self.told}" if self.late else self.told
+
+    @property
+    def as_row(self) -> dict[str, str]:
+        """As a person reads it in a table, by heading."""
+        return {
+            "Leverancier": self.supplier,
+            "Wat": self.warned,
+            "Velden": self.fields,
+            "Sinds": day_of(self.at),
+            "Teruggelezen": self.read_back,
+        }
 
 
 def corrections(instance: Instance, school: str, pupil: str, day: date, now: datetime, days: int) -> list[Correction]:

@@ -51,6 +51,9 @@ class Case:
     vault: Vault = field(repr=False)
     keys: Keys = field(repr=False)
     widening: Widening | None = None  # the fields that the agreement gives besides `field_set`, or gives from now on
+    next_begins: date | None = (
+        None  # the first day of the next agreement with this supplier, if that is written already
+    )
     pupil: str | None = None  # the key of the one pupil that this run is for; everybody else waits for the next night
 
     @property
@@ -201,7 +204,7 @@ def judged(case: Case, plan: ChangePlan, only: OnePupil | None = None, *, clears
     last = case.ledger.last_whole_plan(case.supplier, case.school)
     last_good = case.ledger.last_good_plan(case.supplier, case.school)
     history = History(last_good.export_size if last_good else None, delivered_before=any(plan.known.values()))
-    found = (*stops(plan, case.agreement, history, case.export_size, case.day), *_more_fields(case))
+    found = (*stops(plan, case.agreement, history, case.export_size, case.day, case.next_begins), *_more_fields(case))
     digests = {stop.operation: part_of(case, plan, stop.operation).digest for stop in found if stop.effect == "hold"}
     decided = {CLEAR_OUT: clears, ADD_FIELDS: case.widening is not None and case.widening.approved}
     approved = {

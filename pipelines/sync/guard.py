@@ -73,16 +73,23 @@ class History:
     delivered_before: bool
 
 
-def stops(plan: ChangePlan, agreement: Agreement, history: History, export_size: int, day: date) -> tuple[Stop, ...]:
+def stops(
+    plan: ChangePlan,
+    agreement: Agreement,
+    history: History,
+    export_size: int,
+    day: date,
+    next_begins: date | None = None,
+) -> tuple[Stop, ...]:
     """Every reason why a part of `plan` may not go ahead on `day`; an operation without a stop may.
 
-    `export_size` is the number of pupils in the export. What a parent asked for is in no limit: a right waits for nobody.
+    `export_size` is the number of pupils in the export; `next_begins` when the next agreement with this supplier does. What a parent asked for is in no limit: a right waits for nobody.
     """
     waiting = plan.may_wait
     found = [
         *(stop for stop in _not_agreed(plan, agreement, day) if len(plan.of(stop.operation))),
         *(stop for stop in _limits(waiting, agreement, history, export_size, day) if len(waiting.of(stop.operation))),
-        *_clear_out(plan, agreement, day),
+        *_clear_out(plan, agreement, day, next_begins),
     ]
     return tuple(found)
 
@@ -112,7 +119,7 @@ def _not_yet(part: Part, stage: Stage) -> Stop:
     return Stop(part, "block", Rule.STAGE, reason)
 
 
-def _clear_out(plan: ChangePlan, agreement: Agreement, day: date) -> Iterator[Stop]:
+def _clear_out(plan: ChangePlan, agreement: Agreement, day: date, next_begins: date | None) -> Iterator[Stop]:
     """After the end everything must go, and that always waits for a person, whatever the limits."""
     if day <= agreement.valid_until or not any(plan.known.values()):
         return
@@ -123,6 +130,8 @@ def _clear_out(plan: ChangePlan, agreement: Agreement, day: date) -> Iterator[St
         "Na goedkeuring wordt verwijderd wat deze leverancier na het einde van de overeenkomst op "
         f"{agreement.valid_until:%d-%m-%Y} nog heeft: {plan.known_persons} personen en {groups} groepen."
     )
+    if next_begins:
+        reason += f" Let op: een volgende overeenkomst gaat in op {next_begins:%d-%m-%Y}; wie goedkeurt, laat haar leeg beginnen."
     yield Stop(CLEAR_OUT, "hold", Rule.CLEAR_OUT, reason)
 
 

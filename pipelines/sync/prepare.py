@@ -101,6 +101,7 @@ def case_of(
         vault=instance.vault,
         keys=instance.keys,
         widening=today.widening,
+        next_begins=instance.settings.next_begins(agreement, school),
         pupil=pupil,
     )
     if facts.terms and (facts.terms, facts.key_id) != (case.terms, instance.keys.fingerprint_id):

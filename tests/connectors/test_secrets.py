@@ -1,7 +1,7 @@
 """Secrets by reference: where they come from, and that an error never holds one."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keyring
@@ -10,7 +10,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
 from connectors.base import PermanentError
-from connectors.secrets import private_file, public_file, resolve
+from connectors.secrets import private_file, public_file, resolve, resolve_token
 
 SECRET = "kers-Appel-42"
 
@@ -51,9 +51,9 @@ def _file(folder: Path, text: str, mode: int) -> Path:
     return path
 
 
-def _refusal(reference: str, base: Path) -> str:
+def _refusal(reference: str, base: Path, find: Callable[[str, Path], str] = resolve) -> str:
     with pytest.raises(PermanentError) as caught:
-        resolve(reference, base)
+        find(reference, base)
     assert caught.value.code == "geheim_ontbreekt"
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -137,3 +137,22 @@ def test_a_certificate_can_only_be_a_file(tmp_path: Path) -> None:
     """A certificate is named by `file:PATH`."""
     with pytest.raises(PermanentError):
         public_file("env:DGL_TOKEN", tmp_path)
+
+
+@pytest.mark.parametrize("more", ["\n\nvan de website", "\t", "\u200b"])
+def test_a_secret_is_one_line_of_what_can_be_seen(tmp_path: Path, more: str) -> None:
+    """What came along with pasting is told when it is looked at, not when a message cannot be sent."""
+    _file(tmp_path, f"{SECRET}{more}\n", 0o600)
+    assert "meer dan één regel" in _refusal("file:geheim.txt", tmp_path)
+
+
+def test_a_token_has_no_accents_and_another_secret_may(tmp_path: Path) -> None:
+    """A header cannot carry them; the password of a database can have them."""
+    _file(tmp_path, f"{SECRET}é\n", 0o600)
+    assert resolve("file:geheim.txt", tmp_path) == f"{SECRET}é"
+    assert "accent" in _refusal("file:geheim.txt", tmp_path, resolve_token)
+
+
+def test_a_file_that_is_not_there_is_told_with_its_place(tmp_path: Path) -> None:
+    """A person sees at once that it should have been somewhere else."""
+    assert str(tmp_path / "weg.txt") in _refusal("file:weg.txt", tmp_path)

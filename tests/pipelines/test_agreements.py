@@ -122,8 +122,9 @@ def test_the_command_tells_what_ends_and_what_is_held(world: World) -> None:
     assert rows[LVS]["pupils"] == len(world.held_by(LVS)) > 0
     assert rows[LVS]["fields"] == len(load_settings(world.home).field_set(LVS, SCHOOL).fields)
     assert rows[LVS]["schools"] == [SCHOOL]
+    assert rows[LVS]["file"] == f"agreements/{LVS}.yaml"
     shown = asked("agreements", instance=world.home)
-    assert f"let op: {LVS} loopt af op" in shown.stdout
+    assert f"let op: {LVS} ({LVS}.yaml) loopt af op" in shown.stdout
     doctor = asked("doctor", instance=world.home)
     assert doctor.returncode == 0
     assert [line for line in doctor.stdout.splitlines() if line.startswith("let op  overeenkomst")] != []

@@ -5,13 +5,15 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from connectors.sandbox.school import example_school
 from tests.pipelines.test_cli import asked
-from tests.world import World, a_world
+from tests.world import SCHOOL, World, a_world
 
 
 @pytest.fixture
@@ -118,9 +120,9 @@ def test_a_name_in_other_letters_is_told_as_it_is_written(world: World) -> None:
 
 
 def test_a_hold_that_is_not_there_is_told(world: World) -> None:
-    """An unknown number exits with 1 and points to the list; an empty list exits with 0."""
+    """An unknown number exits with 3 and points to the list; an empty list exits with 0."""
     answer = asked("hold", "discard", "77", instance=world.home)
-    assert answer.returncode == 1
+    assert answer.returncode == 3
     assert "hold list" in answer.stderr
     empty = asked("hold", "list", "--json", instance=world.home)
     assert (empty.returncode, json.loads(empty.stdout)) == (0, [])
@@ -133,6 +135,40 @@ def test_a_school_without_an_agreement_is_said_to_have_nothing_to_do(tmp_path: P
     answer = asked("sync", "--json", instance=home)
     assert (answer.returncode, json.loads(answer.stdout)) == (0, [])
     assert "geen overeenkomst" in answer.stderr
+
+
+def test_a_pupil_whom_nobody_knows_is_a_mistake_and_no_failure(world: World) -> None:
+    """Trying again is of no use, so it exits with 3, and without JSON."""
+    answer = asked("sync", "--pupil", "weetniet", "--json", instance=world.home)
+    assert (answer.returncode, answer.stdout) == (3, "")
+    assert "is bij deze school niet bekend" in answer.stderr
+
+
+def test_a_file_of_consents_that_is_not_as_asked_is_a_mistake(world: World) -> None:
+    """A file that is not there, and one with other columns, exit with 3 and say so."""
+    file = world.home / "lijst.csv"
+    for what in ("bestaat niet", "staat niet in de eerste regel"):
+        columns = ["--key", "Sleutel", "--column", "foto_website=Website"]
+        answer = asked("consent", "import", SCHOOL, str(file), *columns, instance=world.home)
+        assert answer.returncode == 3
+        assert what in answer.stderr
+        file.write_text("Leerling;Foto\n1;ja\n", encoding="utf-8")
+
+
+def test_the_version_is_told() -> None:
+    """For who asks for help by telephone."""
+    answer = asked("--version")
+    assert (answer.returncode, answer.stdout) == (0, f"doorgeefluik {version('doorgeefluik')}\n")
+
+
+def test_a_preview_tells_where_what_is_wrong_stands(world: World) -> None:
+    """It writes no report, so it points to the web page."""
+    roster = example_school(30)
+    pupils = roster.leerlingen.copy()
+    pupils.loc[3, ["achternaam", "roepnaam"]] = None
+    world.export(replace(roster, leerlingen=pupils))
+    shown = asked("preview", instance=world.home).stdout
+    assert "staat in de webpagina bij deze run, onder schoolgegevens" in shown
 
 
 def test_a_port_in_use_is_told(world: World, tmp_path: Path) -> None:

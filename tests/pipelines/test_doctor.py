@@ -1,5 +1,6 @@
 """What the doctor says of settings and exports, held against what a delivery would do with them."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -53,6 +54,26 @@ def test_an_export_that_a_delivery_would_refuse_is_wrong(home: Path, content: by
     assert sentence in answer
 
 
+def test_an_export_without_pupils_is_no_good_export(home: Path) -> None:
+    """A delivery would refuse it; the doctor tells why before that, and once."""
+    none = re.sub(rb"(?s)<leerlingen>.*</leerlingen>", b"<leerlingen/>", EXPORT)
+    (home / "inbox" / "EDEX.XML").write_bytes(none)
+    assert told(home)["export van 99XX-00 (EDEX.XML)"].startswith("fout: De export bevat geen enkele leerling")
+    assert not any(what.startswith("inbox/") for what in told(home))
+
+
+def test_a_token_that_no_header_can_carry_is_wrong(home: Path) -> None:
+    """A second line or an accent is found before the first night."""
+    example = home / "agreements" / "basispoort.yaml.voorbeeld"
+    example.rename(example.with_suffix(""))
+    token = home / "geheimen" / "basispoort"
+    for text, mark in (("een-sleutel", "ok"), ("een-sleutel\nvan-hen", "fout"), ("sléutel", "fout")):
+        token.write_text(text, encoding="utf-8")
+        token.chmod(0o600)
+        (found,) = doctor._secrets(load_settings(home))
+        assert (found.what, found.mark) == ("geheim file:geheimen/basispoort", mark)
+
+
 def test_a_path_that_is_not_there_is_wrong_and_an_empty_inbox_is_not_yet(home: Path) -> None:
     """Only the second is how every instance begins."""
     assert told(home)["export van 99XX-00"].startswith("let op: Er is geen EDEXML-bestand")
@@ -69,7 +90,8 @@ def test_a_file_that_nobody_reads_is_named(home: Path) -> None:
     (home / "inbox" / "vreemd.xml").write_bytes(EXPORT.replace(b"<brincode>99XX", b"<brincode>Jan Jansen"))
     (home / "inbox" / "EDEX.XML").touch()
     answers = told(home)
-    assert answers["inbox/EDEX.XML"].startswith("ok: school 99XX-00")
+    assert answers["export van 99XX-00 (EDEX.XML)"].startswith("ok: ")
+    assert "inbox/EDEX.XML" not in answers  # one verdict on a file
     assert answers["inbox/oud.xml"].startswith("let op: school 99XX-00, maar schooljaar 2025-2026")
     assert answers["inbox/buren.xml"].startswith("let op: van 99YY-00")
     assert answers["inbox/vreemd.xml"].startswith("let op: van een onbekende school")

@@ -162,7 +162,7 @@ def test_agreements_of_a_school_do_not_count_at_the_same_time(home: Path, signed
     ((file, line, message),) = problems(home)
     assert (file, line) == ("agreements/zelfde.yaml", 2)
     assert (
-        "heeft al een overeenkomst met een, in agreements/een.yaml, van 01-08-2026 tot en met 31-07-2027; laat de ene"
+        "99XX-01 heeft al een overeenkomst met een, in agreements/een.yaml, van 01-08-2026 tot en met 31-07-2027; zet `valid_until`"
         in message
     )
 
@@ -215,7 +215,8 @@ def test_the_ledger_may_stand_behind_a_reference(home: Path, monkeypatch: pytest
     ("text", "line", "part"),
     [
         ("ledger: postgresql://u:kanarie@host/db", 1, "hier hoort een verwijzing"),
-        ("on: true\nschedule: 30 25 * * *", 2, "vijf delen"),
+        ("on: true\nschedule: 30 25 * * *", 2, "`25` kan niet bij uur; verwacht 0 tot en met 23, of *"),
+        ("schedule: 30 2 * * ma", 1, "`ma` kan niet bij weekdag"),
         ("schedule: elke nacht", 1, "vijf delen"),
         ("schedul: 0 2 * * *", 1, "bedoeld is misschien `schedule`"),
         ("retention:\n  vault_days: 0", 2, "verwacht 1 of meer"),

@@ -57,6 +57,15 @@ def test_as_long_as_there_is_an_agreement_nothing_is_left_behind(world: World) -
     assert {outcome.state for outcome in standing(world.instance)} == {"delivered"}
 
 
+def test_an_agreement_that_is_to_come_is_told_beside_what_was_delivered(world: World) -> None:
+    """Where its file was overwritten nothing goes until its first day, whatever the last plan says."""
+    file = agreement(world)
+    file.write_text(file.read_text(encoding="utf-8").replace("2026-08-01", "2027-07-01"), encoding="utf-8")
+    (told,) = (outcome for outcome in standing(world.instance) if outcome.supplier == GONE)
+    assert told.state == "blocked"
+    assert told.reason.startswith("De overeenkomst gaat pas in op 01-07-2027; tot die dag gaat er niets uit.")
+
+
 def test_an_agreement_that_is_gone_is_told_with_what_the_supplier_holds(world: World) -> None:
     """The supplier stays in the list, with the number of its records and what to do, until the agreement is back."""
     text = agreement(world).read_text(encoding="utf-8")

@@ -172,6 +172,13 @@ def test_clearing_out_waits_whatever_the_limits(stage: str, effects: list[str]) 
     assert stops(_plan(known=0), agreed, BEFORE, 100, date(2027, 7, 31)) == ()
 
 
+def test_who_may_clear_out_is_told_that_another_agreement_comes() -> None:
+    """In a gap between two agreements clearing out means that everything is sent anew after it."""
+    after, begins = date(2027, 8, 1), date(2027, 9, 1)
+    (stop,) = stops(_plan(), agreement(SMALL, limits=WIDE), BEFORE, 100, after, begins)
+    assert "een volgende overeenkomst gaat in op 01-09-2027" in stop.reason
+
+
 def test_an_operation_that_has_no_changes_has_no_stops() -> None:
     """Nothing waits for a person that would do nothing."""
     assert _rules(_plan(), History(1000, delivered_before=True), 3) == set()
