@@ -177,6 +177,8 @@ def _plan(instance: Instance, seen: Look | None, dossier: Dossier | None, suppli
         return _open("Plan", "er is geen plan te maken.")
     changes = seen.plan.concerned
     mine = changes[changes["kind"] == Record.LEERLING]
+    if mine.empty and seen.plan.waiting:
+        return _no("Plan", seen.plan.why())
     if mine.empty:
         has = dossier is not None and supplier in dossier.holdings
         return _yes(

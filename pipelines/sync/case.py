@@ -12,6 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from connectors.base import Operation
+from data_contracts.fields import Record
 from mappings.agreement import Agreement, FieldSet
 from mappings.projection import DeliverySet
 from pipelines.keys import Keys
@@ -86,6 +87,9 @@ class Outcome:
     reason: str
 
 
+_WAITING = "Wacht op een volgende levering, want het ECK iD is bij deze leverancier nog van een ander die het eerst moet afstaan: {}."
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A plan, what stops parts of it, and what people said of that: both by part, `discarded` with the sentence to tell."""
@@ -157,8 +161,16 @@ class Planned:
     def why(self, parts: Iterable[str] | None = None) -> str:
         """The reasons for what does not go ahead, in one text."""
         stops = [stop for part in (self._parts if parts is None else parts) for stop in self.stopped_by(part)]
-        told = (self.discarded.get(s.operation, s.reason) if s.effect == "hold" else s.reason for s in stops)
+        told = [self.discarded.get(s.operation, s.reason) if s.effect == "hold" else s.reason for s in stops]
+        if parts is None and self.waiting:
+            told.append(_WAITING.format(len(self.waiting)))
         return " ".join(dict.fromkeys(told))
+
+    @property
+    def waiting(self) -> frozenset[tuple[str, str]]:
+        """Of what this run is for, who waits until an id is free at the supplier: kind and key."""
+        mine = self.plan.waiting
+        return mine if self.only is None else mine & {(Record.LEERLING, self.only.key)}
 
     @property
     def _parts(self) -> tuple[Part, ...]:

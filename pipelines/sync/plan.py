@@ -51,6 +51,9 @@ class ChangePlan:
     field_changes: Mapping[str, int]  # pupils per field that changed without another explanation
     lingering: pd.DataFrame = field(repr=False)  # record_id, kind: what the supplier has and the export leaves open
     goes_on: bool = False  # once this is carried out the next plan has more to do, from the same export
+    waiting: frozenset[tuple[str, str]] = (
+        frozenset()
+    )  # kind and key of whose id is somebody else's at the supplier still
     exchanges: tuple[frozenset[int], ...] = ()  # rows of people who take each other's ids, which can only go together
 
     @property
@@ -119,9 +122,11 @@ def change_plan(
     ]
     upserts = [part.upserts for part in parts]
     changes = pd.concat([*upserts, *(part.deletes for part in reversed(parts))], ignore_index=True)
-    changes, goes_on = _renamed(changes, wanted, known, keys)
-    waiting, exchanges = _taking_an_id(changes, wanted, known)
-    changes, goes_on = changes.drop(index=waiting), goes_on or bool(waiting)
+    lingering = pd.concat([part.lingering for part in parts], ignore_index=True)
+    changes, goes_on, first = _renamed(changes, wanted, known, keys)
+    then, exchanges = _taking_an_id(changes, lingering, wanted, known)
+    waiting = pd.concat([first, changes.loc[then, ["kind", "key"]]])
+    changes = changes.drop(index=then)
     return ChangePlan(
         supplier=wanted.supplier,
         school=wanted.school,
@@ -130,8 +135,9 @@ def change_plan(
         quarantined=int(quarantined["soort"].isin(list(wanted.records)).sum()),
         known={kind: numbers[kind] for kind in kinds},
         field_changes=_field_changes(changes, wanted),
-        lingering=pd.concat([part.lingering for part in parts], ignore_index=True),
-        goes_on=goes_on,
+        lingering=lingering,
+        goes_on=goes_on or not waiting.empty,
+        waiting=frozenset(zip(map(str, waiting["kind"]), waiting["key"], strict=True)),
         exchanges=exchanges,
     )
 
@@ -156,9 +162,11 @@ def _digest(changes: pd.DataFrame) -> bytes:
     return hashlib.blake2b(whole, digest_size=16).digest()
 
 
-def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Keys) -> tuple[pd.DataFrame, bool]:
+def _renamed(
+    changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Keys
+) -> tuple[pd.DataFrame, bool, pd.DataFrame]:
     """Whose id at the supplier goes on under another key: the same person, not one who left and one who came. And whether the
-    next plan has more to do.
+    next plan has more to do, and who waits for it (`kind`, `key`).
 
     Where the supplier does not know the new key yet, its creation becomes an update that takes the old one's place. Where
     it does (two registrations made one), the second registration goes first; the next plan then finds the first case. Until
@@ -166,10 +174,10 @@ def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Key
     the export, is somebody else: he is removed first, and the next plan gives his id to whom it is now.
     """
     deletes = changes[changes["operation"].eq("delete") & changes["kind"].isin(PERSONS)]
+    waiting = [changes.loc[[], ["kind", "key"]]]
     if deletes.empty:
-        return changes, False
-    held = known.wire_ids(_numbers(deletes["record_id"]))
-    deletes = deletes.assign(id=[held.get(number) or "" for number in _numbers(deletes["record_id"])])
+        return changes, False, waiting[0]
+    deletes = deletes.assign(id=_ids(deletes["record_id"], known))
     changes, goes_on = changes.copy(), False
     for kind in PERSONS:
         now = wanted.of(kind)["id"]
@@ -180,20 +188,22 @@ def _renamed(changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Key
         gone = wanted.gone.get(kind, NOBODY)
         present = {*refs_of(wanted.school, kind, gone.index[gone.ne(str(Cause.LEFT))].tolist(), keys)}
         somebody_else = [row for row, ref in mine.loc[heirs.index, "ref"].items() if ref in present]
-        changes, mine = changes.drop(index=heirs[somebody_else].tolist()), mine.drop(index=somebody_else)
+        waiting.append(changes.loc[heirs[somebody_else].tolist(), ["kind", "key"]])
+        changes, mine = changes.drop(index=waiting[-1].index), mine.drop(index=somebody_else)
         heirs = heirs.drop(index=somebody_else)
         new = changes["operation"].reindex(heirs).eq("create").to_numpy()
         replaced = mine.loc[heirs.index[new], "record_id"].set_axis(heirs[new])
         _go_on(kind, changes, replaced, wanted, known, keys)
         changes = _second_registrations(changes, heirs[~new].tolist(), now, known).drop(index=mine.index)
-        goes_on |= bool(somebody_else) or not new.all()
-    return changes, goes_on
+        goes_on |= not new.all()
+    return changes, goes_on, pd.concat(waiting)
 
 
 def _taking_an_id(
-    changes: pd.DataFrame, wanted: DeliverySet, known: Known
+    changes: pd.DataFrame, lingering: pd.DataFrame, wanted: DeliverySet, known: Known
 ) -> tuple[list[int], tuple[frozenset[int], ...]]:
-    """The rows whose new id is still another's at the supplier, who gives it up in this same plan: they go with the next.
+    """The rows whose new id is still another's at the supplier: one who gives it up in this same plan, or of whom the export
+    says nothing certain. They go with the next, once it is free.
 
     And the rows of those who take each other's ids, by twos or more: they do not wait, for that would have no end.
     """
@@ -203,15 +213,14 @@ def _taking_an_id(
     for kind in PERSONS:
         here = changes["kind"].eq(kind) & changes["operation"].ne("delete")
         moving = changes[here & changes["operation"].eq("update") & changes["changed_fields"].isin(with_id)]
-        if moving.empty:
+        kept = {*_ids(lingering.loc[lingering["kind"].eq(kind), "record_id"], known)} - {""}
+        given_up = dict(zip(_ids(moving["record_id"], known), moving.index, strict=True))
+        given_up.pop("", None)
+        if not (kept or given_up):
             continue
-        held = known.wire_ids(_numbers(moving["record_id"]))
-        given_up = {
-            held.get(number): row for row, number in zip(moving.index, _numbers(moving["record_id"]), strict=True)
-        }
-        ids = wanted.of(kind)["id"]
-        wants = ids.reindex(changes.loc[here, "key"]).set_axis(changes.index[here])
-        takes = {row: given_up[wants[row]] for row in wants.index[wants.isin([i for i in given_up if i])]}
+        wants = wanted.of(kind)["id"].reindex(changes.loc[here, "key"]).set_axis(changes.index[here])
+        waiting += wants.index[wants.isin(list(kept))].tolist()
+        takes = {row: given_up[wants[row]] for row in wants.index[wants.isin(list(given_up))]}
         circles = {row: _circle(row, takes) for row in takes}
         waiting += [row for row, circle in circles.items() if not circle]
         exchanges |= {circle for circle in circles.values() if circle}
@@ -246,13 +255,19 @@ def _go_on(
 
 def _second_registrations(changes: pd.DataFrame, rows: list[int], now: pd.Series, known: Known) -> pd.DataFrame:
     """The updates at `rows` as deletes under the id that the supplier knew until now, or not at all."""
-    held = known.wire_ids(_numbers(changes.loc[rows, "record_id"]))
-    ids = [held.get(number) for number in _numbers(changes.loc[rows, "record_id"])]
+    ids = _ids(changes.loc[rows, "record_id"], known)
     others = set(now)
     taken = [row for row, wire_id in zip(rows, ids, strict=True) if wire_id in others]
     changes.loc[rows, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
     changes.loc[rows, "fingerprint"] = None
     return changes.drop(index=taken)
+
+
+def _ids(record_ids: pd.Series, known: Known) -> list[str]:
+    """By which id the supplier knows these records; "" where that is their key."""
+    numbers = _numbers(record_ids)
+    found = known.wire_ids(numbers) if numbers else {}
+    return [found.get(number) or "" for number in numbers]
 
 
 def _numbers(record_ids: pd.Series) -> list[int]:

@@ -139,3 +139,22 @@ def test_a_run_for_one_who_exchanges_eckids_takes_the_other_along(world: World) 
     outcome = now(world, KEY, SUPPLIER)[SUPPLIER]
     assert (outcome.state, numbers(outcome)) == ("delivered", (0, 2, 0))
     assert _shown(world) == (OTHER_NAME, NAME)
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_an_eckid_of_one_in_quarantine_is_not_taken_from_him(world: World, new: bool) -> None:
+    """He keeps his last good state; who has his ECK iD by the export waits until he is repaired, and that is told."""
+    _night(world, PUPILS.drop(index=ONE) if new else PUPILS)
+    before = world.held_by(SUPPLIER)
+    moved = _with(PUPILS, one=OTHER_ECKID, other=ECKID)
+    broken = moved.copy()
+    broken.loc[OTHER, ["achternaam", "roepnaam"]] = None
+    for _ in range(2):
+        assert _night(world, broken) == ("unchanged", (0, 0, 0))
+        assert world.held_by(SUPPLIER) == before
+    assert "nog van een ander die het eerst moet afstaan: 1." in world.sync()[SUPPLIER].reason
+    assert "nog van een ander" in now(world, KEY, SUPPLIER)[SUPPLIER].reason
+    for _ in range(2):
+        _night(world, moved)
+    assert _shown(world) == (OTHER_NAME, NAME)
+    assert _night(world, moved)[0] == "unchanged"
