@@ -13,6 +13,7 @@ from pipelines.ledger.choices import ChoiceRefusedError, NewChoices
 from pipelines.ledger.records import refs_of
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.sync.guard import ALLOWED_BY_STAGE
+from pipelines.words import spaced
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -50,7 +51,7 @@ def write_down_one(instance: Instance, said: Said, subject: str, pupil: str, cho
     """
     chosen = named(Choice, choice, "De keuze")
     news = write_down(instance, said, {subject: {pupil.strip(): chosen}}, today)
-    what = f"{chosen.replace('_', ' ')}, {subject}, school {said.school}"
+    what = f"{spaced(chosen)}, {subject}, school {said.school}"
     if not news:
         return f"Dit was al vastgelegd: {what}."
     return f"Vastgelegd: {what}. {what_follows(instance, said.school, subject, chosen, today)}"

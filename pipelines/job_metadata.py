@@ -9,11 +9,12 @@ import dagster as dg
 
 from pipelines.dutch_time import day_of
 from pipelines.ledger.erasures import Erasure
-from pipelines.metadata import SUMMARY, Metadata, as_sentence, table
+from pipelines.metadata import SUMMARY, Metadata, table
 from pipelines.removal import Removed
 from pipelines.rights.erasure import Standing, state_of
 from pipelines.rights.rectification import Correction
 from pipelines.sync.readback import TOLD, ReadBack
+from pipelines.words import as_sentence
 
 REMOVED = "Opgeruimd"
 """What was taken away; the command reads it back with `removed_in`."""

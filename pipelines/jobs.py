@@ -16,13 +16,13 @@ from pipelines.launchpad import by_whom, empty, refused
 from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.holds import Decision, HoldNotFoundError
-from pipelines.metadata import hold_in_words
 from pipelines.pages import write_pages
 from pipelines.resources import InstanceResource
 from pipelines.retention import clean
 from pipelines.rights.erasure import followed
 from pipelines.sync.readback import read_back
 from pipelines.verification import NoLinkError, verified
+from pipelines.words import hold_in_words
 
 DELIVER, PREVIEW, CLEAN = "leveren", "voorbeeld", "opruimen"
 STEPS = ("gegevensset", "wijzigingsplan", "levering")

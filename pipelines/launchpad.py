@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.metadata import as_sentence
+from pipelines.words import as_sentence
 
 
 def empty(*fields: str) -> dict[str, Any]:

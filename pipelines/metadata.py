@@ -18,8 +18,9 @@ from mappings.projection import DeliverySet
 from mappings.transforms import sources
 from pipelines.ledger.holds import Hold
 from pipelines.rights.trace import Step
-from pipelines.sync.case import Outcome, Planned, State
+from pipelines.sync.case import Outcome, Planned
 from pipelines.sync.school import SchoolData
+from pipelines.words import OPERATIONS, STATES, as_sentence, spaced
 
 ROWS = 200
 """Most rows of a table in the web page."""
@@ -105,7 +106,7 @@ def of_delivery_set(wanted: DeliverySet, fields: FieldSet, agreement: Agreement)
         SUMMARY: f"{together}, elk met ten hoogste de velden hieronder.",
         **{kind.capitalize(): number for kind, number in counts.items()},
         "Overeenkomst": _agreement_text(agreement),
-        "Gaat niet mee": ", ".join(f"{n} {_words(str(cause))}" for cause, n in withheld.items())
+        "Gaat niet mee": ", ".join(f"{n} {spaced(str(cause))}" for cause, n in withheld.items())
         or "niemand om een keuze",
         **({"Alleen met toestemming": ", ".join(filled)} if filled else {}),
         "Niet gegeven": table(left_out, ["Gegeven", "Waarom niet"]) if left_out else "Alles uit de privacybijsluiter.",
@@ -123,15 +124,15 @@ def of_plan(plan: Planned, outcome: Outcome, gone: Mapping[int, str]) -> Metadat
     changes = plan.plan.changes.sort_values("operation", key=lambda names: names != "delete", kind="stable")
     by_cause = changes.groupby(["operation", "kind", "cause"], sort=False).size().reset_index(name="aantal")
     causes = [
-        {"Handeling": DUTCH[operation], "Soort": kind, "Oorzaak": _words(cause), "Aantal": int(number)}
+        {"Handeling": OPERATIONS[operation], "Soort": kind, "Oorzaak": spaced(cause), "Aantal": int(number)}
         for operation, kind, cause, number in by_cause.itertuples(index=False)
     ]
     rows = [
         {
             "Soort": kind,
             "Sleutel": gone.get(number, "onbekend") if operation == "delete" else key,
-            "Handeling": DUTCH[operation],
-            "Oorzaak": _words(cause),
+            "Handeling": OPERATIONS[operation],
+            "Oorzaak": spaced(cause),
             "Velden": names,
         }
         for kind, key, number, operation, cause, names in changes.head(ROWS)[
@@ -218,7 +219,8 @@ _PLAN, _NO_PLAN = "Plan", "geen"
 def _to_decide(waiting: Sequence[Hold]) -> Metadata:
     """What waits, under the number that the jobs `goedkeuren` and `afwijzen` ask for."""
     rows: list[Mapping[str, str | int]] = [
-        {"Vasthouding": h.id, "Handeling": DUTCH[h.operation], "Aantal": h.number, "Waarom": h.reason} for h in waiting
+        {"Vasthouding": h.id, "Handeling": OPERATIONS[h.operation], "Aantal": h.number, "Waarom": h.reason}
+        for h in waiting
     ]
     return {
         "Wacht op een besluit": table(rows, ["Vasthouding", "Handeling", "Aantal", "Waarom"]),
@@ -233,22 +235,6 @@ _KINDS = {
     Record.LEERLING: "leerlingen",
     Record.LEERKRACHT: "leerkrachten",
 }
-DUTCH = {
-    "create": "toevoegen",
-    "update": "wijzigen",
-    "delete": "verwijderen",
-    "clear_out": "leegruimen",
-    "add_fields": "velden toevoegen",
-}
-"""What a plan does, and what can wait besides."""
-STATES: dict[State, str] = {
-    "delivered": "afgeleverd",
-    "unchanged": "ongewijzigd",
-    "held": "wacht op goedkeuring",
-    "preview": "voorbeeld, niets verstuurd",
-    "blocked": "tegengehouden",
-    "failed": "mislukt",
-}
 _COUNTS = {
     "create": "Toevoegen",
     "update": "Wijzigen",
@@ -262,31 +248,17 @@ def _counts(counts: Mapping[str, int]) -> Metadata:
     return {dutch: counts[name] for name, dutch in _COUNTS.items()}
 
 
-def hold_in_words(hold: Hold) -> str:
-    """What a hold is about, within a sentence."""
-    return f"{DUTCH[hold.operation]} ({hold.number}) bij {hold.supplier}, school {hold.school}"
-
-
-def as_sentence(text: str) -> str:
-    """With a capital."""
-    return text[:1].upper() + text[1:]
-
-
 def _how(outcome: Outcome) -> str:
     """How it ended, with what was done and why; a reason alone where nothing was."""
-    idle = outcome.reason and not any(outcome.counts.get(operation) for operation in DUTCH)
+    idle = outcome.reason and not any(outcome.counts.get(operation) for operation in OPERATIONS)
     told = STATES[outcome.state] if idle else f"{STATES[outcome.state]}: {_work(outcome.counts)}"
     return f"{told}. {outcome.reason}".strip()
 
 
 def _work(counts: Mapping[str, int]) -> str:
     """`204 toevoegen, 1 wijzigen`; what is nought is left out."""
-    parts = [f"{number} {dutch}" for operation, dutch in DUTCH.items() if (number := counts.get(operation))]
+    parts = [f"{number} {dutch}" for operation, dutch in OPERATIONS.items() if (number := counts.get(operation))]
     return ", ".join(parts) or "niets te doen"
-
-
-def _words(cause: str) -> str:
-    return cause.replace("_", " ")
 
 
 def _origins(fields: FieldSet) -> dg.MetadataValue[Any]:

@@ -12,11 +12,11 @@ import pandas as pd
 from data_contracts.findings import explanation
 from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
-from pipelines.metadata import DUTCH, STATES
 from pipelines.rendering import write_page
 from pipelines.standing import standing
 from pipelines.sync.case import Outcome
 from pipelines.sync.prepare import fields_in_force
+from pipelines.words import OPERATIONS, STATES, spaced
 
 
 def renew_report(instance: Instance, school: str, log: logging.Logger) -> None:
@@ -41,7 +41,7 @@ def write_report(instance: Instance, school: str) -> Path:
         moment=now,
         export=instance.ledger.last_good_export(school),
         deliveries=[_delivery(instance, outcome, now.date()) for outcome in standing(instance, school)],
-        holds=[{"hold": hold, "operation": DUTCH[hold.operation]} for hold in instance.ledger.holds(school)],
+        holds=[{"hold": hold, "operation": OPERATIONS[hold.operation]} for hold in instance.ledger.holds(school)],
         findings=list(_findings(instance, school)),
         here=HERE,
     )
@@ -55,8 +55,8 @@ def _delivery(instance: Instance, outcome: Outcome, day: date) -> dict[str, Any]
     causes = [
         {
             **row,
-            "operation": DUTCH[row["operation"]],
-            "cause": row["cause"].replace("_", " "),
+            "operation": OPERATIONS[row["operation"]],
+            "cause": spaced(row["cause"]),
             "state": _ANSWERS[row["state"]],
         }
         for row in (instance.ledger.causes(plan.id) if plan else ())

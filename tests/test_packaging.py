@@ -61,7 +61,7 @@ def test_the_shipped_command_answers_help_outside_the_checkout(unpacked: Path, t
         "command(prog_name='doorgeefluik')\n"
     )
     result = subprocess.run(
-        [sys.executable, "-P", "-c", code, str(unpacked), "--help"],
+        [sys.executable, "-B", "-P", "-c", code, str(unpacked), "--help"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(unpacked)},
         capture_output=True,

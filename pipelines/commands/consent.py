@@ -15,6 +15,7 @@ from pipelines.instance import open_instance
 from pipelines.names import refuse_unknown
 from pipelines.rights.erasure import telling_erased, told_erased
 from pipelines.settings import home_folder
+from pipelines.words import spaced
 
 
 def choose(option: Path | None, choice: str, pupil: str, subject: str, said: Said) -> int:
@@ -71,7 +72,7 @@ def show_choices(
         sys.stdout.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n")
     elif rows:
         for row, entry in zip(rows, told, strict=True):
-            row["keuze"] = entry.choice.replace("_", " ")
+            row["keuze"] = spaced(entry.choice)
             row["sinds"] = f"{entry.since:%d-%m-%Y}"
             row["vastgelegd"] = f"{entry.recorded_at.astimezone(HERE):%d-%m-%Y %H:%M}"
         what = "wat nu geldt" if newest else "de onderste van een leerling en onderwerp telt"

@@ -10,10 +10,10 @@ from pipelines.commands.telling import HELD, OK, out, table, who
 from pipelines.decisions import decide
 from pipelines.instance import Instance, open_instance
 from pipelines.ledger.holds import Decision, Hold
-from pipelines.metadata import DUTCH, hold_in_words
 from pipelines.settings import home_folder
 from pipelines.sync.case import NO_COUNTS, Outcome
 from pipelines.sync.guard import CLEAR_OUT
+from pipelines.words import OPERATIONS, hold_in_words
 
 
 def show_holds(option: Path | None, *, as_json: bool) -> int:
@@ -23,8 +23,7 @@ def show_holds(option: Path | None, *, as_json: bool) -> int:
         write_json([{**asdict(_outcome(hold)), "hold": hold.id, "operation": hold.operation} for hold in waiting])
     elif waiting:
         rows = [
-            (hold.id, hold.school, hold.supplier, DUTCH[hold.operation], hold.number, hold.reason, hold.digest[:12])
-            for hold in waiting
+            (h.id, h.school, h.supplier, OPERATIONS[h.operation], h.number, h.reason, h.digest[:12]) for h in waiting
         ]
         columns = ("nummer", "school", "leverancier", "handeling", "aantal", "reden", "kenmerk")
         out.print(table("Wacht op goedkeuring", columns, rows, ("nummer", "aantal")))

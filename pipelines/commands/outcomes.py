@@ -11,8 +11,8 @@ import orjson
 
 from pipelines.commands.telling import FAILED, HELD, OK, fits, out, table
 from pipelines.instance import Instance
-from pipelines.metadata import STATES
 from pipelines.sync.case import Outcome
+from pipelines.words import STATES
 
 NUMBERS = ("toevoegen", "wijzigen", "verwijderen", "ongewijzigd", "quarantaine")
 COUNTS = ("create", "update", "delete", "unchanged", "quarantined")

@@ -9,9 +9,9 @@ from data_contracts.fields import Record
 from pipelines.agreements import agreed
 from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
-from pipelines.metadata import STATES
 from pipelines.rendering import write_page
 from pipelines.standing import standing
+from pipelines.words import STATES
 
 
 def write_board(instance: Instance, today: date) -> Path:

@@ -14,6 +14,7 @@ from pipelines.pages.spreadsheet import Cell, Sheet, workbook
 from pipelines.rendering import write_file, write_page
 from pipelines.sync.prepare import fields_in_force
 from pipelines.sync.widening import InForce
+from pipelines.words import spaced
 
 MISSING = (
     "de naam en contactgegevens van het bestuur en van de functionaris gegevensbescherming, bewaartermijnen, "
@@ -165,7 +166,7 @@ def _sheets(entries: Sequence[Entry], today: date) -> list[Sheet]:
                 *(("zonder antwoord", 11), ("eerste keer", 17), ("laatste keer", 17)),
             ),
             [
-                (*_place(entry), _kind(s.kind), s.records, entry.held.get(s.kind, 0), s.presumed, s.first, s.last)
+                (*_place(entry), spaced(s.kind), s.records, entry.held.get(s.kind, 0), s.presumed, s.first, s.last)
                 for entry in entries
                 for s in entry.sent
             ],
@@ -186,8 +187,4 @@ def _agreement(entry: Entry) -> tuple[Cell, ...]:
 
 def _field(line: Line) -> tuple[str, ...]:
     sent = line.yes if line.sent else "nee"
-    return (_kind(line.field.record), line.field.label, line.field.id, line.told, sent)
-
-
-def _kind(kind: str) -> str:
-    return kind.replace("_", " ")
+    return (spaced(line.field.record), line.field.label, line.field.id, line.told, sent)

@@ -26,6 +26,7 @@ from pipelines.rights.looking import Look, NoExportError, fresh, full_names, loo
 from pipelines.rights.trace import told_findings
 from pipelines.sync.one_pupil import groups_of
 from pipelines.sync.school import SchoolData
+from pipelines.words import spaced
 
 _SENT = ("accepted", "presumed")
 _PUPIL = "de leerling"
@@ -139,9 +140,7 @@ def letter(instance: Instance, school: str, pupil: str, day: date, data: SchoolD
         missing=missing,
         receivers=tuple(_receivers(instance, school, pupil, day, data, known)),
         choices=tuple(
-            Said(
-                _subject(instance, e.subject), e.choice.replace("_", " "), e.since, "" if e.how == How.UNSAID else e.how
-            )
+            Said(_subject(instance, e.subject), spaced(e.choice), e.since, "" if e.how == How.UNSAID else e.how)
             for e in known.choices
         ),
         findings=tuple(told_findings(data, pupil)) if data else (),
@@ -299,7 +298,7 @@ _OPERATIONS = {"create": "toegevoegd", "update": "gewijzigd", "delete": "verwijd
 def _event(instance: Instance, one: Passed) -> Event:
     fields = () if one.operation == "delete" else _labels(instance.ledger.field_ids(one.field_set_id))
     state = "aangenomen" if one.state == "accepted" else "onzeker"
-    return Event(_moment(one), _OPERATIONS[one.operation], one.cause.replace("_", " "), state, fields)
+    return Event(_moment(one), _OPERATIONS[one.operation], spaced(one.cause), state, fields)
 
 
 def _moment(one: Passed) -> datetime:

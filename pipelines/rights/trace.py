@@ -14,8 +14,8 @@ from pipelines.rights.erasure import told_erased
 from pipelines.rights.looking import Look, in_export, in_quarantine, look
 from pipelines.sync.guard import ALLOWED_BY_STAGE
 from pipelines.sync.school import SchoolData
+from pipelines.words import OPERATIONS, spaced
 
-OPERATIONS = {"create": "toevoegen", "update": "wijzigen", "delete": "verwijderen"}
 _SCOPE = {
     "van_school": "de laatste schooldag is geweest, of de jaargroep is H.",
     "buiten_bereik": "zijn jaargroep hoort niet bij `scope` van de overeenkomst.",
@@ -188,7 +188,7 @@ def _plan(instance: Instance, seen: Look | None, dossier: Dossier | None, suppli
             else "niets te doen: de leverancier heeft hem niet, en hoort hem nu niet te krijgen.",
         )
     operation, cause, fields = mine[["operation", "cause", "changed_fields"]].iloc[0]
-    what = f"{OPERATIONS[operation]}, oorzaak {str(cause).replace('_', ' ')}"
+    what = f"{OPERATIONS[operation]}, oorzaak {spaced(cause)}"
     what += f" ({fields.replace(',', ', ')})" if fields else ""
     if mine.index.isin(seen.plan.going.index).all():
         return _yes("Plan", f"{what}. Gaat mee bij de volgende levering.")
