@@ -31,6 +31,22 @@ def refuse_unknown(
         raise UnknownNameError(told)
 
 
+def chosen_pairs(
+    settings: Settings, schools: Sequence[str] | None, suppliers: Sequence[str] | None
+) -> dict[str, list[str]]:
+    """The suppliers of each school, of those that were asked for and have an agreement.
+
+    Raises:
+        UnknownNameError: a school or supplier that is not there.
+    """
+    refuse_unknown(settings, schools or (), suppliers or ())
+    every = {
+        school: [s for s in dict.fromkeys(suppliers or settings.suppliers) if settings.agreement(s, school)]
+        for school in (schools or settings.school_keys)
+    }
+    return {school: found for school, found in every.items() if found}
+
+
 def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
     same = next((other for other in known if other.casefold() == name.casefold()), None)
     if same:

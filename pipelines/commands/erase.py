@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 
 from pipelines.commands.outcomes import tell, write_json
-from pipelines.commands.sync import chosen_pairs, deliver
+from pipelines.commands.sync import deliver
 from pipelines.commands.telling import FAILED, HELD, OK, WRONG_SETTINGS, err, out, table, who
 from pipelines.dutch_time import day_of, today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.ledger.erasures import Erasure
+from pipelines.names import chosen_pairs
 from pipelines.rights.erasure import open_case, standings, state_of, what_to_do
 from pipelines.settings import home_folder
 from pipelines.sync.erased import duty_bound

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipelines.commands.outcomes import write_json
-from pipelines.commands.sync import chosen_pairs
 from pipelines.commands.telling import FAILED, HELD, OK, out, table
 from pipelines.instance import open_instance
+from pipelines.names import chosen_pairs
 from pipelines.settings import home_folder
 from pipelines.sync.readback import TOLD, ReadBack, read_back
 

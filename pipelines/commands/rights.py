@@ -9,12 +9,11 @@ import dagster as dg
 import orjson
 
 from pipelines.commands.outcomes import tell, write_json
-from pipelines.commands.sync import chosen_pairs
 from pipelines.commands.telling import FAILED, OK, WRONG_SETTINGS, err, out, table
 from pipelines.dagster_home import prepare
 from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
-from pipelines.names import UnknownNameError, refuse_unknown
+from pipelines.names import UnknownNameError, chosen_pairs, refuse_unknown
 from pipelines.rights.access import fresh_or_why, letter, write_letter
 from pipelines.rights.erasure import telling_erased
 from pipelines.rights.looking import Hit, found_by_name, fresh, refuse_unknown_pupil

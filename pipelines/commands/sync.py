@@ -13,7 +13,7 @@ from pipelines.commands.telling import err, terminal
 from pipelines.dagster_home import prepare
 from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import open_instance
-from pipelines.names import refuse_unknown
+from pipelines.names import chosen_pairs
 from pipelines.retention import finish_erasures
 from pipelines.runs import run_school
 from pipelines.settings import Settings, home_folder, load_settings
@@ -55,22 +55,6 @@ def deliver(settings: Settings, chosen: dict[str, list[str]], *, preview: bool =
         if not preview:
             finish_erasures(open_instance(settings.home), instance, today_in_the_netherlands())
     return outcomes
-
-
-def chosen_pairs(
-    settings: Settings, schools: Sequence[str] | None, suppliers: Sequence[str] | None
-) -> dict[str, list[str]]:
-    """The suppliers of each school, of those that were asked for and have an agreement.
-
-    Raises:
-        UnknownNameError: a school or supplier that is not there.
-    """
-    refuse_unknown(settings, schools or (), suppliers or ())
-    every = {
-        school: [s for s in dict.fromkeys(suppliers or settings.suppliers) if settings.agreement(s, school)]
-        for school in (schools or settings.school_keys)
-    }
-    return {school: found for school, found in every.items() if found}
 
 
 @contextmanager
