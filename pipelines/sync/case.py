@@ -18,9 +18,10 @@ from mappings.projection import DeliverySet
 from pipelines.keys import Keys
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import Plan
+from pipelines.sync.compare import Known
 from pipelines.sync.guard import ADD_FIELDS, CLEAR_OUT, OPERATIONS, PARTS, History, Part, Rule, Stop, stops
 from pipelines.sync.one_pupil import OnePupil, one_pupil
-from pipelines.sync.plan import ChangePlan, Known, change_plan, clearing, emptied
+from pipelines.sync.plan import ChangePlan, change_plan, clearing, emptied
 from pipelines.sync.widening import Widening
 from pipelines.vault import Vault
 

@@ -1,7 +1,7 @@
 """The comparison for one kind of record: the delivery set against the fingerprints of what a supplier holds."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -52,6 +52,20 @@ Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows a supplier to hold of a school.
+
+    `state` has `record_id, kind, ref, fingerprint, field_set_id`; `fields` gives, for each field set in it, the field
+    ids in the order of the fingerprints; `wire_ids` finds the id a supplier knows a record by, where that is not its key.
+    """
+
+    state: pd.DataFrame = field(repr=False)
+    fields: Mapping[int, Sequence[str]]
+    wire_ids: Callable[[Sequence[int]], Mapping[int, str | None]]
+    schooljaar: str | None  # of the last delivery
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """The changes of one kind, and what the supplier has of which the export says nothing certain (`record_id`, `kind`)."""
 
@@ -83,7 +97,7 @@ def compared(
     *,
     new_year: bool,
 ) -> Compared:
-    """Compare the records of one kind; `state` and `fields` are as in `plan.Known`, of this kind only.
+    """Compare the records of one kind; `state` and `fields` are as in `Known`, of this kind only.
 
     Of a kind that the agreement does not give, or gives no more, everything that the supplier has is to be deleted.
     """

@@ -1,10 +1,10 @@
 """The change plan: what must be created, updated and deleted to make the supplier equal to the delivery set, each with its cause.
 
-How one kind of record is compared is in `compare`. Nothing is sent, stored or held back here.
+How one kind of record is compared is in `compare`, and whose id at the supplier is whose in `ids`. Nothing is sent, stored or held back here.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -14,25 +14,10 @@ import pandas as pd
 from connectors.base import Operation
 from data_contracts.fields import Record
 from mappings.choices import BY_RIGHT, NO_CONSENT
-from mappings.projection import NOBODY, PERSONS, DeliverySet, Uncertain
+from mappings.projection import PERSONS, DeliverySet, Uncertain
 from pipelines.keys import Keys
-from pipelines.ledger.delivered import may_be_absent
-from pipelines.ledger.records import refs_of
-from pipelines.sync.compare import Cause, columns_of, compared, rekeyed
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the ledger knows a supplier to hold of a school.
-
-    `state` has `record_id, kind, ref, fingerprint, field_set_id`; `fields` gives, for each field set in it, the field
-    ids in the order of the fingerprints; `wire_ids` finds the id a supplier knows a record by, where that is not its key.
-    """
-
-    state: pd.DataFrame = field(repr=False)
-    fields: Mapping[int, Sequence[str]]
-    wire_ids: Callable[[Sequence[int]], Mapping[int, str | None]]
-    schooljaar: str | None  # of the last delivery
+from pipelines.sync.compare import Cause, Known, compared
+from pipelines.sync.ids import ids_settled
 
 
 @dataclass(frozen=True)
@@ -123,22 +108,19 @@ def change_plan(
     upserts = [part.upserts for part in parts]
     changes = pd.concat([*upserts, *(part.deletes for part in reversed(parts))], ignore_index=True)
     lingering = pd.concat([part.lingering for part in parts], ignore_index=True)
-    changes, goes_on, first = _renamed(changes, wanted, known, keys)
-    then, exchanges = _taking_an_id(changes, lingering, wanted, known)
-    waiting = pd.concat([first, changes.loc[then, ["kind", "key"]]])
-    changes = changes.drop(index=then)
+    settled = ids_settled(changes, lingering, wanted, known, keys)
     return ChangePlan(
         supplier=wanted.supplier,
         school=wanted.school,
-        changes=changes,
+        changes=settled.changes,
         unchanged=sum(map(len, wanted.records.values())) - sum(map(len, upserts)),
         quarantined=int(quarantined["soort"].isin(list(wanted.records)).sum()),
         known={kind: numbers[kind] for kind in kinds},
-        field_changes=_field_changes(changes, wanted),
+        field_changes=_field_changes(settled.changes, wanted),
         lingering=lingering,
-        goes_on=goes_on or not waiting.empty,
-        waiting=frozenset(zip(map(str, waiting["kind"]), waiting["key"], strict=True)),
-        exchanges=exchanges,
+        goes_on=settled.goes_on,
+        waiting=settled.waiting,
+        exchanges=settled.exchanges,
     )
 
 
@@ -160,118 +142,6 @@ def _digest(changes: pd.DataFrame) -> bytes:
     prints = changes["fingerprint"].where(changes["operation"] != "delete", b"").tolist()
     whole = b"".join(sorted(map(b"".join, zip(changes["ref"].tolist(), prints, strict=True))))
     return hashlib.blake2b(whole, digest_size=16).digest()
-
-
-def _renamed(
-    changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Keys
-) -> tuple[pd.DataFrame, bool, pd.DataFrame]:
-    """Whose id at the supplier goes on under another key: the same person, not one who left and one who came. And whether the
-    next plan has more to do, and who waits for it (`kind`, `key`).
-
-    Where the supplier does not know the new key yet, its creation becomes an update that takes the old one's place. Where
-    it does (two registrations made one), the second registration goes first; the next plan then finds the first case. Until
-    then, and where somebody else has the id of the second one by now, nothing is done to either. Who is at school himself, by
-    the export, is somebody else: he is removed first, and the next plan gives his id to whom it is now.
-    """
-    deletes = changes[changes["operation"].eq("delete") & changes["kind"].isin(PERSONS)]
-    waiting = [changes.loc[[], ["kind", "key"]]]
-    if deletes.empty:
-        return changes, False, waiting[0]
-    deletes = deletes.assign(id=_ids(deletes["record_id"], known))
-    changes, goes_on = changes.copy(), False
-    for kind in PERSONS:
-        now = wanted.of(kind)["id"]
-        mine = deletes[deletes["kind"].eq(kind) & deletes["id"].isin(now)]
-        theirs = changes[changes["kind"].eq(kind) & changes["operation"].ne("delete")]
-        row_of = pd.Series(theirs.index, index=theirs["key"])
-        heirs = row_of.reindex(pd.Series(now.index, index=now)[mine["id"]]).set_axis(mine.index).dropna().astype(int)
-        gone = wanted.gone.get(kind, NOBODY)
-        present = {*refs_of(wanted.school, kind, gone.index[gone.ne(str(Cause.LEFT))].tolist(), keys)}
-        somebody_else = [row for row, ref in mine.loc[heirs.index, "ref"].items() if ref in present]
-        waiting.append(changes.loc[heirs[somebody_else].tolist(), ["kind", "key"]])
-        changes, mine = changes.drop(index=waiting[-1].index), mine.drop(index=somebody_else)
-        heirs = heirs.drop(index=somebody_else)
-        new = changes["operation"].reindex(heirs).eq("create").to_numpy()
-        replaced = mine.loc[heirs.index[new], "record_id"].set_axis(heirs[new])
-        _go_on(kind, changes, replaced, wanted, known, keys)
-        changes = _second_registrations(changes, heirs[~new].tolist(), now, known).drop(index=mine.index)
-        goes_on |= not new.all()
-    return changes, goes_on, pd.concat(waiting)
-
-
-def _taking_an_id(
-    changes: pd.DataFrame, lingering: pd.DataFrame, wanted: DeliverySet, known: Known
-) -> tuple[list[int], tuple[frozenset[int], ...]]:
-    """The rows whose new id is still another's at the supplier: one who gives it up in this same plan, or of whom the export
-    says nothing certain. They go with the next, once it is free.
-
-    And the rows of those who take each other's ids, by twos or more: they do not wait, for that would have no end.
-    """
-    with_id = [names for names in changes["changed_fields"].unique() if "id" in names.split(",")]
-    waiting: list[int] = []
-    exchanges: set[frozenset[int]] = set()
-    for kind in PERSONS:
-        here = changes["kind"].eq(kind) & changes["operation"].ne("delete")
-        moving = changes[here & changes["operation"].eq("update") & changes["changed_fields"].isin(with_id)]
-        kept = {*_ids(lingering.loc[lingering["kind"].eq(kind), "record_id"], known)} - {""}
-        given_up = dict(zip(_ids(moving["record_id"], known), moving.index, strict=True))
-        given_up.pop("", None)
-        if not (kept or given_up):
-            continue
-        wants = wanted.of(kind)["id"].reindex(changes.loc[here, "key"]).set_axis(changes.index[here])
-        waiting += wants.index[wants.isin(list(kept))].tolist()
-        takes = {row: given_up[wants[row]] for row in wants.index[wants.isin(list(given_up))]}
-        circles = {row: _circle(row, takes) for row in takes}
-        waiting += [row for row, circle in circles.items() if not circle]
-        exchanges |= {circle for circle in circles.values() if circle}
-    return waiting, tuple(exchanges)
-
-
-def _circle(row: int, takes: Mapping[int, int]) -> frozenset[int]:
-    """Those who take each other's ids, where the last gives up his own to `row`; nobody where it does not come round."""
-    seen, at = {row}, takes[row]
-    while at not in seen and at in takes:
-        seen.add(at)
-        at = takes[at]
-    return frozenset(seen if at == row else ())
-
-
-def _go_on(
-    kind: Record, changes: pd.DataFrame, replaced: pd.Series, wanted: DeliverySet, known: Known, keys: Keys
-) -> None:
-    """Make the creations at the index of `replaced` updates that take the place of those records, and tell what else changes.
-
-    Where nobody can say whether the supplier has the old one it stays a creation: an update needs something to be there.
-    """
-    changes.loc[replaced.index, "replaces_id"] = replaced
-    state = known.state.set_index("record_id").loc[_numbers(replaced)].set_axis(replaced.index)
-    for number, old in state.groupby("field_set_id"):
-        old_columns = columns_of(kind, known.fields[int(str(number))])
-        told = rekeyed(kind, wanted, changes.loc[old.index], old, old_columns, keys)
-        changes.loc[old.index, ["cause", "changed_fields"]] = told
-        there = old.index[[not may_be_absent(fingerprint) for fingerprint in old["fingerprint"]]]
-        changes.loc[there, "operation"] = "update"
-
-
-def _second_registrations(changes: pd.DataFrame, rows: list[int], now: pd.Series, known: Known) -> pd.DataFrame:
-    """The updates at `rows` as deletes under the id that the supplier knew until now, or not at all."""
-    ids = _ids(changes.loc[rows, "record_id"], known)
-    others = set(now)
-    taken = [row for row, wire_id in zip(rows, ids, strict=True) if wire_id in others]
-    changes.loc[rows, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
-    changes.loc[rows, "fingerprint"] = None
-    return changes.drop(index=taken)
-
-
-def _ids(record_ids: pd.Series, known: Known) -> list[str]:
-    """By which id the supplier knows these records; "" where that is their key."""
-    numbers = _numbers(record_ids)
-    found = known.wire_ids(numbers) if numbers else {}
-    return [found.get(number) or "" for number in numbers]
-
-
-def _numbers(record_ids: pd.Series) -> list[int]:
-    return [int(number) for number in record_ids]
 
 
 def _field_changes(changes: pd.DataFrame, wanted: DeliverySet) -> dict[str, int]:

@@ -11,9 +11,9 @@ from pipelines.pages import write_pages
 from pipelines.reports import write_report
 from pipelines.rights.one_now import deliver_one
 from pipelines.standing import standing
+from tests.commands import asked
 from tests.e2e.nights import numbers, seen
 from tests.e2e.test_nightly_sync import pupils_in_groups
-from tests.pipelines.test_cli import asked
 from tests.workbooks import sheets
 from tests.world import SCHOOL, World, a_world
 

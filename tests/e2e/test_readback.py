@@ -16,9 +16,9 @@ from pipelines.build import build_defs
 from pipelines.runs import QUIET
 from pipelines.settings import load_settings
 from pipelines.sync.readback import ReadBack, read_back
+from tests.commands import asked
 from tests.e2e.nights import effects, numbers, seen, states
 from tests.e2e.test_nightly_sync import pupils_in_groups
-from tests.pipelines.test_cli import asked
 from tests.world import SCHOOL, TOKEN, World, a_world
 
 LVS = "uwlr_lvs_set"

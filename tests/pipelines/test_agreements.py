@@ -12,7 +12,7 @@ from connectors.sandbox.school import example_school
 from pipelines.agreements import agreed, every_agreed, read_for_nobody
 from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.settings import load_settings
-from tests.pipelines.test_cli import asked
+from tests.commands import asked
 from tests.world import DAY, SCHOOL, World, a_world
 
 SECOND = "- {school: 99XX-01, name: De Dependance, source: {edexml: {path: inbox}}}\n"

@@ -14,7 +14,7 @@ import pytest
 from connectors.sandbox.school import example_school
 from pipelines.keys import Keys
 from pipelines.ledger.ledger import Ledger
-from tests.pipelines.test_cli import asked
+from tests.commands import asked
 from tests.world import SCHOOL, World, a_world
 
 

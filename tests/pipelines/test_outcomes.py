@@ -10,7 +10,7 @@ from connectors.sandbox.school import example_school
 from pipelines.commands import outcomes, sync, telling
 from pipelines.sync.case import Outcome, State
 from pipelines.words import STATES
-from tests.pipelines.test_cli import asked
+from tests.commands import asked
 from tests.world import SCHOOL, a_world
 
 

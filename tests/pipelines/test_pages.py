@@ -18,7 +18,7 @@ from pipelines.ledger.held import Sent
 from pipelines.pages import write_pages
 from pipelines.pages.parents import ABOUT, _in_words
 from pipelines.pages.register import Entry
-from tests.pipelines.test_cli import asked
+from tests.commands import asked
 from tests.web_page import CHROMIUM, chromium
 from tests.workbooks import sheets
 from tests.world import DAY, SCHOOL, World, a_world

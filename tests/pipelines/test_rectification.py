@@ -13,7 +13,7 @@ from connectors.sandbox.school import example_school
 from pipelines.names import UnknownNameError
 from pipelines.rights.rectification import Correction, corrections
 from pipelines.sync.readback import read_back
-from tests.pipelines.test_cli import asked
+from tests.commands import asked
 from tests.world import DAY, SCHOOL, World, a_world
 
 ROSTER = example_school(40)

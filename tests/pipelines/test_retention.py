@@ -21,7 +21,7 @@ from pipelines.retention import clean
 from pipelines.rotation import rotate
 from pipelines.runs import run_cleaning
 from pipelines.settings import load_settings
-from tests.pipelines.test_cli import asked
+from tests.commands import asked
 from tests.world import SCHOOL, World, a_world
 
 CHANGES, KEYS, OLD_KEYS = "wijzigingen in het grootboek", "sleutels in het grootboek", "oude sleutels"

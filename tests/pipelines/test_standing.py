@@ -14,7 +14,7 @@ from mappings.profiles import profile_texts
 from pipelines.reports import write_report
 from pipelines.standing import left_behind, standing
 from pipelines.sync.case import NO_COUNTS, Outcome
-from tests.pipelines.test_cli import asked
+from tests.commands import asked
 from tests.world import SCHOOL, World, a_world
 
 GONE, STAYING = "uwlr_lvs_set", "uwlr_smalle_set"

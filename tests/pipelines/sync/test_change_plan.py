@@ -15,8 +15,8 @@ from data_contracts.findings import TableLimits, checked
 from data_contracts.roster import Roster
 from pipelines.keys import Keys
 from pipelines.sync.case import planned
-from pipelines.sync.compare import compared
-from pipelines.sync.plan import ChangePlan, Known, change_plan
+from pipelines.sync.compare import Known, compared
+from pipelines.sync.plan import ChangePlan, change_plan
 from tests.pipelines.sync.bench import (
     DAY,
     GROUPS,
