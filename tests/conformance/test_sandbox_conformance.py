@@ -35,9 +35,12 @@ EDEXML_20 = STANDARDS / "edexml-2.0" / "EDEXML.structuur.xsd"
 UWLR_22 = STANDARDS / "uwlr-2.2" / "Schemas" / "UWLR_Leerlinggegevens_v2p2.xsd"
 WSDL = STANDARDS / "uwlr-2.2" / "wsdl" / "UWLR_Leerlinggegevens_v2p2.wsdl"
 
-pytestmark = pytest.mark.skipif(
-    not WSDL.exists(), reason="de officiële schema's zijn hier niet (DOORGEEFLUIK_STANDARDS wijst de map aan)"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not WSDL.exists(), reason="de officiële schema's zijn hier niet (DOORGEEFLUIK_STANDARDS wijst de map aan)"
+    ),
+    pytest.mark.xdist_group("sandbox_conformance"),
+]
 
 LAST_YEAR = re.compile(rb'<xs:enumeration value="2024-2025"\s*/>')
 SCHOOL = SchoolId("99XX", "00", "2026-2027")

@@ -31,9 +31,12 @@ from mappings.projection import delivery_set
 BESIDE = Path(__file__).parents[2].parent / "shared" / "standards"
 SCHEMA = Path(os.environ.get("DOORGEEFLUIK_STANDARDS", BESIDE)) / "edexml-2.1" / "EDEXML.structuur.xsd"
 
-pytestmark = pytest.mark.skipif(
-    not SCHEMA.exists(), reason="de officiële schema's zijn hier niet (DOORGEEFLUIK_STANDARDS wijst de map aan)"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not SCHEMA.exists(), reason="de officiële schema's zijn hier niet (DOORGEEFLUIK_STANDARDS wijst de map aan)"
+    ),
+    pytest.mark.xdist_group("supplier_conformance"),
+]
 
 SUPPLIER = EdexmlWholeSet(Door(open_session(HttpSettings()), "https://leverancier.example", "Proef"), None)
 DAY = date(2026, 11, 2)

@@ -24,6 +24,8 @@ from connectors.base import NeverSentError, PermanentError, TransientError
 from connectors.http import RETRY_STATUSES, Breaker, HttpSettings, connection_failure, failure, open_session
 from connectors.sandbox.serving import Misbehaving, Misbehaviour, Tls, running
 
+pytestmark = pytest.mark.xdist_group("http")
+
 QUICK = HttpSettings(backoff=0.0, attempts=3, token="geheim-token")
 
 

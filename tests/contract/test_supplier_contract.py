@@ -33,6 +33,8 @@ from mappings.agreement import Agreement, Connection, FieldSet, field_set
 from mappings.profile import Profile
 from mappings.profiles import profile_texts
 
+pytestmark = pytest.mark.xdist_group("supplier_contract")
+
 TOKEN = "proef-sleutel"
 ENVELOPE = Envelope(
     supplier="proef",

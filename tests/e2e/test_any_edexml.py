@@ -30,7 +30,7 @@ from tests.e2e.traced import File, normal, untraceable
 from tests.world import FORMATS, SCHOOL, TOKEN, a_world
 
 DAY = date(2026, 11, 24)
-pytestmark = [needs_standards, pytest.mark.slow]
+pytestmark = [needs_standards, pytest.mark.slow, pytest.mark.xdist_group("any_edexml")]
 often = settings(
     deadline=None,
     database=None,

@@ -16,7 +16,7 @@ from tests.e2e.processes import orders
 from tests.faults.echo import echo_app
 from tests.world import DAY, SCHOOL, World, a_world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("canary")]
 
 Change = Callable[[Roster, MarkedSchool], Roster]
 

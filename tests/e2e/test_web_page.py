@@ -20,7 +20,10 @@ from tests.web_page import CHROMIUM, PATIENCE, asked, chromium, web_page
 from tests.world import SCHOOL, World, a_world
 
 pytest.importorskip("playwright", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's package chromium")
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's package chromium"),
+    pytest.mark.xdist_group("web_page"),
+]
 
 JOBS = "/locations/doorgeefluik/jobs"
 HELD = "uwlr_lvs_set"

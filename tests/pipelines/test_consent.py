@@ -19,6 +19,8 @@ from pipelines.rights.access import letter, write_letter
 from pipelines.settings import load_settings
 from tests.world import DAY, SCHOOL, World, a_world
 
+pytestmark = pytest.mark.xdist_group("consent")
+
 PUPIL, OTHER = "4711", "4712"
 
 

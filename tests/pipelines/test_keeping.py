@@ -17,6 +17,8 @@ from pipelines.ledger.ledger import Ledger
 from tests.commands import asked
 from tests.world import SCHOOL, World, a_world
 
+pytestmark = pytest.mark.xdist_group("keeping")
+
 
 @pytest.fixture(scope="module")
 def delivered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:

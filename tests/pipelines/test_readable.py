@@ -15,7 +15,10 @@ from pipelines.rights.erasure import followed, open_case
 from tests.web_page import CHROMIUM, chromium
 from tests.world import DAY, SCHOOL, a_world
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's package chromium")
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's package chromium"),
+    pytest.mark.xdist_group("readable"),
+]
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 LONG = "Basisschool De Regenboog van Zuidoostbeemsterdorpsgemeenschap"

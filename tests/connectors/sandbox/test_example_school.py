@@ -24,6 +24,8 @@ from connectors.sandbox.school import (
 from data_contracts.fields import CATALOGUE, Kind
 from data_contracts.roster import Roster
 
+pytestmark = pytest.mark.xdist_group("example_school")
+
 DAY = date(2026, 11, 2)
 
 

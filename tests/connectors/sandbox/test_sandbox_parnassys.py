@@ -19,6 +19,8 @@ from connectors.sandbox.school import example_school, next_school_year
 from connectors.sandbox.serving import Served, running
 from data_contracts.fields import CATALOGUE, STEERING
 
+pytestmark = pytest.mark.xdist_group("sandbox_parnassys")
+
 SCHOOL = SchoolId("99XX", "00", "2026-2027", "sleutel-99XX")
 EMPTY = SchoolId("99YY", "00", "2026-2027")
 

@@ -14,6 +14,8 @@ from starlette.applications import Starlette
 from connectors.sandbox.serving import running
 from connectors.sandbox.suppliers import supplier_app
 
+pytestmark = pytest.mark.xdist_group("sandbox_suppliers")
+
 TOKEN = "proef"
 SCHOOL = {"brincode": "99XX", "dependancecode": "00", "schooljaar": "2026-2027"}
 
