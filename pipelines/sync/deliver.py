@@ -250,7 +250,7 @@ def _parcels(
     if supplier.capabilities.whole_set:
         messages = iter([_whole(case, wanted, chosen, plan)])
     else:
-        messages = deltas(chosen, wanted, supplier.capabilities)
+        messages = deltas(chosen, frozenset().union(*plan.exchanges), wanted, supplier.capabilities)
     envelope = Envelope(case.supplier, case.school, wanted.school_fields)
     parcels = []
     for message in messages:

@@ -3,7 +3,7 @@
 Matters where a supplier knows persons by another id than their key in ParnasSys, such as the ECK iD.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -33,30 +33,34 @@ def ids_settled(
 
     `lingering` are the records that the supplier has and the export leaves open.
     """
-    changes, goes_on, first = _renamed(changes, wanted, known, keys)
-    then, exchanges = _taking_an_id(changes, lingering, wanted, known)
-    waiting = pd.concat([first, changes.loc[then, ["kind", "key"]]])
+    changes, first, second = _renamed(changes, wanted, known, keys)
+    held = pd.concat(
+        [rows.loc[rows["record_id"].notna(), ["kind", "record_id"]] for rows in (lingering, first, second)]
+    )
+    then, exchanges = _taking_an_id(changes, held, wanted, known)
+    waiting = pd.concat([first, changes.loc[then]])
     names = frozenset(zip(map(str, waiting["kind"]), waiting["key"], strict=True))
-    return Settled(changes.drop(index=then), goes_on or bool(names), names, exchanges)
+    return Settled(changes.drop(index=then), bool(names) or not second.empty, names, exchanges)
 
 
 def _renamed(
     changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Keys
-) -> tuple[pd.DataFrame, bool, pd.DataFrame]:
-    """Whose id at the supplier goes on under another key: the same person, not one who left and one who came. And whether the
-    next plan has more to do, and who waits for it (`kind`, `key`).
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Whose id at the supplier goes on under another key: the same person, not one who left and one who came. And the rows
+    of who waits for the next plan, and of second registrations.
 
     Where the supplier does not know the new key yet, its creation becomes an update that takes the old one's place. Where
-    it does (two registrations made one), the second registration goes first; the next plan then finds the first case. Until
-    then, and where somebody else has the id of the second one by now, nothing is done to either. Who is at school himself, by
-    the export, is somebody else: he is removed first, and the next plan gives his id to whom it is now.
+    it does (two registrations made one), the second registration goes first, as a delete, and nothing is done to the first;
+    the next plan then finds the first case. Where somebody else is known by the id of the second one by now, nothing is done
+    to either. Who is at school himself, by the export, is somebody else: he is removed first,
+    and the next plan gives his id to whom it is now.
     """
     deletes = changes[changes["operation"].eq("delete") & changes["kind"].isin(PERSONS)]
-    waiting = [changes.loc[[], ["kind", "key"]]]
+    waiting, second = [changes.iloc[:0]], [changes.iloc[:0]]
     if deletes.empty:
-        return changes, False, waiting[0]
+        return changes, waiting[0], second[0]
     deletes = deletes.assign(id=_ids(deletes["record_id"], known))
-    changes, goes_on = changes.copy(), False
+    changes = changes.copy()
     for kind in PERSONS:
         now = wanted.of(kind)["id"]
         mine = deletes[deletes["kind"].eq(kind) & deletes["id"].isin(now)]
@@ -66,32 +70,38 @@ def _renamed(
         gone = wanted.gone.get(kind, NOBODY)
         present = {*refs_of(wanted.school, kind, gone.index[gone.ne(str(Cause.LEFT))].tolist(), keys)}
         somebody_else = [row for row, ref in mine.loc[heirs.index, "ref"].items() if ref in present]
-        waiting.append(changes.loc[heirs[somebody_else].tolist(), ["kind", "key"]])
+        waiting.append(changes.loc[heirs[somebody_else].tolist()])
         changes, mine = changes.drop(index=waiting[-1].index), mine.drop(index=somebody_else)
         heirs = heirs.drop(index=somebody_else)
         new = changes["operation"].reindex(heirs).eq("create").to_numpy()
         replaced = mine.loc[heirs.index[new], "record_id"].set_axis(heirs[new])
         _go_on(kind, changes, replaced, wanted, known, keys)
-        changes = _second_registrations(changes, heirs[~new].tolist(), now, known).drop(index=mine.index)
-        goes_on |= not new.all()
-    return changes, goes_on, pd.concat(waiting)
+        again = heirs[~new].tolist()
+        others = set(now[~now.index.isin(theirs["key"])])  # of whom nothing changes: what they are known by stays
+        taken = [row for row, i in zip(again, _ids(changes.loc[again, "record_id"], known), strict=True) if i in others]
+        changes, again = changes.drop(index=taken), [row for row in again if row not in taken]
+        changes.loc[again, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
+        changes.loc[again, "fingerprint"] = None
+        second.append(changes.loc[again])
+        changes = changes.drop(index=mine.index)
+    return changes, pd.concat(waiting), pd.concat(second)
 
 
 def _taking_an_id(
-    changes: pd.DataFrame, lingering: pd.DataFrame, wanted: DeliverySet, known: Known
+    changes: pd.DataFrame, held: pd.DataFrame, wanted: DeliverySet, known: Known
 ) -> tuple[list[int], tuple[frozenset[int], ...]]:
-    """The rows whose new id is still another's at the supplier: one who gives it up in this same plan, or of whom the export
-    says nothing certain. They go with the next, once it is free.
+    """The rows whose new id is still another's at the supplier: of one who gives it up in this same plan, or of one of the
+    records `held` (`kind`, `record_id`), that keep theirs or are deleted. They go with the next, once it is free.
 
     And the rows of those who take each other's ids, by twos or more: they do not wait, for that would have no end.
     """
     with_id = [names for names in changes["changed_fields"].unique() if "id" in names.split(",")]
     waiting: list[int] = []
-    exchanges: set[frozenset[int]] = set()
+    exchanges: list[frozenset[int]] = []
     for kind in PERSONS:
         here = changes["kind"].eq(kind) & changes["operation"].ne("delete")
         moving = changes[here & changes["operation"].eq("update") & changes["changed_fields"].isin(with_id)]
-        kept = {*_ids(lingering.loc[lingering["kind"].eq(kind), "record_id"], known)} - {""}
+        kept = {*_ids(held.loc[held["kind"].eq(kind), "record_id"], known)} - {""}
         given_up = dict(zip(_ids(moving["record_id"], known), moving.index, strict=True))
         given_up.pop("", None)
         if not (kept or given_up):
@@ -99,19 +109,24 @@ def _taking_an_id(
         wants = wanted.of(kind)["id"].reindex(changes.loc[here, "key"]).set_axis(changes.index[here])
         waiting += wants.index[wants.isin(list(kept))].tolist()
         takes = {row: given_up[wants[row]] for row in wants.index[wants.isin(list(given_up))]}
-        circles = {row: _circle(row, takes) for row in takes}
-        waiting += [row for row, circle in circles.items() if not circle]
-        exchanges |= {circle for circle in circles.values() if circle}
+        circles = list(_circles(takes))
+        waiting += takes.keys() - set[int]().union(*circles)
+        exchanges += circles
     return waiting, tuple(exchanges)
 
 
-def _circle(row: int, takes: Mapping[int, int]) -> frozenset[int]:
-    """Those who take each other's ids, where the last gives up his own to `row`; nobody where it does not come round."""
-    seen, at = {row}, takes[row]
-    while at not in seen and at in takes:
-        seen.add(at)
-        at = takes[at]
-    return frozenset(seen if at == row else ())
+def _circles(takes: Mapping[int, int]) -> Iterator[frozenset[int]]:
+    """Those who take from each other, where the last takes from the first; each is looked at once."""
+    seen: set[int] = set()
+    for first in takes:
+        path: dict[int, int] = {}  # with the place of each
+        at = first
+        while at in takes and at not in seen and at not in path:
+            path[at] = len(path)
+            at = takes[at]
+        if at in path:
+            yield frozenset(list(path)[path[at] :])
+        seen |= path.keys()
 
 
 def _go_on(
@@ -129,16 +144,6 @@ def _go_on(
         changes.loc[old.index, ["cause", "changed_fields"]] = told
         there = old.index[[not may_be_absent(fingerprint) for fingerprint in old["fingerprint"]]]
         changes.loc[there, "operation"] = "update"
-
-
-def _second_registrations(changes: pd.DataFrame, rows: list[int], now: pd.Series, known: Known) -> pd.DataFrame:
-    """The updates at `rows` as deletes under the id that the supplier knew until now, or not at all."""
-    ids = _ids(changes.loc[rows, "record_id"], known)
-    others = set(now)
-    taken = [row for row, wire_id in zip(rows, ids, strict=True) if wire_id in others]
-    changes.loc[rows, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
-    changes.loc[rows, "fingerprint"] = None
-    return changes.drop(index=taken)
 
 
 def _ids(record_ids: pd.Series, known: Known) -> list[str]:

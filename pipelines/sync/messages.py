@@ -3,7 +3,7 @@
 What is sent, and what the answer means for the ledger, is in `deliver`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,14 +56,17 @@ def addressed(changes: pd.DataFrame, wanted: DeliverySet, ledger: Ledger) -> pd.
     return changes.assign(**{name: pd.Series(c, changes.index, dtype=object) for name, c in columns.items()})
 
 
-def deltas(changes: pd.DataFrame, wanted: DeliverySet, capabilities: Capabilities) -> Iterator[Message]:
+def deltas(
+    changes: pd.DataFrame, together: Collection[int], wanted: DeliverySet, capabilities: Capabilities
+) -> Iterator[Message]:
     """The changes in the order of the plan, one kind and one operation a message, at most a batch each.
 
-    Those who take each other's ids go first, in one message whatever their number: a supplier cannot do it by halves.
+    The rows `together`, of those who take each other's ids, go first, in one message whatever their number: a supplier
+    cannot do it by halves.
     """
     run = (changes[["kind", "operation"]] != changes[["kind", "operation"]].shift()).any(axis=1).cumsum()
     for _, rows in changes.groupby(run):
-        exchange = rows["previous_id"].isin(rows["id"])
+        exchange = rows.index.isin(together)
         yield from _in_batches(rows[exchange], wanted, size=len(rows))
         yield from _in_batches(rows[~exchange], wanted, capabilities.batch_size)
 

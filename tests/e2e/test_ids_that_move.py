@@ -158,3 +158,33 @@ def test_an_eckid_of_one_in_quarantine_is_not_taken_from_him(world: World, befor
         _night(world, moved)
     assert _shown(world) == (OTHER_NAME, NAME)
     assert _night(world, moved)[0] == "unchanged"
+
+
+def _nights_until_rest(world: World, pupils: pd.DataFrame) -> int:
+    """How many nights have work with the same export; at most five."""
+    states = [_night(world, pupils)[0] for _ in range(6)]
+    assert states[-1] == "unchanged"
+    return states.index("unchanged")
+
+
+def test_nobody_takes_the_eckid_of_one_who_waits_himself(world: World) -> None:
+    """One is out of scope, a second has his ECK iD and a third that of the second: each has his turn, and nobody is overwritten."""
+    third = 8
+    _night(world, PUPILS.drop(index=third))
+    moved = _with(PUPILS, one=None, other=ECKID)
+    moved.loc[third, "eckid"] = OTHER_ECKID
+    write_down(world.instance, Said(SCHOOL, by="directie"), {SUPPLIER: {KEY: Choice.OBJECTION}}, DAY)
+    assert _night(world, moved) == ("delivered", (0, 0, 1))
+    assert _shown(world) == (None, OTHER_NAME)
+    assert _nights_until_rest(world, moved) == 2
+    assert _shown(world) == (OTHER_NAME, moved.loc[third, "roepnaam"])
+
+
+def test_one_who_left_is_followed_by_one_whose_eckid_goes_to_a_third(world: World) -> None:
+    """The plan comes to rest: the second goes on as the first, and the third is made under what the second gave up."""
+    third = 8
+    _night(world, PUPILS.drop(index=third))
+    moved = PUPILS.drop(index=ONE).copy()
+    moved.loc[OTHER, "eckid"], moved.loc[third, "eckid"] = ECKID, OTHER_ECKID
+    assert _nights_until_rest(world, moved) <= 3
+    assert _shown(world) == (OTHER_NAME, moved.loc[third, "roepnaam"])

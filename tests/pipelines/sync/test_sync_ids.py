@@ -1,7 +1,10 @@
 """Who goes on under another key or ECK iD is the same person to a supplier, whatever that supplier says."""
 
+from collections.abc import Iterable
+
 import pytest
 
+from pipelines.ledger.handles import Handle
 from tests.pipelines.sync.bench import EMPTY, SMALL, Bench, changed, eck, pupil, pupils, school, told, unread
 
 
@@ -113,10 +116,30 @@ def test_two_registrations_made_one_end_as_one_pupil(bench: Bench) -> None:
     assert eck(2) not in bench.shown()
 
 
-def test_an_id_that_is_somebody_elses_by_now_is_not_deleted(bench: Bench) -> None:
-    """Where a newcomer has the id under which a double registration went, its deletion would hit him."""
+def test_an_id_that_goes_to_a_newcomer_is_free_before_he_comes(bench: Bench) -> None:
+    """A double registration went under it: that is deleted first, and the night after both are what they should be."""
     bench.night(school(pupils(10)))
     rows = changed([row for row in pupils(10) if row["key"] != "2"], 3, eckid=eck(2))
-    bench.night(school([*rows, {**pupil(12), "eckid": eck(3)}]))
-    assert bench.shown()[eck(3)]["roepnaam"] == "Roep12"
+    roster = school([*rows, {**pupil(12), "eckid": eck(3)}])
+    bench.night(roster)
     assert bench.shown()[eck(2)]["roepnaam"] == "Roep2"
+    assert eck(3) not in bench.shown()
+    bench.night(roster)
+    assert [bench.shown()[eck(n)]["roepnaam"] for n in (2, 3)] == ["Roep3", "Roep12"]
+    assert bench.night(roster).state == "unchanged"
+
+
+def test_where_two_are_known_by_one_id_the_one_who_stays_is_not_deleted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an earlier version could leave them: nothing is done to the other under that id."""
+    bench.night(school(pupils(12)))
+    handles = bench.ledger.handles
+
+    def doubled(supplier: str, record_ids: Iterable[int]) -> dict[int, Handle]:
+        found = handles(supplier, record_ids)
+        return {n: Handle(eck(12), h.own_id) if h.wire_id == eck(3) else h for n, h in found.items()}
+
+    monkeypatch.setattr(bench.ledger, "handles", doubled)
+    rows = changed([row for row in pupils(12) if row["key"] != "2"], 3, eckid=eck(2))
+    assert told(bench.plan(school(rows))) == set()
