@@ -20,8 +20,9 @@ class Answer:
     stderr: str
 
 
-def asked(*words: str, instance: Path) -> Answer:
+def asked(*words: str, instance: Path | None = None) -> Answer:
     """What the command answers, outside any other instance that the environment names."""
     nowhere = {"DOORGEEFLUIK_HOME": None, "DAGSTER_HOME": None}
-    result = CliRunner(env=nowhere).invoke(app, [*words, "--instance", str(instance)])
+    where = ["--instance", str(instance)] if instance else []
+    result = CliRunner(env=nowhere).invoke(app, [*words, *where], prog_name="doorgeefluik")
     return Answer(result.exit_code, result.stdout, result.stderr)

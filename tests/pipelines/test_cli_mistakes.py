@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from connectors.sandbox.school import example_school
-from tests.pipelines.test_cli import asked
+from tests.commands import asked
 from tests.world import SCHOOL, World, a_world
 
 
