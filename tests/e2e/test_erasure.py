@@ -32,6 +32,8 @@ from tests.e2e.marked import MarkedSchool, Marks, found, word
 from tests.e2e.nights import causes, states
 from tests.world import SCHOOL, World, a_world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:

@@ -19,6 +19,8 @@ from tests.e2e.test_nightly_sync import pupils_in_groups
 from tests.pipelines.test_cli import asked
 from tests.world import World, a_world
 
+pytestmark = pytest.mark.slow
+
 ROSTER = example_school(60)
 FORMATS = {"basispoort": "edexml_whole_set", "uwlr_lvs_set": "json_delta"}
 

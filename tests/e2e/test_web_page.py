@@ -21,6 +21,7 @@ from tests.world import SCHOOL, World, a_world
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: install Debian's package chromium"),
     pytest.mark.xdist_group("web_page"),
 ]

@@ -27,6 +27,8 @@ from tests.e2e.marked import found
 from tests.e2e.nights import long_unchanged, seen, served_by_parnassys, states
 from tests.world import DAY, SCHOOL, World
 
+pytestmark = pytest.mark.slow
+
 BASISPOORT, PUBLISHER, PARRO = "basispoort", "uwlr_smalle_set", "parro"
 FORMATS = {BASISPOORT: "edexml_whole_set", PUBLISHER: "json_delta", PARRO: "json_delta"}
 KEY, ECKID, PHOTO = "kanarie-4711", "https://ketenid.nl/201703/" + "7f" * 64, "https://foto.example/kanarie"

@@ -16,7 +16,7 @@ import requests
 from connectors.sandbox.school import example_school
 from tests.world import SCHOOL, World, a_world
 
-pytestmark = pytest.mark.xdist_group("cli")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cli")]
 
 COMMAND = Path(sys.executable).parent / "doorgeefluik"
 KEYS = {"school", "supplier", "state", "counts", "plan", "reason"}

@@ -5,9 +5,13 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from connectors.sandbox.edexml_writer import edexml
 from connectors.sandbox.school import example_school
 from tests.pipelines.test_cli import COMMAND
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

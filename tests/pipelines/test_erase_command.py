@@ -25,6 +25,8 @@ from pipelines.settings import load_settings
 from tests.e2e.marked import found
 from tests.world import SCHOOL, World, a_world
 
+pytestmark = pytest.mark.slow
+
 ROSTER = example_school(40)
 KEY = "kanarie-sleutel-4711"
 ROSTER.leerlingen.loc[4, "key"] = KEY
