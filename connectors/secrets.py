@@ -17,7 +17,8 @@ def resolve(reference: str, base: Path) -> str:
     """The secret that `reference` refers to; a file's path counts from the instance folder `base`.
 
     Raises:
-        PermanentError: code `geheim_ontbreekt`; it is not there, is empty, or others than its owner can read the file.
+        PermanentError: code `geheim_ontbreekt`; it is not there, is empty, is more than one line of what can be seen, or
+            others than its owner can read the file.
     """
     kind, _, rest = reference.partition(":")
     if kind not in _RESOLVERS:
@@ -33,7 +34,11 @@ def resolve(reference: str, base: Path) -> str:
 
 
 def resolve_token(reference: str, base: Path) -> str:
-    """As `resolve`, for what goes along in a header: ASCII alone (RFC 6750, 2.1)."""
+    """As `resolve`, for what goes along in a header.
+
+    Raises:
+        PermanentError: as `resolve`, or it is not ASCII alone (RFC 6750, 2.1).
+    """
     token = resolve(reference, base)
     if not token.isascii():
         raise _missing(

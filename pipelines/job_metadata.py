@@ -67,10 +67,9 @@ def of_read_back(found: Sequence[ReadBack]) -> Metadata:
 
 def of_corrections(found: Sequence[Correction]) -> Metadata:
     """How a correction of one pupil stands at each supplier."""
-    rows = [one.as_row for one in found]
     return {
         SUMMARY: " ".join(f"{one.supplier}: {one.told}." for one in found) or "Deze school heeft geen leverancier.",
-        **({"Per leverancier": table(rows, list(rows[0]))} if rows else {}),
+        **_if_any("Per leverancier", [one.as_row for one in found]),
     }
 
 
@@ -80,8 +79,8 @@ def of_agreements(rows: Sequence[Mapping[str, str | int]], remarks: Sequence[str
     told = ", ".join(f"{number} {state}" for state, number in counts.items()) or "er zijn er nog geen"
     return {
         SUMMARY: f"Overeenkomsten: {told}. Opmerkingen: {len(remarks) or 'geen'}.",
-        **({"Overeenkomsten": table(rows, list(rows[0]))} if rows else {}),
-        **({"Opmerkingen": table([{"Opmerking": text} for text in remarks], ["Opmerking"])} if remarks else {}),
+        **_if_any("Overeenkomsten", rows),
+        **_if_any("Opmerkingen", [{"Opmerking": text} for text in remarks]),
     }
 
 
@@ -108,9 +107,14 @@ def of_erasures(found: Sequence[tuple[Erasure, Sequence[Standing], Sequence[str]
     left = sum(one.closed_at is None for one, _, _ in found)
     return {
         SUMMARY: f"Verzoeken om te wissen: {len(found)}, waarvan {left or 'geen'} open.",
-        **({"Wat te doen": table(to_do, ["Verzoek", "Wat"])} if to_do else {}),
+        **_if_any("Wat te doen", to_do),
         "Wisverzoeken": table(rows, ["Verzoek", "School", "Van", "Stand", "Leverancier", "Wat", "Wanneer"]),
     }
+
+
+def _if_any(name: str, rows: Sequence[Mapping[str, str | int]]) -> Metadata:
+    """A table under this name with the columns of its rows; none where there are no rows."""
+    return {name: table(rows, list(rows[0]))} if rows else {}
 
 
 def removed_in(metadata: Mapping[str, Any]) -> list[Removed]:

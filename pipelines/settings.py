@@ -241,8 +241,16 @@ def load_settings(home: Path, day: date | None = None) -> Settings:
     day = day or today_in_the_netherlands()
     counting, others = _counting([found for _, found in agreements], day)
     written = {(a.supplier, school, a.signed): source.file for source, a in agreements for school in a.schools}
-    by_name = MappingProxyType(written), MappingProxyType(profiles)
-    return Settings(home, instance, schools.schools, day, counting, others, *by_name)
+    return Settings(
+        home=home,
+        instance=instance,
+        schools=schools.schools,
+        day=day,
+        agreements=counting,
+        others=others,
+        files=MappingProxyType(written),
+        profiles=MappingProxyType(profiles),
+    )
 
 
 def home_folder(option: Path | None) -> Path:

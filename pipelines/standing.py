@@ -70,8 +70,10 @@ def _standing(instance: Instance, supplier: str, school: str, plan: Plan | None,
         state, reason = "held", f"{held} {reason}" if failed else held
     agreement = instance.settings.agreement(supplier, school)
     if agreement and instance.settings.day < agreement.signed:
+        if state in {"delivered", "unchanged"}:
+            state = "blocked"
         coming = f"De overeenkomst gaat pas in op {agreement.signed:%d-%m-%Y}; tot die dag gaat er niets uit."
-        state, reason = "blocked" if state in {"delivered", "unchanged"} else state, f"{coming} {reason}".strip()
+        reason = f"{coming} {reason}".strip()
     counts, digest = (plan.counts, plan.digest) if plan else (dict(NO_COUNTS), None)
     return Outcome(school, supplier, state, counts, digest, reason)
 

@@ -99,12 +99,10 @@ class SupplierState:
         held, results = self._of(school, kind), []
         whys = {record["id"]: self.refusals.why(record["id"], place) for place, record in enumerate(body["records"], 1)}
         if operation == "update":
-            self._exchange(school, kind, body["records"], whys)
+            self._move(school, kind, body["records"], whys)
         for record in body["records"]:
             record_id = record["id"]
             why = whys[record_id]
-            if operation == "update" and not why:
-                self._move(school, kind, record.pop("vorig_id", None), record_id)
             if operation == "update" and record_id not in held:
                 why = "onbekend"
             if not why:
@@ -150,22 +148,20 @@ class SupplierState:
         self._of(school, kind)[record_id] = record
         self._count(school, kind, record_id, "update")
 
-    def _move(self, school: str, kind: str, former_id: str | None, record_id: str) -> None:
-        """What was known as `former_id` goes by `record_id` from now on, under the number that it was given."""
-        held, numbers = self._of(school, kind), self.own_numbers[school][kind]
-        if former_id in held and record_id not in held:
-            held[record_id], numbers[record_id] = held.pop(former_id), numbers[former_id]
+    def _move(self, school: str, kind: str, records: list[dict[str, Any]], whys: dict[str, str | None]) -> None:
+        """Let what was known by a former id go by the new one from now on, under the number that it was given.
 
-    def _exchange(self, school: str, kind: str, records: list[dict[str, Any]], whys: dict[str, str | None]) -> None:
-        """Let those who take each other's ids do so at once, each with his own number; all or none."""
-        former = {record["id"]: record["vorig_id"] for record in records if record.get("vorig_id") in whys}
-        if why := next(filter(None, map(whys.get, former)), None):
-            whys.update(dict.fromkeys(former, why))
-            return
+        Those who take each other's ids do so at once, all or none: one refusal is then put in `whys` for each.
+        """
+        former = {record["id"]: before for record in records if (before := record.pop("vorig_id", None))}
+        together = [record_id for record_id, before in former.items() if before in whys]
+        if why := next(filter(None, map(whys.get, together)), None):
+            whys.update(dict.fromkeys(together, why))
         held, numbers = self._of(school, kind), self.own_numbers[school][kind]
+        moves = {new: before for new, before in former.items() if before in held and not whys[new]}
+        moves = {new: before for new, before in moves.items() if new not in held or new in moves.values()}
         for kept in (held, numbers):
-            was = {record_id: kept.pop(before) for record_id, before in former.items() if before in kept}
-            kept.update(was)
+            kept.update({new: kept.pop(before) for new, before in moves.items()})
 
     def _remove(self, school: str, kind: str, record_id: str, _record: dict[str, Any]) -> None:
         if self._of(school, kind).pop(record_id, None) is not None:

@@ -166,18 +166,24 @@ def _exports(settings: Settings) -> Iterator[Finding]:
             place, mine = settings.home / school.source.path, school.id_on(today_in_the_netherlands())
             expected.append(mine)
             folders.append(place)
-            chosen = _tried(f"export van {mine.key}", partial(_chosen, place, mine, str(school.source.path)))
-            if chosen.mark == "ok":
-                file = place / chosen.told if place.is_dir() else place
-                told.add(file)
-                chosen = _tried(f"{chosen.what} ({chosen.told})", partial(_whole, file, mine))
-            yield chosen
+            finding, file = _export(place, mine, str(school.source.path))
+            told |= {file} if file else set()
+            yield finding
     for folder in dict.fromkeys(folders) if expected else ():
         for file in sorted(set(folder.glob("*")) - told):
             if file.suffix.lower() == ".xml" and file.is_file():
                 yield _tried(f"{folder.name}/{file.name}", partial(_lying, file, expected))
             elif file.is_file() and folder == settings.inbox and not file.name.startswith("."):
                 yield Finding(f"inbox/{file.name}", "let op", "wordt niet gelezen: de naam moet eindigen op .xml")
+
+
+def _export(place: Path, school: SchoolId, path: str) -> tuple[Finding, Path | None]:
+    """What is found of a school's export, and the file that a delivery would choose, if there is one to choose."""
+    chosen = _tried(f"export van {school.key}", partial(_chosen, place, school, path))
+    if chosen.mark != "ok":
+        return chosen, None
+    file = place / chosen.told if place.is_dir() else place
+    return _tried(f"{chosen.what} ({chosen.told})", partial(_whole, file, school)), file
 
 
 def _chosen(place: Path, school: SchoolId, path: str) -> str:

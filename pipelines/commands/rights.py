@@ -90,7 +90,7 @@ def sync_one(
     with dg.DagsterInstance.get() as dagster:
         outcomes = run_one_pupil(settings, place, pupil, chosen, dagster)
     day, failed = today_in_the_netherlands(), all(outcome.state == "failed" for outcome in outcomes)
-    data, missing = fresh_or_why(instance, place, day)
+    data, missing = (None, "") if as_json and not failed else fresh_or_why(instance, place, day)
     if failed and data:
         with telling_erased(instance, place, pupil):
             refuse_unknown_pupil(instance, place, data, pupil)

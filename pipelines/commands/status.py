@@ -16,16 +16,15 @@ def show_status(option: Path | None, *, as_json: bool) -> int:
     """Tell how it stands with every agreement, and where there is none any more."""
     instance = open_instance(home_folder(option))
     outcomes = list(standing(instance))
-    if not as_json:
-        _show_exports(instance)
-    if not (as_json or outcomes):
+    if as_json:
+        return tell(outcomes, "", as_json=True)
+    _show_exports(instance)
+    if not outcomes:
         out.print("Er is nog geen overeenkomst, dus er gaat niets uit.")
         return OK
-    if not as_json:
-        _show_looks(instance, outcomes)
-    code = tell(outcomes, "De laatste levering", as_json=as_json)
-    if not as_json:
-        show_next(instance, outcomes, option)
+    _show_looks(instance, outcomes)
+    code = tell(outcomes, "De laatste levering", as_json=False)
+    show_next(instance, outcomes, option)
     return code
 
 

@@ -53,9 +53,7 @@ class Case:
     vault: Vault = field(repr=False)
     keys: Keys = field(repr=False)
     widening: Widening | None = None  # the fields that the agreement gives besides `field_set`, or gives from now on
-    next_begins: date | None = (
-        None  # the first day of the next agreement with this supplier, if that is written already
-    )
+    next_begins: date | None = None  # when the next agreement with this supplier does, if that is written already
     pupil: str | None = None  # the key of the one pupil that this run is for; everybody else waits for the next night
 
     @property

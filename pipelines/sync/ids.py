@@ -52,8 +52,8 @@ def _renamed(
     Where the supplier does not know the new key yet, its creation becomes an update that takes the old one's place. Where
     it does (two registrations made one), the second registration goes first, as a delete, and nothing is done to the first;
     the next plan then finds the first case. Where somebody else is known by the id of the second one by now, nothing is done
-    to either. Who is at school himself, by the export, is somebody else: he is removed first,
-    and the next plan gives his id to whom it is now.
+    to either, and who it is waits. Who is at school himself, by the export, is somebody else: he is removed first, and the
+    next plan gives his id to whom it is now.
     """
     deletes = changes[changes["operation"].eq("delete") & changes["kind"].isin(PERSONS)]
     waiting, second = [changes.iloc[:0]], [changes.iloc[:0]]
@@ -76,10 +76,11 @@ def _renamed(
         new = changes["operation"].reindex(heirs).eq("create").to_numpy()
         replaced = mine.loc[heirs.index[new], "record_id"].set_axis(heirs[new])
         _go_on(kind, changes, replaced, wanted, known, keys)
-        again = heirs[~new].tolist()
-        others = set(now[~now.index.isin(theirs["key"])])  # of whom nothing changes: what they are known by stays
-        taken = [row for row, i in zip(again, _ids(changes.loc[again, "record_id"], known), strict=True) if i in others]
-        changes, again = changes.drop(index=taken), [row for row in again if row not in taken]
+        known_too = heirs[~new]
+        others = now[~now.index.isin(theirs["key"])]  # of whom nothing changes: what they are known by stays
+        taken = pd.Index(_ids(changes.loc[known_too, "record_id"], known)).isin(others)
+        waiting.append(changes.loc[known_too[taken].tolist()])
+        changes, again = changes.drop(index=waiting[-1].index), known_too[~taken].tolist()
         changes.loc[again, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
         changes.loc[again, "fingerprint"] = None
         second.append(changes.loc[again])

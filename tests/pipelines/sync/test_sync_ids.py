@@ -142,4 +142,6 @@ def test_where_two_are_known_by_one_id_the_one_who_stays_is_not_deleted(
 
     monkeypatch.setattr(bench.ledger, "handles", doubled)
     rows = changed([row for row in pupils(12) if row["key"] != "2"], 3, eckid=eck(2))
-    assert told(bench.plan(school(rows))) == set()
+    plan = bench.plan(school(rows))
+    assert told(plan) == set()
+    assert (plan.waiting, plan.complete) == ({("leerling", "3")}, False)
