@@ -127,7 +127,7 @@ def _circles(takes: Mapping[int, int]) -> Iterator[frozenset[int]]:
             at = takes[at]
         if at in path:
             yield frozenset(list(path)[path[at] :])
-        seen |= path.keys()
+        seen.update(path)  # `|=` with keys would make a new set each time
 
 
 def _go_on(
