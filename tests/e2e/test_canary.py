@@ -163,6 +163,13 @@ def test_the_ledger_tells_no_record_keys(nights: tuple[World, MarkedSchool, dict
     assert found(files, dict.fromkeys(school.keys, "key")) == set()
 
 
+@pytest.mark.parametrize(("content", "there"), [("12:53:52.619712xw", False), ('52.619712xw "9712XW"', True)])
+def test_a_moment_in_a_database_is_no_postcode(tmp_path: Path, content: str, *, there: bool) -> None:
+    """What stands after a moment may be anything; a postcode by itself is found all the same."""
+    (tmp_path / "bestand.db").write_text(content)
+    assert bool(found([tmp_path / "bestand.db"], {"9712XW": "leerling.postcodenl"})) is there
+
+
 @pytest.mark.parametrize("spelling", range(8))
 def test_the_search_finds_a_mark_that_was_put_there(tmp_path: Path, spelling: int) -> None:
     """In any case, in UTF-16, in hexadecimal and in base64 at any place: a planted mark is found, and no other."""
