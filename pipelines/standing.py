@@ -8,6 +8,7 @@ from pipelines.instance import Instance
 from pipelines.ledger.looks import Look
 from pipelines.ledger.plans import Plan
 from pipelines.sync.case import NO_COUNTS, Outcome, State
+from pipelines.sync.guard import OPERATIONS
 
 Failure = tuple[datetime, str]
 """When it failed, and why, in Dutch."""
@@ -74,8 +75,8 @@ def _standing(instance: Instance, supplier: str, school: str, plan: Plan | None,
             state = "blocked"
         coming = f"De overeenkomst gaat pas in op {agreement.signed:%d-%m-%Y}; tot die dag gaat er niets uit."
         reason = f"{coming} {reason}".strip()
-    counts, digest = (plan.counts, plan.digest) if plan else (dict(NO_COUNTS), None)
-    return Outcome(school, supplier, state, counts, digest, reason)
+    counts = plan.counts if plan and not failed else dict(NO_COUNTS)
+    return Outcome(school, supplier, state, counts, plan.digest if plan else None, reason)
 
 
 def _last_time(plan: Plan | None, failed: Failure | None) -> tuple[State, str]:
@@ -91,6 +92,8 @@ def _last_time(plan: Plan | None, failed: Failure | None) -> tuple[State, str]:
         return "blocked", "Nog nooit geleverd."
     if broken_off:
         return "failed", broken_off
+    if plan.state == "partial" and not any(plan.counts[operation] for operation in OPERATIONS):
+        return "unchanged", plan.reason or ""
     if plan.state == "unchanged" and plan.reason:  # nothing to do but what somebody refused
         return "blocked", plan.reason
     return _STATES.get(plan.state, "failed"), plan.reason or ""

@@ -151,12 +151,12 @@ class SupplierState:
     def _move(self, school: str, kind: str, records: list[dict[str, Any]], whys: dict[str, str | None]) -> None:
         """Let what was known by a former id go by the new one from now on, under the number that it was given.
 
-        Those who take each other's ids do so at once, all or none: one refusal is then put in `whys` for each.
+        Those who take each other's ids do so at once, all or none: a refusal of one is then put in `whys` for the others too.
         """
         former = {record["id"]: before for record in records if (before := record.pop("vorig_id", None))}
-        together = [record_id for record_id, before in former.items() if before in whys]
-        if why := next(filter(None, map(whys.get, together)), None):
-            whys.update(dict.fromkeys(together, why))
+        links = [(record_id, before) for record_id, before in former.items() if before in former]
+        while one_refused := next((link for link in links if (whys[link[0]] is None) != (whys[link[1]] is None)), None):
+            whys.update(dict.fromkeys(one_refused, whys[one_refused[0]] or whys[one_refused[1]]))
         held, numbers = self._of(school, kind), self.own_numbers[school][kind]
         moves = {new: before for new, before in former.items() if before in held and not whys[new]}
         moves = {new: before for new, before in moves.items() if new not in held or new in moves.values()}
@@ -166,6 +166,7 @@ class SupplierState:
     def _remove(self, school: str, kind: str, record_id: str, _record: dict[str, Any]) -> None:
         if self._of(school, kind).pop(record_id, None) is not None:
             self._count(school, kind, record_id, "delete")
+        self.own_numbers[school][kind].pop(record_id, None)
 
     def _count(self, school: str, kind: str, record_id: str, operation: str) -> None:
         counts = self.applied[school][kind].setdefault(record_id, {"create": 0, "update": 0, "delete": 0})

@@ -4,8 +4,9 @@
 `{"school": {…}, "soort": …, "bewerking": "create|update|delete", "records": [{"id": …, wire names …}]}`
 answers `{"resultaten": [{"id": …, "status": "ok|geweigerd", "eigen_id": …, "reden": …}]}`.
 An update of a record that goes by another id from now on has the former one as `vorig_id`: the one before this message.
-Those who take each other's ids are in one message, and are accepted or refused together. A creation of what is there
-already replaces it, a deletion of what is not there is accepted: after a broken-off delivery nobody knows which.
+Those who take each other's ids, by twos or in a row, are in one message, and are accepted or refused together; others in
+that message do not share their fate. A creation of what is there already replaces it, a deletion of what is not there is
+accepted: after a broken-off delivery nobody knows which.
 
 `GET {base_url}/records?school=99XX-00&soort=…` answers `{"records": [{"id": …, wire names …}], "volgende": …}`: what the
 supplier holds, a page at a time; `volgende`, where it is a text, goes back as `vanaf` for the next page.

@@ -108,14 +108,16 @@ def presume(
 ) -> None:
     """Count the records of the changes that `sent` finds as delivered, with a fingerprint that nothing has.
 
-    `wire_ids` tells under which id a record was sent, where that is not the key. An update leaves the id that was known:
-    the supplier may have it under either. What was to be deleted stays.
+    `wire_ids` tells under which id a record was sent, where that is not the key, or was not. After an update the supplier may
+    have it under that or under the one that was known. What was to be deleted may be there or not.
     """
+    _may_be_gone(transaction, supplier, sent)
     sent &= change.c.operation != "delete"
     columns = (change.c.record_id, change.c.operation, change.c.fingerprint, change.c.replaces_id)
     rows = transaction.execute(sa.select(*columns).where(sent)).all()
     carried = Carried(sent, frozenset(), {row.record_id: row.replaces_id for row in rows if row.replaces_id})
-    new = {row.record_id: Handle(wire_ids.get(row.record_id), None) for row in rows if row.operation == "create"}
+    ids = ((row, wire_ids.get(row.record_id)) for row in rows)
+    new = {row.record_id: Handle(i, None) if row.operation == "create" else Handle(None, None, i) for row, i in ids}
     handles_id = _handles_moved(transaction, supplier, carried, new)
     constant = {"supplier": supplier, "field_set_id": field_set_id, "handles_id": handles_id}
     held = []
@@ -125,6 +127,17 @@ def presume(
         held.append({**constant, "record_id": row.record_id, "fingerprint": prints})
     _hold(transaction, transaction.insert(delivered), held)
     _no_longer_hold(transaction, supplier, carried)
+
+
+def _may_be_gone(transaction: Transaction, supplier: str, sent: sa.ColumnElement[bool]) -> None:
+    """Make of what the changes that `sent` finds were to delete something that may be absent."""
+    mine = (delivered.c.supplier == supplier) & (delivered.c.record_id == change.c.record_id)
+    columns = (delivered.c.record_id, delivered.c.field_set_id, delivered.c.fingerprint)
+    query = sa.select(*columns).join_from(change, delivered, mine).where(sent, change.c.operation == "delete")
+    rows = [dict(row) for row in transaction.execute(query).mappings()]
+    held = [{**row, "supplier": supplier, "fingerprint": _MAY_BE_ABSENT * len(row["fingerprint"])} for row in rows]
+    if held:
+        _hold(transaction, transaction.insert(delivered), held)
 
 
 def count_as_unknown(
@@ -181,7 +194,9 @@ def _handles_moved(
         new.pop(number, None)
     for number in {*carried.replaced, *known} - carried.gone:
         old, now = known.get(carried.replaced.get(number, number), NO_HANDLE), new.get(number, NO_HANDLE)
-        new[number] = Handle(now.wire_id or old.wire_id, now.own_id or old.own_id)
+        other = now.other_id or (None if now.wire_id else old.other_id)
+        wire_id = now.wire_id or old.wire_id
+        new[number] = Handle(wire_id, now.own_id or old.own_id, None if other == wire_id else other)
     new = {number: handle for number, handle in new.items() if handle not in (NO_HANDLE, known.get(number))}
     forget_handles(transaction, supplier, known.keys() & {*new, *carried.gone}, places)
     place = keep_handles(transaction, supplier, new)

@@ -15,10 +15,14 @@ from pipelines.ledger.transaction import Transaction
 
 
 class Handle(NamedTuple):
-    """How a supplier knows a record: by which id, where that is not the record's key, and by which number of its own."""
+    """How a supplier knows a record: by which id, where that is not the record's key, and by which number of its own.
+
+    `other_id` is the id by which it may know the record as well: to that it was moved, and nobody answered.
+    """
 
     wire_id: str | None
     own_id: str | None
+    other_id: str | None = None
 
     def __repr__(self) -> str:
         return "Handle(...)"
@@ -60,7 +64,7 @@ def handles_in(transaction: Transaction, supplier: str, places: Places) -> dict[
         bundle = _bundle(transaction, supplier, place)
         at = dict(zip(bundle.numbers, range(len(bundle.numbers)), strict=True))
         there = (number for number in numbers if number in at)
-        found |= {number: Handle(bundle.wire_ids[at[number]], bundle.own_ids[at[number]]) for number in there}
+        found |= {number: Handle(*(column[at[number]] for column in bundle[1:])) for number in there}
     return found
 
 
@@ -69,8 +73,7 @@ def keep_handles(transaction: Transaction, supplier: str, given: Mapping[int, Ha
     if not given:
         return None
     place = transaction.number(sa.insert(handles).values(content_encrypted=b"").returning(handles.c.id))
-    wire_ids, own_ids = zip(*given.values(), strict=True)
-    _write(transaction, supplier, place, _Bundle(list(given), wire_ids, own_ids))
+    _write(transaction, supplier, place, _Bundle(list(given), *zip(*given.values(), strict=True)))
     return place
 
 
@@ -100,6 +103,7 @@ class _Bundle(NamedTuple):
     numbers: Sequence[int]
     wire_ids: Sequence[str | None]
     own_ids: Sequence[str | None]
+    other_ids: Sequence[str | None]  # mostly all absent, and then not written
 
     def __repr__(self) -> str:
         return "_Bundle(...)"
@@ -116,11 +120,14 @@ def _by_place(places: Places) -> dict[int, list[int]]:
 
 def _bundle(transaction: Transaction, supplier: str, place: int) -> _Bundle:
     encrypted = transaction.execute(sa.select(handles.c.content_encrypted).where(handles.c.id == place)).scalar_one()
-    return _Bundle(*orjson.loads(transaction.keys.decrypt(encrypted, _place(supplier, place))))
+    columns = orjson.loads(transaction.keys.decrypt(encrypted, _place(supplier, place)))
+    others = [] if len(columns) == len(_Bundle._fields) else [[None] * len(columns[0])]
+    return _Bundle(*columns, *others)
 
 
 def _write(transaction: Transaction, supplier: str, place: int, bundle: _Bundle) -> None:
-    encrypted = transaction.keys.encrypt(orjson.dumps(list(bundle)), _place(supplier, place))
+    columns = bundle if any(bundle.other_ids) else bundle[:-1]
+    encrypted = transaction.keys.encrypt(orjson.dumps(list(columns)), _place(supplier, place))
     transaction.execute(sa.update(handles).where(handles.c.id == place).values(content_encrypted=encrypted))
 
 

@@ -279,11 +279,15 @@ def _shown(value: object, kind: Kind) -> str | None:
 
 
 def _pending(seen: Look | None) -> str:
-    if seen is None or seen.plan.concerned.empty:
+    if seen is None:
         return ""
-    operations = [str(o) for o in seen.plan.concerned.loc[seen.plan.concerned["kind"] == Record.LEERLING, "operation"]]
+    if seen.plan.waiting:
+        return _WAITS_FOR_ID
+    operations, keys = seen.plan.own["operation"].tolist(), seen.plan.own["key"].tolist()
     going = not seen.plan.concerned.index.difference(seen.plan.going.index).size
     told = _PENDING.get(operations[0], "") if operations else ""
+    if told and operations[0] == "delete" and keys[0] is not None:  # he is to have it, and goes there by another id
+        told = _ANEW
     return told if going or not told else f"{told} Dat wacht nog op een besluit van de school."
 
 
@@ -292,6 +296,8 @@ _PENDING = {
     "update": "Bij de leverancier kan nog een oudere stand staan; die wordt bij de volgende levering bijgewerkt.",
     "delete": "De leverancier hoort deze leerling niet meer te hebben; bij de volgende levering wordt hij verwijderd.",
 }
+_ANEW = "Bij de leverancier staat deze leerling nog onder een ander nummer; dat wordt eerst verwijderd, en daarna gaan deze gegevens mee."
+_WAITS_FOR_ID = "Bij de leverancier kan nog een oudere stand staan; die wordt bijgewerkt zodra het ECK iD daar niet meer van een ander is."
 _OPERATIONS = {"create": "toegevoegd", "update": "gewijzigd", "delete": "verwijderd"}
 
 

@@ -196,7 +196,7 @@ def _letter(instance: Instance, one: Erasure, standing: Standing, day: date) -> 
     keys = instance.ledger.record_keys(one.records)
     handles = instance.ledger.handles(standing.supplier, one.records)
     known = [(handles.get(number, NO_HANDLE), keys.get(number)) for number in one.records]
-    ids = [text for handle, key in known for text in (handle.wire_id or key, handle.own_id)]
+    ids = [text for handle, key in known for text in (handle.wire_id or key, handle.other_id, handle.own_id)]
     profile = instance.settings.profiles.get(standing.supplier)
     here = one.school in instance.settings.school_keys  # else it was taken out of the settings since
     return write_page(

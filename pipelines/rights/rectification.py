@@ -15,7 +15,7 @@ from pipelines.ledger.dossier import Passed
 from pipelines.ledger.records import refs_of
 from pipelines.names import refuse_unknown
 from pipelines.rights.looking import UnknownPupilError, fresh, in_export, in_quarantine
-from pipelines.sync.case import Planned, planned
+from pipelines.sync.case import WAITS_FOR_ID, Planned, planned
 from pipelines.sync.prepare import case_of, prepared
 from pipelines.sync.readback import TOLD, ReadBack, read_back
 from pipelines.sync.school import SchoolData
@@ -70,7 +70,7 @@ def corrections(instance: Instance, school: str, pupil: str, day: date, now: dat
     known = instance.ledger.dossier(school, pupil)
     sent, holdings = (known.passed, known.holdings) if known else ((), {})
     suppliers = [s for s in instance.settings.suppliers if instance.settings.agreement(s, school)]
-    told = _Told(ref, now - timedelta(days=days), kept_out=in_quarantine(data, pupil))
+    told = _Told(pupil, ref, now - timedelta(days=days), kept_out=in_quarantine(data, pupil))
     found = []
     for supplier in suppliers:
         plan = _plan(instance, supplier, school, data, day)
@@ -119,6 +119,7 @@ def _plan(instance: Instance, supplier: str, school: str, data: SchoolData, day:
 class _Told:
     """One pupil, and the moment before which what waits is late."""
 
+    key: str
     ref: bytes
     limit: datetime
     kept_out: bool
@@ -135,6 +136,8 @@ class _Told:
         """How it stands at one supplier, who has him (`held`) or not; `held_since` tells since when an operation waits for a person."""
         rows = plan.plan.changes if plan else None
         mine = rows[[ref == self.ref for ref in rows["ref"]]] if rows is not None else None
+        if plan and (Record.LEERLING, self.key) in plan.waiting:
+            return Correction(supplier, WAITS_FOR_ID.format(1), "", None)
         if plan is None or mine is None or mine.empty:
             return self._settled(supplier, sent, held=held)
         operation, fields = str(mine["operation"].iloc[0]), str(mine["changed_fields"].iloc[0])

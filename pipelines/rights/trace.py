@@ -175,8 +175,7 @@ def _agreement(agreement: Agreement | None, seen: Look | None, day: date) -> Ste
 def _plan(instance: Instance, seen: Look | None, dossier: Dossier | None, supplier: str) -> Step:
     if seen is None:
         return _open("Plan", "er is geen plan te maken.")
-    changes = seen.plan.concerned
-    mine = changes[changes["kind"] == Record.LEERLING]
+    mine = seen.plan.own
     if mine.empty and seen.plan.waiting:
         return _no("Plan", seen.plan.why())
     if mine.empty:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from typing import Literal
 
 import pandas as pd
@@ -86,7 +87,7 @@ class Outcome:
     reason: str
 
 
-_WAITING = "Wacht op een volgende levering, want het ECK iD is bij deze leverancier nog van een ander die het eerst moet afstaan: {}."
+WAITS_FOR_ID = "Wacht op een volgende levering, want het ECK iD is bij deze leverancier nog van een ander die het eerst moet afstaan: {}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,11 @@ class Planned:
     def concerned(self) -> pd.DataFrame:
         """The changes that this run is for, whether or not they go ahead."""
         return self.plan.changes if self.only is None else self.plan.changes.loc[self.only.rows]
+
+    @property
+    def own(self) -> pd.DataFrame:
+        """The changes of the one pupil himself that this run is for, without what must go with them."""
+        return self.concerned if self.only is None else self.plan.changes.loc[self.only.own]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -133,14 +139,17 @@ class Planned:
     def going(self) -> pd.DataFrame:
         """The changes that go ahead: all of what is allowed, and of the rest those that wait for nobody.
 
-        Those a hold does not stop, nor that something new would go out with the others; what the school agreed does.
+        Those a hold does not stop, nor that something new would go out with the others; what the school agreed does. Those who
+        take each other's ids go together or not at all: half of that would write the one over the other.
         """
         changes = self.concerned
         binding = {
             stop.operation for stop in self.stops if stop.effect == "block" and stop.rule is not Rule.NOTHING_NEW
         }
         by_right = self.plan.by_right.loc[changes.index] & ~changes["operation"].isin(binding)
-        return changes[changes["operation"].isin(self.allowed) | by_right]
+        going = changes["operation"].isin(self.allowed) | by_right
+        halves = [row for rows in self.plan.together if not rows <= {*changes.index[going]} for row in rows]
+        return changes[going & ~changes.index.isin(halves)]
 
     @property
     def held(self) -> tuple[Part, ...]:
@@ -162,7 +171,7 @@ class Planned:
         stops = [stop for part in (self._parts if parts is None else parts) for stop in self.stopped_by(part)]
         told = [self.discarded.get(s.operation, s.reason) if s.effect == "hold" else s.reason for s in stops]
         if parts is None and self.waiting:
-            told.append(_WAITING.format(len(self.waiting)))
+            told.append(WAITS_FOR_ID.format(len(self.waiting)))
         return " ".join(dict.fromkeys(told))
 
     @property
@@ -191,7 +200,7 @@ def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Plann
     known = Known(
         state=state,
         fields={int(i): case.ledger.field_ids(int(i)) for i in state["field_set_id"].unique()},
-        wire_ids=lambda ids: {i: handle.wire_id for i, handle in case.ledger.handles(case.supplier, ids).items()},
+        handles=partial(case.ledger.handles, case.supplier),
         schooljaar=last_good.schooljaar if last_good else None,
     )
     clears = case.ended and (state.empty or case.ledger.approved(case.supplier, case.school, CLEAR_OUT, _ending(case)))

@@ -14,6 +14,7 @@ from mappings.choices import BY_RIGHT, Choice
 from mappings.projection import NOBODY, PERSONS, DeliverySet
 from pipelines.keys import Keys
 from pipelines.ledger.delivered import may_be_absent
+from pipelines.ledger.handles import Handle
 from pipelines.ledger.records import refs_of
 from pipelines.sync.fingerprint import Prints, absent, fingerprints, packed, unmasked, unpacked
 
@@ -56,12 +57,12 @@ class Known:
     """What the ledger knows a supplier to hold of a school.
 
     `state` has `record_id, kind, ref, fingerprint, field_set_id`; `fields` gives, for each field set in it, the field
-    ids in the order of the fingerprints; `wire_ids` finds the id a supplier knows a record by, where that is not its key.
+    ids in the order of the fingerprints; `handles` finds how a supplier knows a record, where that is not by its key alone.
     """
 
     state: pd.DataFrame = field(repr=False)
     fields: Mapping[int, Sequence[str]]
-    wire_ids: Callable[[Sequence[int]], Mapping[int, str | None]]
+    handles: Callable[[Sequence[int]], Mapping[int, Handle]]
     schooljaar: str | None  # of the last delivery
 
 

@@ -3,7 +3,7 @@
 What may be sent was decided before; how a message looks on the wire is the connector's.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -130,8 +130,8 @@ def _sent_again(case: Case, supplier: Supplier, plan: Plan, batch: int, parcel: 
 
 
 def _ids_other_than_keys(parcel: Parcel) -> dict[int, str]:
-    """Under which id each record went out, where that is not its key."""
-    rows = parcel.changes[parcel.changes["id"] != parcel.changes["key"]]
+    """Under which id each record went out, where that is not its key, or was not."""
+    rows = parcel.changes[(parcel.changes["id"] != parcel.changes["key"]) | parcel.changes["previous_id"].notna()]
     return dict(zip(map(int, rows["record_id"]), rows["id"], strict=True))
 
 
@@ -250,7 +250,7 @@ def _parcels(
     if supplier.capabilities.whole_set:
         messages = iter([_whole(case, wanted, chosen, plan)])
     else:
-        messages = deltas(chosen, frozenset().union(*plan.exchanges), wanted, supplier.capabilities)
+        messages = deltas(chosen, plan.together, wanted, supplier.capabilities)
     envelope = Envelope(case.supplier, case.school, wanted.school_fields)
     parcels = []
     for message in messages:
@@ -296,19 +296,36 @@ def _taken_over(
 def _answers(parcel: Parcel, receipts: Receipts) -> tuple[dict[int, Handle], dict[int, str]]:
     """By record number: how the supplier knows what it accepted, and its reason for everything that it refused.
 
-    What a whole set no longer holds is removed by it, so such a delete needs no answer of its own.
+    What a whole set no longer holds is removed by it, so such a delete needs no answer of its own. Nor does whose former id is
+    accepted for another: the two are taken together or not at all. What is deleted under two ids needs an answer to both.
     """
     accepted, refused = {}, {}
     taken, not_taken, whole = receipts.accepted, receipts.refused, parcel.whole is not None
+    moved = _moved_along(parcel.changes, taken)
     columns = (parcel.changes[name].tolist() for name in ("record_id", "kind", "id", "key", "previous_id", "operation"))
     for number, kind, wire_id, key, previous_id, operation in zip(*columns, strict=True):
         named = kind, wire_id  # the kind as the text that every `Record` is
-        if named in not_taken:
-            refused[number] = not_taken[named]
-        elif named in taken or (whole and operation == "delete"):
+        also = (kind, previous_id) if operation == "delete" and previous_id else named
+        if named in not_taken or also in not_taken:
+            refused[number] = not_taken.get(named) or not_taken[also]
+        elif (named in taken and also in taken) or wire_id in moved or (whole and operation == "delete"):
             # The id is told also where it is the key, if that is back in the place of an ECK iD.
             accepted[number] = Handle(wire_id if wire_id != key or previous_id else None, taken.get(named))
     return accepted, refused
+
+
+def _moved_along(changes: pd.DataFrame, taken: Collection[tuple[str, str]]) -> set[str]:
+    """The new ids of who must have moved, since his former id was accepted for another, and his for a third."""
+    moved = changes[changes["operation"].eq("update") & changes["previous_id"].notna()]
+    new_of = dict(zip(moved["previous_id"], moved["id"], strict=True))
+    todo = [i for kind, i in zip(moved["kind"], moved["id"], strict=True) if (kind, i) in taken]
+    found: set[str] = set()
+    while todo:
+        new = new_of.get(todo.pop())
+        if new and new not in found:
+            found.add(new)
+            todo.append(new)
+    return found
 
 
 def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:

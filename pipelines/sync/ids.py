@@ -1,9 +1,13 @@
 """Whose id at the supplier is whose: a person who goes on under another key or id keeps what is his there, and nobody takes another's.
 
-Matters where a supplier knows persons by another id than their key in ParnasSys, such as the ECK iD.
+Matters where a supplier knows persons by another id than their key in ParnasSys, such as the ECK iD. Who somebody is, his key
+tells: with another id he moves. Only where his key is gone from the export does his id tell who goes on.
+
+What must end well, whatever was answered: nobody is written over another, and nobody is left behind under an id that nobody
+thinks of any more. Where neither update nor patience can see to that, the record is deleted and made anew.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -12,6 +16,7 @@ from data_contracts.fields import Record
 from mappings.projection import NOBODY, PERSONS, DeliverySet
 from pipelines.keys import Keys
 from pipelines.ledger.delivered import may_be_absent
+from pipelines.ledger.handles import NO_HANDLE
 from pipelines.ledger.records import refs_of
 from pipelines.sync.compare import Cause, Known, columns_of, rekeyed
 
@@ -23,7 +28,7 @@ class Settled:
     changes: pd.DataFrame = field(repr=False)
     goes_on: bool
     waiting: frozenset[tuple[str, str]]
-    exchanges: tuple[frozenset[int], ...]
+    together: tuple[frozenset[int], ...]
 
 
 def ids_settled(
@@ -34,13 +39,17 @@ def ids_settled(
     `lingering` are the records that the supplier has and the export leaves open.
     """
     changes, first, second = _renamed(changes, wanted, known, keys)
-    held = pd.concat(
-        [rows.loc[rows["record_id"].notna(), ["kind", "record_id"]] for rows in (lingering, first, second)]
-    )
-    then, exchanges = _taking_an_id(changes, held, wanted, known)
-    waiting = pd.concat([first, changes.loc[then]])
-    names = frozenset(zip(map(str, waiting["kind"]), waiting["key"], strict=True))
-    return Settled(changes.drop(index=then), bool(names) or not second.empty, names, exchanges)
+    again = _left_behind(changes, wanted, known)
+    changes.loc[again.index, "record_id"] = again
+    _delete_first(changes, again.index.tolist())
+    gone = changes[changes["operation"].eq("delete") & changes["kind"].isin(PERSONS)]
+    kept = pd.concat([rows.loc[rows["record_id"].notna(), ["kind", "record_id"]] for rows in (lingering, first, gone)])
+    moves = _moves(changes, kept, wanted, known)
+    _delete_first(changes, moves.anew)
+    waiting = pd.concat([first, changes.loc[moves.waiting]])
+    names = frozenset((str(kind), str(key or "")) for kind, key in zip(waiting["kind"], waiting["key"], strict=True))
+    goes_on = bool(names or moves.anew) or not (second.empty and again.empty)
+    return Settled(changes.drop(index=moves.waiting), goes_on, names, tuple(moves.together))
 
 
 def _renamed(
@@ -59,7 +68,8 @@ def _renamed(
     waiting, second = [changes.iloc[:0]], [changes.iloc[:0]]
     if deletes.empty:
         return changes, waiting[0], second[0]
-    deletes = deletes.assign(id=_ids(deletes["record_id"], known))
+    ids = _ids(deletes["record_id"], known)
+    deletes = deletes.assign(id=[wire_id for wire_id, _ in ids])[[not other for _, other in ids]]
     changes = changes.copy()
     for kind in PERSONS:
         now = wanted.of(kind)["id"]
@@ -78,56 +88,102 @@ def _renamed(
         _go_on(kind, changes, replaced, wanted, known, keys)
         known_too = heirs[~new]
         others = now[~now.index.isin(theirs["key"])]  # of whom nothing changes: what they are known by stays
-        taken = pd.Index(_ids(changes.loc[known_too, "record_id"], known)).isin(others)
+        taken = pd.Index([i for i, _ in _ids(changes.loc[known_too, "record_id"], known)]).isin(others)
         waiting.append(changes.loc[known_too[taken].tolist()])
         changes, again = changes.drop(index=waiting[-1].index), known_too[~taken].tolist()
-        changes.loc[again, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
-        changes.loc[again, "fingerprint"] = None
+        _delete_first(changes, again)
         second.append(changes.loc[again])
+        waiting.append(
+            changes.loc[mine.index.difference(heirs.index)]
+        )  # somebody of whom nothing changes has that id too
         changes = changes.drop(index=mine.index)
     return changes, pd.concat(waiting), pd.concat(second)
 
 
-def _taking_an_id(
-    changes: pd.DataFrame, held: pd.DataFrame, wanted: DeliverySet, known: Known
-) -> tuple[list[int], tuple[frozenset[int], ...]]:
-    """The rows whose new id is still another's at the supplier: of one who gives it up in this same plan, or of one of the
-    records `held` (`kind`, `record_id`), that keep theirs or are deleted. They go with the next, once it is free.
+def _left_behind(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> pd.Series:
+    """By row, the numbers of those who would be created while they may be there already, under another id.
 
-    And the rows of those who take each other's ids, by twos or more: they do not wait, for that would have no end.
+    They are deleted first: to create them would leave that one behind, and an update could find nobody.
+    """
+    created = changes[changes["operation"].eq("create") & changes["kind"].isin(PERSONS) & changes["replaces_id"].isna()]
+    if created.empty:
+        return created["record_id"]
+    absent = known.state[known.state["fingerprint"].map(may_be_absent).astype(bool)]
+    number_of = dict(zip(absent["ref"], absent["record_id"], strict=True))
+    numbers = pd.Series([number_of.get(ref) for ref in created["ref"]], created.index, dtype=object).dropna()
+    people = zip(changes.loc[numbers.index, "kind"], changes.loc[numbers.index, "key"], strict=True)
+    wants = [(key, wanted.of(Record(kind))["id"][key]) for kind, key in people]
+    ids = _ids(numbers, known)
+    return numbers[[bool({i or key, other} - {want, ""}) for (i, other), (key, want) in zip(ids, wants, strict=True)]]
+
+
+def _delete_first(changes: pd.DataFrame, rows: Sequence[int]) -> None:
+    """Make these changes deletes; the next plan has what they were."""
+    changes.loc[rows, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
+    changes.loc[rows, "fingerprint"] = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """Rows: of who waits, of who can only go together, and of whose last move is in doubt so that he is to be made anew."""
+
+    waiting: list[int] = field(default_factory=list)
+    together: list[frozenset[int]] = field(default_factory=list)
+    anew: list[int] = field(default_factory=list)
+
+
+def _moves(changes: pd.DataFrame, kept: pd.DataFrame, wanted: DeliverySet, known: Known) -> _Moves:
+    """How those who get another id can get it.
+
+    Nobody gets the id of one of the records `kept` (`kind`, `record_id`), that keep theirs or are deleted; nor is anybody
+    created under an id that is given up in this same plan: they wait for the next. Who takes the id of one who moves himself
+    goes together with him. Where nobody knows whether somebody has moved already, he can be sent again if he is still to go by
+    one of those two ids, and nobody goes together with him.
     """
     with_id = [names for names in changes["changed_fields"].unique() if "id" in names.split(",")]
-    waiting: list[int] = []
-    exchanges: list[frozenset[int]] = []
+    moves = _Moves()
     for kind in PERSONS:
         here = changes["kind"].eq(kind) & changes["operation"].ne("delete")
         moving = changes[here & changes["operation"].eq("update") & changes["changed_fields"].isin(with_id)]
-        kept = {*_ids(held.loc[held["kind"].eq(kind), "record_id"], known)} - {""}
-        given_up = dict(zip(_ids(moving["record_id"], known), moving.index, strict=True))
-        given_up.pop("", None)
-        if not (kept or given_up):
+        held = _ids(kept.loc[kept["kind"].eq(kind), "record_id"], known)
+        if not here.any() or not (held or len(moving)):
             continue
         wants = wanted.of(kind)["id"].reindex(changes.loc[here, "key"]).set_axis(changes.index[here])
-        waiting += wants.index[wants.isin(list(kept))].tolist()
-        takes = {row: given_up[wants[row]] for row in wants.index[wants.isin(list(given_up))]}
-        circles = list(_circles(takes))
-        waiting += takes.keys() - set[int]().union(*circles)
-        exchanges += circles
-    return waiting, tuple(exchanges)
+        has = dict(zip(moving.index, _ids(moving["record_id"], known), strict=True))
+        doubtful = {row for row, (_, other) in has.items() if other}
+        third = {row for row in doubtful if wants[row] not in {has[row][0] or moving["key"][row], has[row][1]}}
+        moves.anew.extend(third)
+        taken = {i for ids in [*held, *(has.pop(row) for row in third)] for i in ids if i}
+        giver_of = {i: row for row, ids in has.items() for i in ids if i and i != wants[row]}
+        takes = {row: giver_of[wants[row]] for row in wants.index[wants.isin(list(giver_of))]}
+        late = {*wants.index[wants.isin(list(taken))], *(takes.keys() - has.keys())} - third
+        moves.waiting.extend(late - takes.keys() - {*takes.values()})
+        for line in _lines(takes):
+            stop = next((place for place, row in enumerate(line) if row in late), len(line))
+            going = set() if stop < len(line) and line[0] in takes else {*line[:stop]}
+            anew = going & doubtful if len(going) > 1 else set[int]()
+            moves.anew.extend(anew)
+            moves.waiting.extend({*line} - (anew or going))
+            moves.together.extend([frozenset(going)] if len(going) > 1 and not anew else [])
+    return moves
 
 
-def _circles(takes: Mapping[int, int]) -> Iterator[frozenset[int]]:
-    """Those who take from each other, where the last takes from the first; each is looked at once."""
+def _lines(takes: Mapping[int, int]) -> Iterator[list[int]]:
+    """Who takes from whom, as lines in which each takes from the one before; the first from nobody, or in a circle from the last.
+
+    Each is looked at once: a giver has one taker, since no two have one id.
+    """
+    taker_of = {giver: row for row, giver in takes.items()}
     seen: set[int] = set()
-    for first in takes:
-        path: dict[int, int] = {}  # with the place of each
-        at = first
-        while at in takes and at not in seen and at not in path:
-            path[at] = len(path)
-            at = takes[at]
-        if at in path:
-            yield frozenset(list(path)[path[at] :])
-        seen.update(path)  # `|=` with keys would make a new set each time
+    for first in (*(taker_of.keys() - takes.keys()), *takes):
+        line: list[int] = []
+        at: int | None = first
+        while at is not None and at not in seen:
+            seen.add(at)
+            line.append(at)
+            at = taker_of.get(at)
+        if line:
+            yield line
 
 
 def _go_on(
@@ -147,11 +203,12 @@ def _go_on(
         changes.loc[there, "operation"] = "update"
 
 
-def _ids(record_ids: pd.Series, known: Known) -> list[str]:
-    """By which id the supplier knows these records; "" where that is their key."""
+def _ids(record_ids: pd.Series, known: Known) -> list[tuple[str, str]]:
+    """By which id the supplier knows these records, "" where that is their key; and by which it may, where a move went unanswered."""
     numbers = _numbers(record_ids)
-    found = known.wire_ids(numbers) if numbers else {}
-    return [found.get(number) or "" for number in numbers]
+    found = known.handles(numbers) if numbers else {}
+    handles = (found.get(number, NO_HANDLE) for number in numbers)
+    return [(handle.wire_id or "", handle.other_id or "") for handle in handles]
 
 
 def _numbers(record_ids: pd.Series) -> list[int]:

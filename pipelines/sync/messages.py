@@ -3,7 +3,7 @@
 What is sent, and what the answer means for the ledger, is in `deliver`.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,7 +36,10 @@ class Message:
 
 
 def addressed(changes: pd.DataFrame, wanted: DeliverySet, ledger: Ledger) -> pd.DataFrame:
-    """The changes with the `key` of every record, its `id` on the wire, and `previous_id` where the supplier knew it by another."""
+    """The changes with the `key` of every record, its `id` on the wire, and `previous_id` where the supplier knows it by another.
+
+    Of a delete that is the id by which the supplier may have it as well, where a move went unanswered.
+    """
     upserts = changes["operation"].ne("delete").to_numpy()
     with_id = [names for names in changes["changed_fields"].unique() if "id" in names.split(",")]
     renewed = upserts & changes["changed_fields"].isin(with_id).to_numpy()
@@ -51,34 +54,51 @@ def addressed(changes: pd.DataFrame, wanted: DeliverySet, ledger: Ledger) -> pd.
         known, handles = ledger.record_keys(record_ids), ledger.handles(wanted.supplier, record_ids)
         keys[rows] = [known[i] for i in record_ids]
         column[rows] = [(handles[i].wire_id if i in handles else None) or known[i] for i in record_ids]
-    previous[previous == ids] = None
+        others = np.full(len(changes), None, dtype=object)
+        others[rows] = [handles[i].other_id if i in handles else None for i in record_ids]
+        same = rows & ((previous == ids) | ~upserts)
+        previous[same] = others[same]
     columns = {"key": keys, "id": ids, "previous_id": previous}
     return changes.assign(**{name: pd.Series(c, changes.index, dtype=object) for name, c in columns.items()})
 
 
 def deltas(
-    changes: pd.DataFrame, together: Collection[int], wanted: DeliverySet, capabilities: Capabilities
+    changes: pd.DataFrame, together: Collection[Collection[int]], wanted: DeliverySet, capabilities: Capabilities
 ) -> Iterator[Message]:
     """The changes in the order of the plan, one kind and one operation a message, at most a batch each.
 
-    The rows `together`, of those who take each other's ids, go first, in one message whatever their number: a supplier
-    cannot do it by halves.
+    Rows that are `together`, of those who take each other's ids, go first, each such group in one message, be it larger than a
+    batch: a supplier cannot do it by halves.
     """
     run = (changes[["kind", "operation"]] != changes[["kind", "operation"]].shift()).any(axis=1).cumsum()
     for _, rows in changes.groupby(run):
-        exchange = rows.index.isin(together)
-        yield from _in_batches(rows[exchange], wanted, size=len(rows))
-        yield from _in_batches(rows[~exchange], wanted, capabilities.batch_size)
+        size = capabilities.batch_size
+        groups = [[*group] for group in together if rows.index.isin(group).any()]
+        for labels in _filled(groups, size):
+            yield from _in_batches(rows.loc[labels], wanted, len(labels))
+        rest = rows[~rows.index.isin([row for group in groups for row in group])] if groups else rows
+        yield from _in_batches(rest, wanted, size)
+
+
+def _filled(groups: Iterable[list[int]], size: int) -> Iterator[list[int]]:
+    """The rows of as many groups as go in one batch; of one that is larger by itself, all."""
+    batch: list[int] = []
+    for group in groups:
+        if batch and len(batch) + len(group) > size:
+            yield batch
+            batch = []
+        batch += group
+    if batch:
+        yield batch
 
 
 def _in_batches(rows: pd.DataFrame, wanted: DeliverySet, size: int) -> Iterator[Message]:
     if rows.empty:
         return
     kind, operation = Record(rows["kind"].iloc[0]), rows["operation"].iloc[0]
-    content = _content(rows, wanted.of(kind), operation)
     for start in range(0, len(rows), size):
-        part = slice(start, start + size)
-        yield Message(Delta(kind, operation, content.iloc[part]), rows.iloc[part])
+        part = rows.iloc[start : start + size]
+        yield Message(Delta(kind, operation, _content(part, wanted.of(kind), operation)), part)
 
 
 def whole_set(
@@ -129,7 +149,8 @@ def _last_good(kind: Record, stay: list[str], wanted: DeliverySet, snapshot: Sna
 
 def _content(rows: pd.DataFrame, frame: pd.DataFrame, operation: Operation) -> pd.DataFrame:
     if operation == "delete":
-        return pd.DataFrame({"id": rows["id"].astype("str")})
+        both = [*rows["id"], *rows["previous_id"].dropna()]
+        return pd.DataFrame({"id": list(dict.fromkeys(both))}, dtype="str")
     records = frame.take(_places(frame, rows["key"]))
     if rows["previous_id"].notna().any():
         return records.assign(previous_id=rows["previous_id"].to_numpy())

@@ -17,28 +17,28 @@ _GROUPS = {"groep": Record.GROEP, "samengestelde_groepen": Record.SAMENGESTELDE_
 
 @dataclass(frozen=True, slots=True)
 class OnePupil:
-    """A pupil's `key`, and the labels of the rows of `ChangePlan.changes` that are about him."""
+    """A pupil's `key`, the labels of the rows of `ChangePlan.changes` that are about him (`own`), and of all that go with those."""
 
     key: str
+    own: "pd.Index[int]"
     rows: "pd.Index[int]"
 
 
 def one_pupil(plan: ChangePlan, wanted: DeliverySet, key: str, refs: Collection[bytes]) -> OnePupil:
     """What of a plan is about one pupil: his own changes, under each of his keys (`refs`), and the creation of the groups that he is in.
 
-    A group that the supplier has and that changed waits with the rest: he can be put in it as it is. With whom he exchanges
-    ids comes along: the one cannot go without the other.
+    A group that the supplier has and that changed waits with the rest: he can be put in it as it is. Who takes his id, or gives
+    up the one that he gets, comes along: the one cannot go without the other.
     """
     changes = plan.changes
-    mine = changes["kind"].eq(Record.LEERLING).to_numpy() & _among(changes["ref"], refs)
-    if changes.loc[mine & changes["key"].eq(key).to_numpy(), "operation"].ne("delete").any():
-        for kind, names in groups_of(wanted, key).items():
-            mine |= (
-                changes["kind"].eq(kind) & changes["key"].isin(names) & changes["operation"].eq("create")
-            ).to_numpy()
-    rows = changes.index[mine]
-    together = [row for exchange in plan.exchanges if not exchange.isdisjoint(rows) for row in exchange]
-    return OnePupil(key, rows.union(together))
+    own = changes.index[changes["kind"].eq(Record.LEERLING).to_numpy() & _among(changes["ref"], refs)]
+    rows = own.union([row for rows in plan.together if not rows.isdisjoint(own) for row in rows])
+    sent = changes.loc[rows]
+    for pupil in sent.loc[sent["operation"].ne("delete"), "key"]:
+        for kind, names in groups_of(wanted, pupil).items():
+            created = changes["kind"].eq(kind) & changes["key"].isin(names) & changes["operation"].eq("create")
+            rows = rows.union(changes.index[created])
+    return OnePupil(key, own, rows)
 
 
 def _among(refs: pd.Series, his: Collection[bytes]) -> npt.NDArray[np.bool_]:

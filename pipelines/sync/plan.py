@@ -39,7 +39,9 @@ class ChangePlan:
     waiting: frozenset[tuple[str, str]] = (
         frozenset()
     )  # kind and key of whose id is somebody else's at the supplier still
-    exchanges: tuple[frozenset[int], ...] = ()  # rows of people who take each other's ids, which can only go together
+    together: tuple[
+        frozenset[int], ...
+    ] = ()  # rows of people who take each other's ids, which can only go in one message
 
     @property
     def counts(self) -> dict[str, int]:
@@ -120,7 +122,7 @@ def change_plan(
         lingering=lingering,
         goes_on=settled.goes_on,
         waiting=settled.waiting,
-        exchanges=settled.exchanges,
+        together=settled.together,
     )
 
 

@@ -5,7 +5,7 @@ through guard and holds as always.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +17,7 @@ from data_contracts.fields import CATALOGUE, Record
 from pipelines.instance import Instance
 from pipelines.keys import Keys
 from pipelines.ledger.delivered import is_presumed, may_be_absent
+from pipelines.ledger.handles import NO_HANDLE
 from pipelines.ledger.leases import BusyError
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.readback import Unsure
@@ -139,7 +140,7 @@ def _compared(instance: Instance, supplier: str, school: str, pupil: str | None)
             pd.concat(parts, ignore_index=True).dropna(subset="id").drop_duplicates("id").set_index("id", drop=False)
         )
         mine = state[state["kind"] == kind].reset_index(drop=True)
-        wire_ids = _wire_ids(ledger, supplier, mine["record_id"].tolist())
+        wire_ids = _wire_ids(ledger, supplier, mine["record_id"].tolist(), {*records.index})
         if pupil is not None:
             records = records[records.index.isin([pupil, *wire_ids])]
         found.read += len(records)
@@ -161,10 +162,14 @@ def _compared(instance: Instance, supplier: str, school: str, pupil: str | None)
     return found
 
 
-def _wire_ids(ledger: Ledger, supplier: str, numbers: Sequence[int]) -> pd.Series:
-    """Under which id the supplier knows each record; absent for one whose key was shredded."""
+def _wire_ids(ledger: Ledger, supplier: str, numbers: Sequence[int], there: Collection[str]) -> pd.Series:
+    """Under which id the supplier knows each record; absent for one whose key was shredded.
+
+    Of two ids that he may go by, since a move went unanswered, it is the one that is `there`.
+    """
     keys, handles = ledger.record_keys(numbers), ledger.handles(supplier, numbers)
-    ids = [(handles[n].wire_id if n in handles else None) or keys.get(n) for n in numbers]
+    known = [(handles.get(n, NO_HANDLE), keys.get(n)) for n in numbers]
+    ids = [handle.other_id if handle.other_id in there else handle.wire_id or key for handle, key in known]
     return pd.Series(ids, dtype="str")
 
 

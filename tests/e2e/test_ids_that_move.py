@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,12 @@ import requests
 from connectors.sandbox.school import example_school
 from mappings.choices import Choice
 from pipelines.consent import Said, write_down
-from pipelines.rights.erasure import open_case
+from pipelines.rights.access import letter
+from pipelines.rights.erasure import followed, open_case
+from pipelines.rights.looking import fresh
+from pipelines.rights.rectification import corrections
+from pipelines.rights.trace import trace
+from pipelines.standing import standing
 from tests.e2e.nights import numbers
 from tests.e2e.test_one_pupil import now, refuse
 from tests.world import DAY, SCHOOL, World, a_world
@@ -188,3 +194,62 @@ def test_one_who_left_is_followed_by_one_whose_eckid_goes_to_a_third(world: Worl
     moved.loc[OTHER, "eckid"], moved.loc[third, "eckid"] = ECKID, OTHER_ECKID
     assert _nights_until_rest(world, moved) <= 3
     assert _shown(world) == (OTHER_NAME, moved.loc[third, "roepnaam"])
+
+
+def _told(world: World, key: str) -> tuple[str, str, str]:
+    """What `why`, the letter to parents and a correction say of a pupil: the plan, what is to come, how it stands."""
+    data = fresh(world.instance, SCHOOL, DAY)
+    (plan,) = (step.told for step in trace(world.instance, SCHOOL, SUPPLIER, key, data, DAY) if step.name == "Plan")
+    (receiver,) = letter(world.instance, SCHOOL, key, DAY, data).receivers
+    (correction,) = corrections(world.instance, SCHOOL, key, DAY, datetime.now(UTC), 3)
+    return plan, receiver.pending, correction.told
+
+
+def test_of_two_who_exchange_each_is_told_his_own_changes_and_comes_with_his_group(world: World) -> None:
+    """The one has another name too, and the other a group that is new: a run for the one takes that group along."""
+    _night(world, PUPILS)
+    pupils = _with(PUPILS, one=OTHER_ECKID, other=ECKID)
+    pupils.loc[ONE, "roepnaam"], pupils.loc[OTHER, "groep"] = "Anders", "nieuw1"
+    first = ROSTER.groepen[ROSTER.groepen["soort"].eq("groep")].head(1)
+    groups = pd.concat([ROSTER.groepen, first.assign(key="nieuw1", naam="nieuw1")], ignore_index=True)
+    world.export(dataclasses.replace(ROSTER, leerlingen=pupils, groepen=groups))
+    assert ["roepnaam" in _told(world, key)[0] for key in (KEY, OTHER_KEY)] == [True, False]
+    now(world, KEY, SUPPLIER)
+    assert _shown(world) == (OTHER_NAME, "Anders")
+    assert "nieuw1" in world.held_by(SUPPLIER, "groep")
+
+
+def test_of_who_waits_for_an_eckid_nobody_says_that_all_is_well(world: World) -> None:
+    """His new name is not there yet: screen, letter and correction say so, and the status is that of the run."""
+    _night(world, PUPILS)
+    broken = _with(PUPILS, one=OTHER_ECKID, other=ECKID)
+    broken.loc[OTHER, ["achternaam", "roepnaam"]] = None
+    broken.loc[ONE, "roepnaam"] = "Anders"
+    state, _ = _night(world, broken)
+    plan, pending, correction = _told(world, KEY)
+    assert "nog van een ander" in plan
+    assert "niet meer van een ander" in pending
+    assert "nog van een ander" in correction
+    assert [outcome.state for outcome in standing(world.instance)] == [state] == ["unchanged"]
+
+
+def test_the_parents_of_a_pupil_with_two_registrations_do_not_hear_that_he_goes(world: World) -> None:
+    """The second registration goes first, and he himself stays."""
+    _night(world, PUPILS)
+    world.export(dataclasses.replace(ROSTER, leerlingen=_with(PUPILS.drop(index=ONE), other=ECKID)))
+    _, pending, _ = _told(world, OTHER_KEY)
+    assert "eerst verwijderd, en daarna gaan deze gegevens mee" in pending
+
+
+def test_who_moved_unheard_and_is_erased_is_told_as_gone_when_he_is(world: World) -> None:
+    """He got an ECK iD, the supplier did not say a word of it, and his parents ask to erase him."""
+    _night(world, _with(PUPILS, other=None))
+    behave = f"{world.urls[SUPPLIER]}/_sandbox/refuse"
+    requests.post(behave, json={"untold": [OTHER_ECKID]}, timeout=10).raise_for_status()
+    _night(world, PUPILS)
+    requests.post(behave, json={"untold": []}, timeout=10).raise_for_status()
+    open_case(world.instance, SCHOOL, OTHER_KEY, "directeur", "mondeling")
+    _night(world, PUPILS)
+    assert not {OTHER_KEY, OTHER_ECKID} & world.held_by(SUPPLIER).keys()
+    (followed_up,) = followed(world.instance, DAY)
+    assert [one.done for one in followed_up[1]] == [True]

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from pipelines.ledger.handles import Handle
 from pipelines.ledger.plans import PlanRefusedError
 from pipelines.ledger.tables import STATE, batched, seal
 
@@ -249,7 +250,7 @@ def test_a_handle_that_changes_leaves_the_others_where_they_are(deliveries: Any)
         ledger.settle_batch(plan_id, 0, deliveries.accepted(ids, ["71", "72"], wire_ids), {})
         ledger.finish_plan(plan_id, "delivered")
     known = ledger.handles("basispoort", ids)
-    assert [tuple(known[number]) for number in ids] == [("eck-c", "71"), ("eck-b", "72")]
+    assert [known[number] for number in ids] == [Handle("eck-c", "71"), Handle("eck-b", "72")]
 
 
 def test_a_record_that_takes_anothers_place_inherits_its_handle(deliveries: Any) -> None:
@@ -262,8 +263,5 @@ def test_a_record_that_takes_anothers_place_inherits_its_handle(deliveries: Any)
     plan_id = ledger.open_plan(deliveries.plan("d2"), deliveries.changes([new], "update", replaces=old))
     ledger.settle_batch(plan_id, 0, deliveries.accepted([new], None, ["eck-a"]), {})
     assert deliveries.held() == [other, new]
-    assert {n: tuple(h) for n, h in ledger.handles("basispoort", [old, other, new]).items()} == {
-        other: ("eck-b", "72"),
-        new: ("eck-a", "71"),
-    }
+    assert ledger.handles("basispoort", [old, other, new]) == {other: Handle("eck-b", "72"), new: Handle("eck-a", "71")}
     assert ledger.verify() is None

@@ -17,6 +17,6 @@ def test_those_who_take_each_others_ids_are_in_one_message() -> None:
     changes = pd.DataFrame(
         {"kind": Record.LEERLING, "key": ids.index, "operation": "update", "id": ids["id"].array}
     ).assign(previous_id=pd.Series(["A", "old", "B", "C"], dtype=object))
-    messages = list(deltas(changes, {0, 2, 3}, wanted, ONE_A_MESSAGE))
+    messages = list(deltas(changes, [{0, 2, 3}], wanted, ONE_A_MESSAGE))
     assert [message.changes["key"].tolist() for message in messages] == [["1", "3", "4"], ["2"]]
     assert [m.content.records["previous_id"].tolist() for m in messages] == [["A", "B", "C"], ["old"]]  # type: ignore[union-attr]
