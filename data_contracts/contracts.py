@@ -32,6 +32,8 @@ Keep = Callable[[Any], Any]
 class Known:
     """What the rules of one roster look things up in. `vestigingen` is None where they were not read.
 
+    `leerjaren` are the groups that tell the year group of who is in them, None where year groups were not read.
+
     `read` has the ids of the fields that were read, None for all: both kinds of group share their columns.
     """
 
@@ -40,6 +42,7 @@ class Known:
     samengestelde_groepen: frozenset[str]
     vestigingen: frozenset[str] | None
     read: frozenset[str] | None = None
+    leerjaren: frozenset[str] | None = None
 
 
 def known_from(roster: Roster, reference_date: date, read: frozenset[str] | None = None) -> Known:
@@ -52,6 +55,9 @@ def known_from(roster: Roster, reference_date: date, read: frozenset[str] | None
         frozenset(keys[soort == Record.SAMENGESTELDE_GROEP]),
         _keys_of_locations(roster),
         read,
+        frozenset(keys[roster.groepen["jaargroep"].ne("C") & roster.groepen["jaargroep"].notna()])
+        if "jaargroep" in roster.groepen
+        else None,
     )
 
 
@@ -64,7 +70,7 @@ def table_schema(table: str, columns: Iterable[str], known: Known) -> pa.DataFra
     fields = [f for f in table_fields(table) if f.name in set(columns)]
     return pa.DataFrameSchema(
         {f.name: text_column(f.name, _field_checks(f, known)) for f in fields},
-        checks=_row_checks(table, fields, known.read),
+        checks=_row_checks(table, fields, known),
     )
 
 
@@ -159,13 +165,16 @@ def _own_rules(field: Field, known: Known) -> dict[Rule, Callable[[pd.Series], p
             return {}
 
 
-def _row_checks(table: str, fields: list[Field], ids: frozenset[str] | None) -> list[pa.Check]:
-    """Rules that need more than one column: a name of some kind, and what only one kind of group must have."""
-    read = {f.name: f for f in fields}
+def _row_checks(table: str, fields: list[Field], known: Known) -> list[pa.Check]:
+    """Rules that need more than one column: a name of some kind, a year group, and what only one kind of group must have."""
+    read, ids = {f.name: f for f in fields}, known.read
     checks = []
     if {"achternaam", "roepnaam"} <= read.keys():
         names = [read["achternaam"], read["roepnaam"]]
         checks.append(named("achternaam", Rule.NAMED, partial(_has_name, names), ignore_na=False))
+    if table == Record.LEERLING.table and {"jaargroep", "groep"} <= read.keys() and known.leerjaren is not None:
+        passes = partial(_has_year_group, known.leerjaren)
+        checks.append(named("jaargroep", Rule.YEAR_GROUP, passes, ignore_na=False))
     for name in read:
         same = [f for f in CATALOGUE.values() if f.record.table == table and f.name == name and f.required]
         kinds = [f.record for f in same if ids is None or f.id in ids]
@@ -228,6 +237,11 @@ def _has_name(names: list[Field], table: pd.DataFrame) -> pd.Series:
     """A name that is too long is taken out, so it does not count."""
     usable = [table[name.name].str.len() <= (name.max_length or inf) for name in names]
     return usable[0] | usable[1]
+
+
+def _has_year_group(groups: frozenset[str], pupils: pd.DataFrame) -> pd.Series:
+    """His own, or that of his group (EDEXML 2.1); that his own is no year group is another rule's."""
+    return pupils["jaargroep"].notna() | pupils["groep"].isin(groups)
 
 
 def _filled(name: str, kinds: list[Record], table: pd.DataFrame) -> pd.Series:

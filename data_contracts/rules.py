@@ -26,6 +26,7 @@ class Rule(StrEnum):
     AGE = "leeftijd"
     REFERENCE = "verwijzing"
     COMBINATION = "combinatiegroep"
+    YEAR_GROUP = "leerjaar"
     ROLE = "rol"
     PILOT = "proefnummer"
     URL = "webadres"
@@ -78,6 +79,10 @@ WORDS = MappingProxyType(
         Rule.REFERENCE: Words("‘{label}’ verwijst naar iets dat niet in de export staat.", _CORRECT),
         Rule.COMBINATION: Words(
             "Als jaargroep staat er ‘combinatiegroep’. Dat zegt niet in welk leerjaar de leerling zelf zit.",
+            "Open de leerling in ParnasSys, tabblad Groepsindeling, en kies het eigen leerjaar.",
+        ),
+        Rule.YEAR_GROUP: Words(
+            "De leerling heeft geen jaargroep, en zijn groep zegt ook niet welke. Wie alleen bepaalde jaargroepen krijgt, krijgt hem niet.",
             "Open de leerling in ParnasSys, tabblad Groepsindeling, en kies het eigen leerjaar.",
         ),
         Rule.ROLE: Words(

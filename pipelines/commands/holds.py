@@ -40,10 +40,16 @@ def approve(option: Path | None, which: str, by: str, *, later: bool) -> int:
         return OK
     outcomes = deliver(instance.settings, {hold.school: [hold.supplier]})
     code = tell(outcomes, f"Goedgekeurd: {hold_in_words(hold)}", as_json=False)
+    if hold.id in {each.id for each in instance.ledger.holds(hold.school, hold.supplier, "superseded")}:
+        out.print(_LAPSED.format(hold.id), soft_wrap=True)
     show_next(instance, outcomes, option)
     return code
 
 
+_LAPSED = (
+    "De gegevens zijn intussen veranderd: de goedkeuring van nummer {} gold voor iets anders en is vervallen, en er is niets van "
+    "verstuurd. Kijk opnieuw wat er wacht."
+)
 _LATER = "Het wordt bij de volgende levering verstuurd, of binnen een minuut als de webpagina draait."
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import orjson
 
 from pipelines.commands.telling import FAILED, HELD, OK, fits, out, table
+from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance
+from pipelines.rights.erasure import standings
 from pipelines.sync.case import Outcome
 from pipelines.words import STATES
 
@@ -48,6 +50,21 @@ def _show_in_lines(title: str, rows: Sequence[tuple[object, ...]]) -> None:
         todo, rest = ", ".join(numbers[:3]), ", ".join(numbers[3:])
         out.print(f"\n{school} {supplier}: {state}\n  {todo}\n  {rest}", markup=False, soft_wrap=True)
     out.print()
+
+
+def with_requests(instance: Instance, code: int, option: Path | None, *, aloud: bool) -> int:
+    """The exit code, where a request to erase a pupil waits for a person too; `aloud` says which, and what to do."""
+    day = today_in_the_netherlands()
+    numbers = [
+        one.id
+        for one in instance.ledger.erasures.all()
+        if one.closed_at is None and any(each.ask for each in standings(instance, one, day))
+    ]
+    if aloud and numbers:
+        where = f" --instance {shlex.quote(str(option))}" if option else ""
+        _line(f"Wisverzoek {', '.join(map(str, numbers))}: een leverancier moet je zelf vragen om te wissen.")
+        _line(f"  Bekijken:   doorgeefluik erase list{where}")
+    return HELD if numbers and code == OK else code
 
 
 def show_next(instance: Instance, outcomes: Sequence[Outcome], option: Path | None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.commands.outcomes import show_next, tell
+from pipelines.commands.outcomes import show_next, tell, with_requests
 from pipelines.commands.telling import OK, out, table
 from pipelines.dutch_time import HERE
 from pipelines.instance import Instance, open_instance
@@ -17,15 +17,15 @@ def show_status(option: Path | None, *, as_json: bool) -> int:
     instance = open_instance(home_folder(option))
     outcomes = list(standing(instance))
     if as_json:
-        return tell(outcomes, "", as_json=True)
+        return with_requests(instance, tell(outcomes, "", as_json=True), option, aloud=False)
     _show_exports(instance)
     if not outcomes:
         out.print("Er is nog geen overeenkomst, dus er gaat niets uit.")
-        return OK
+        return with_requests(instance, OK, option, aloud=True)
     _show_looks(instance, outcomes)
     code = tell(outcomes, "De laatste levering", as_json=False)
     show_next(instance, outcomes, option)
-    return code
+    return with_requests(instance, code, option, aloud=True)
 
 
 def _show_exports(instance: Instance) -> None:

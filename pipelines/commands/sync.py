@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from pipelines.commands.outcomes import show_next, tell
+from pipelines.commands.outcomes import show_next, tell, with_requests
 from pipelines.commands.telling import err, terminal
 from pipelines.dagster_home import prepare
 from pipelines.dutch_time import today_in_the_netherlands
@@ -41,7 +41,7 @@ def run_schools(
     code = tell(outcomes, title, as_json=as_json)
     if not as_json:
         show_next(instance, outcomes, option)
-    return code
+    return code if preview else with_requests(instance, code, option, aloud=not as_json)
 
 
 def deliver(settings: Settings, chosen: dict[str, list[str]], *, preview: bool = False) -> list[Outcome]:

@@ -93,7 +93,7 @@ def trace(
         _contract(data, pupil),
         *_scope_and_choice(seen, data, pupil),
         _agreement(agreement, seen, day),
-        _plan(instance, seen, dossier, supplier),
+        _plan(instance, seen, dossier, supplier, pupil),
         _sent(last),
         _answer(instance, last, aloud=aloud),
     ]
@@ -142,7 +142,8 @@ def _scope_and_choice(seen: Look | None, data: SchoolData | None, pupil: str) ->
         yield _yes("Binnen het bereik", "zit op school, en hoort bij de jaargroepen van de overeenkomst.")
     elif pupil in seen.wanted.uncertain.keys[Record.LEERLING]:
         yield _open(
-            "Binnen het bereik", "niet te bepalen: hijzelf of zijn groep is niet in orde. Blijft zoals hij was."
+            "Binnen het bereik",
+            "niet te bepalen: zijn gegevens of zijn groep zijn niet in orde, of zijn sleutel staat er twee keer. Blijft zoals hij was.",
         )
     elif gone in _CHOICE:
         yield _open("Binnen het bereik", "doet er niet toe: de keuze van ouders houdt hem tegen.")
@@ -172,12 +173,14 @@ def _agreement(agreement: Agreement | None, seen: Look | None, day: date) -> Ste
     return _yes(name, f"{until}, stage: {agreement.stage}.")
 
 
-def _plan(instance: Instance, seen: Look | None, dossier: Dossier | None, supplier: str) -> Step:
+def _plan(instance: Instance, seen: Look | None, dossier: Dossier | None, supplier: str, pupil: str) -> Step:
     if seen is None:
         return _open("Plan", "er is geen plan te maken.")
     mine = seen.plan.own
     if mine.empty and seen.plan.waiting:
         return _no("Plan", seen.plan.why())
+    if mine.empty and pupil in seen.wanted.uncertain.keys[Record.LEERLING]:
+        return _no("Plan", "niets te doen zolang niet vaststaat of hij binnen het bereik valt; zie hierboven.")
     if mine.empty:
         has = dossier is not None and supplier in dossier.holdings
         return _yes(

@@ -9,7 +9,7 @@ from data_contracts.fields import Record
 from data_contracts.findings import explanation
 from data_contracts.rules import WORDS, Rule
 
-EVERYTHING = Known(date(2026, 11, 24), frozenset(), frozenset(), frozenset())
+EVERYTHING = Known(date(2026, 11, 24), frozenset(), frozenset(), frozenset(), leerjaren=frozenset())
 
 
 def rules_that_can_break() -> list[tuple[str, str]]:

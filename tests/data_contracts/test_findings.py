@@ -84,6 +84,19 @@ def test_a_broken_optional_value_is_taken_out(
         pd.testing.assert_frame_equal(frame, getattr(expected, name))
 
 
+@pytest.mark.parametrize(("of_group", "rules"), [("5", []), ("C", ["leerjaar"])])
+def test_a_pupil_without_a_year_group_has_that_of_his_group_or_is_told(
+    make_roster: MakeRoster, of_group: str, rules: list[str]
+) -> None:
+    """A combination group does not say it; nothing is taken out, for there is nothing."""
+    roster = with_value(make_roster(12), "leerlingen", 0, "jaargroep", None)
+    group = str(roster.leerlingen["groep"].iloc[0])
+    place = roster.groepen.index[roster.groepen["key"].eq(group)][0]
+    result = checked(with_value(roster, "groepen", place, "jaargroep", of_group), TODAY)
+    assert result.findings["regel"].tolist() == rules
+    assert result.quarantined.empty
+
+
 REQUIRED = [
     ("leerlingen", "key", None, "verplicht"),
     ("leerlingen", "key", "#12", "tijdelijk"),

@@ -22,6 +22,7 @@ from pipelines.removal import forget_keys
 from pipelines.retention import clean, finish_erasures
 from pipelines.runs import QUIET
 from pipelines.settings import load_settings
+from tests.commands import asked
 from tests.e2e.marked import found
 from tests.world import SCHOOL, World, a_world
 
@@ -60,6 +61,9 @@ def test_a_supplier_that_does_not_delete_gets_a_letter_and_its_word_counts(world
     world.agree("uwlr_smalle_set", stage="create")
     code, told = _typed(world, "start", SCHOOL, KEY, "--by", "directeur", "--yes")
     assert (code, "heeft de leerling verwijderd" in told) == (2, True)
+    for command in ("status", "sync"):
+        answer = asked(command, instance=world.home)
+        assert (answer.returncode, "Wisverzoek 1: een leverancier moet je zelf vragen" in answer.stdout) == (2, True)
     letter = world.home / "reports" / "wissen" / SCHOOL / "1-uwlr_smalle_set.html"
     text = letter.read_text(encoding="utf-8")
     assert ECKID in text

@@ -60,3 +60,16 @@ def test_the_progress_begins_at_none_done(monkeypatch: pytest.MonkeyPatch) -> No
     shown = screen.export_text()
     assert "0/1" in shown
     assert "-1" not in shown
+
+
+def test_an_approval_of_what_has_changed_since_is_told_as_lapsed(tmp_path: Path) -> None:
+    """Nothing of it goes, and there is another number to decide on."""
+    with a_world(tmp_path / "instance", {"basispoort": "edexml_whole_set"}) as world:
+        world.agree("basispoort", first_delivery="hold")
+        world.export(example_school(40))
+        asked("sync", instance=world.home)
+        world.export(example_school(41))
+        answer = asked("hold", "approve", "1", "--by", "directeur", instance=world.home)
+        assert (answer.returncode, world.held_by("basispoort")) == (2, {})
+        assert "nummer 1 gold voor iets anders en is vervallen" in answer.stdout
+        assert "Wacht op een besluit: nummer 2" in answer.stdout

@@ -157,6 +157,7 @@ def test_what_fails_before_there_is_a_plan_is_told_until_the_next_good_look(worl
     reason = world.sync(STAYING)[STAYING].reason
     assert secret.name in reason
     told = {o.supplier: (o.state, o.reason) for o in standing(world.instance)}
+    assert [o.counts for o in standing(world.instance) if o.state == "failed"] == [NO_COUNTS]
     assert told[GONE][0] == "delivered"
     assert told[STAYING] == ("failed", told[STAYING][1])
     assert told[STAYING][1].startswith("De laatste keer mislukt (")
