@@ -3,7 +3,6 @@
 import dataclasses
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,10 +36,16 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """Three suppliers, and Dagster with its databases in the instance."""
-    with a_world(tmp_path / "instance") as world, ExitStack() as stack:
-        home = str(prepare(load_settings(world.home), {}))
-        world.dagster = stack.enter_context(dg.DagsterInstance.from_config(home))
+    """Three suppliers."""
+    with a_world(tmp_path / "instance") as world:
+        yield world
+
+
+@pytest.fixture
+def kept(world: World) -> Iterator[World]:
+    """With the databases of Dagster in the instance; that takes twice the time."""
+    home = str(prepare(load_settings(world.home), {}))
+    with dg.DagsterInstance.from_config(home) as world.dagster:
         yield world
 
 
@@ -147,25 +152,25 @@ def test_a_supplier_that_does_not_answer_keeps_the_request_open(world: World) ->
     assert (_finished(world), holders(world, roster, key)) == (1, [])
 
 
-def test_nothing_is_forgotten_while_a_run_about_a_pupil_of_the_school_is_at_work(world: World) -> None:
+def test_nothing_is_forgotten_while_a_run_about_a_pupil_of_the_school_is_at_work(kept: World) -> None:
     """It may be about him, and what it writes would name him afterwards."""
-    _, key = _delivered(world, pupils=40)
-    _erase(world, key)
-    world.sync()
+    _, key = _delivered(kept, pupils=40)
+    _erase(kept, key)
+    kept.sync()
     meanwhile: list[int] = []
 
     class Looking(InstanceResource):
         def setup_for_execution(self, context: dg.InitResourceContext) -> None:
             super().setup_for_execution(context)
-            meanwhile.append(_finished(world))
+            meanwhile.append(_finished(kept))
 
-    defs = build_defs(load_settings(world.home), resources={"instance": Looking(home=str(world.home))})
+    defs = build_defs(load_settings(kept.home), resources={"instance": Looking(home=str(kept.home))})
     for name in OF_PUPILS:
         job = defs.resolve_job_def(name)
         assert job.partitioned_config is not None
         form = QUIET | job.partitioned_config.get_run_config_for_partition_key(SCHOOL)
-        job.execute_in_process(run_config=form, partition_key=SCHOOL, instance=world.dagster, raise_on_error=False)
-    assert (meanwhile, _finished(world)) == ([0] * len(OF_PUPILS), 1)
+        job.execute_in_process(run_config=form, partition_key=SCHOOL, instance=kept.dagster, raise_on_error=False)
+    assert (meanwhile, _finished(kept)) == ([0] * len(OF_PUPILS), 1)
 
 
 @pytest.mark.parametrize("when", ["before a night", "after one", "after one, and he is tried alone"])
@@ -318,7 +323,7 @@ def _files(world: World) -> list[Path]:
     return [file for file in world.home.rglob("*") if file.is_file()]
 
 
-def test_nothing_of_the_pupil_is_left_byte_for_byte(world: World, tmp_path: Path) -> None:
+def test_nothing_of_the_pupil_is_left_byte_for_byte(kept: World, tmp_path: Path) -> None:
     """Name, birth date, key and everything else of him: in no file of the instance, nor in what can be decrypted there."""
     school = MarkedSchool(0)
     roster = school.roster()
@@ -326,28 +331,28 @@ def test_nothing_of_the_pupil_is_left_byte_for_byte(world: World, tmp_path: Path
     mine = _of_the_pupil(school, roster, 5)
     key = str(roster.leerlingen["key"].iloc[5])
     assert {"key", "leerling.achternaam", "leerling.roepnaam", "leerling.geboortedatum"} <= set(mine.values())
-    world.export_bytes(edexml(roster))
-    world.sync()
+    kept.export_bytes(edexml(roster))
+    kept.sync()
     config = {"leerling": key, "onderwerp": "basispoort", "keuze": "bezwaar", "door": "x"}
-    job = build_defs(load_settings(world.home)).resolve_job_def("keuze_vastleggen")
+    job = build_defs(load_settings(kept.home)).resolve_job_def("keuze_vastleggen")
     run_config = QUIET | {"ops": {"leg_vast": {"config": config}}}
-    job.execute_in_process(run_config=run_config, partition_key=SCHOOL, instance=world.dagster)
-    world.sync()
-    assert {file for _, file in found(_files(world), {key: "key"})} >= {f"{SCHOOL}.html", "runs.db"}
-    assert len({name for name, _ in found(_opened(world, tmp_path / "before"), mine)}) > 5
+    job.execute_in_process(run_config=run_config, partition_key=SCHOOL, instance=kept.dagster)
+    kept.sync()
+    assert {file for _, file in found(_files(kept), {key: "key"})} >= {f"{SCHOOL}.html", "runs.db"}
+    assert len({name for name, _ in found(_opened(kept, tmp_path / "before"), mine)}) > 5
 
-    _erase(world, key)
-    assert "failed" not in states(world.sync())
-    assert _finished(world) == 1
-    assert found([f for f in _files(world) if not f.is_relative_to(world.home / "inbox")], mine) == set()
-    assert found(_opened(world, tmp_path / "after"), mine) == set()
+    _erase(kept, key)
+    assert "failed" not in states(kept.sync())
+    assert _finished(kept) == 1
+    assert found([f for f in _files(kept) if not f.is_relative_to(kept.home / "inbox")], mine) == set()
+    assert found(_opened(kept, tmp_path / "after"), mine) == set()
     for night in range(2):
-        world.sync()
-        assert found([f for f in _files(world) if not f.is_relative_to(world.home / "inbox")], mine) == set()
-        assert found(_opened(world, tmp_path / f"night {night}"), mine) == set()
-    world.export(without(roster, key))
-    world.sync()
-    assert found(_files(world), mine) == set()
-    assert found(_opened(world, tmp_path / "later"), mine) == set()
-    assert len(found(_opened(world, tmp_path / "others"), school.marks)) > 20
-    assert world.instance.ledger.verify() is None
+        kept.sync()
+        assert found([f for f in _files(kept) if not f.is_relative_to(kept.home / "inbox")], mine) == set()
+        assert found(_opened(kept, tmp_path / f"night {night}"), mine) == set()
+    kept.export(without(roster, key))
+    kept.sync()
+    assert found(_files(kept), mine) == set()
+    assert found(_opened(kept, tmp_path / "later"), mine) == set()
+    assert len(found(_opened(kept, tmp_path / "others"), school.marks)) > 20
+    assert kept.instance.ledger.verify() is None
