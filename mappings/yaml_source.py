@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeVar, get_args
 
@@ -75,8 +76,11 @@ def parsed(text: str, file: str, model: type[M]) -> M:
     return validated(document(text, file), model)
 
 
+@lru_cache(maxsize=256)
 def document(text: str, file: str) -> Document:
     """The plain values of `text`; an empty text is an empty mapping. Anchors are followed, `<<` is an ordinary key.
+
+    Read once: a process that lives on reads the same profiles and agreements again and again. Nobody alters what it gives.
 
     Raises:
         SettingsError: the text is not YAML at all; milder problems of form are in `Document.problems`.
