@@ -35,7 +35,7 @@ def write_down(instance: Instance, said: Said, choices: Mapping[str, Mapping[str
         UnknownNameError: no such school or subject, or a date or manner that is none.
         ChoiceRefusedError: a pupil is unknown, or the legal basis or what was said before does not allow it.
     """
-    since, how = _day(said.since, today), named(How, said.how, "De manier")
+    since, how = _day(said.since, today), named(How, said.how, "de manier")
     refuse_unknown(instance.settings, [said.school], subjects=list(choices))
     for subject, chosen in choices.items():
         _refuse(instance, said.school, subject, chosen)
@@ -49,7 +49,7 @@ def write_down_one(instance: Instance, said: Said, subject: str, pupil: str, cho
     Raises:
         UnknownNameError, ChoiceRefusedError: as `write_down`.
     """
-    chosen = named(Choice, choice, "De keuze")
+    chosen = named(Choice, choice, "de keuze")
     news = write_down(instance, said, {subject: {pupil.strip(): chosen}}, today)
     what = f"{spaced(chosen)}, {subject}, school {said.school}"
     if not news:

@@ -59,7 +59,7 @@ def open_case(instance: Instance, school: str, pupil: str, by: str, how: str) ->
         ErasureRefusedError: no such pupil, or he was erased already.
     """
     refuse_unknown(instance.settings, [school], [])
-    return instance.ledger.erasures.open(school, pupil, by, named(How, how, "De manier"))
+    return instance.ledger.erasures.open(school, pupil, by, named(How, how, "de manier"))
 
 
 def standings(instance: Instance, one: Erasure, day: date) -> list[Standing]:
