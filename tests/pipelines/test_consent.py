@@ -356,6 +356,7 @@ def test_explain_says_what_the_ground_means_for_pupils(world: World, supplier: s
         ({}, True),
         ({"hoe": "mondeling", "sinds": "2026-09-01"}, True),
         ({"onderwerp": "foto_parro", "keuze": "toestemming"}, True),
+        ({"onderwerp": "foto_parro", "keuze": "toestemming_ingetrokken"}, True),
         ({"onderwerp": "foto_parro"}, False),
         ({"keuze": "toestemming"}, False),
         ({"keuze": "onzin"}, False),
@@ -378,6 +379,9 @@ def test_a_person_writes_it_down_in_the_web_page(world: World, changed: dict[str
         )
     assert result.success is works
     told = [e.step_output_data.metadata["Samenvatting"].text for e in result.all_events if e.is_successful_output]
-    what = f"{(config | changed)['keuze']}, {(config | changed)['onderwerp']}"
+    chosen = (config | changed)["keuze"].replace(
+        "toestemming_ingetrokken", "geen toestemming"
+    )  # of which there was none
+    what = f"{chosen}, {(config | changed)['onderwerp']}"
     assert [text.partition(".")[0] for text in told] == [f"Vastgelegd: {what}, school {SCHOOL}"] * works
     assert [row["keuze"] for row in listed(world)] == ([(config | changed)["keuze"]] if works else [])
