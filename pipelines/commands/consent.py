@@ -12,7 +12,8 @@ from pipelines.consent import Said, in_words, write_down_one
 from pipelines.consent_files import take_in
 from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import open_instance
-from pipelines.names import refuse_unknown
+from pipelines.ledger.choices import ChoiceRefusedError
+from pipelines.names import refuse_unknown, refusing
 from pipelines.rights.erasure import telling_erased, told_erased
 from pipelines.settings import home_folder
 
@@ -20,7 +21,7 @@ from pipelines.settings import home_folder
 def choose(option: Path | None, choice: str, pupil: str, subject: str, said: Said) -> int:
     """Write down one choice of one pupil's parents."""
     instance = open_instance(home_folder(option))
-    with telling_erased(instance, said.school, pupil):
+    with refusing(ChoiceRefusedError), telling_erased(instance, said.school, pupil):
         told = write_down_one(instance, _signed(said), subject, pupil, choice, today_in_the_netherlands())
     out.print(told, markup=False, soft_wrap=True)
     if erased := told_erased(instance, said.school, pupil):

@@ -61,7 +61,7 @@ def test_each_supplier_gets_whom_its_ground_allows_also_where_parnassys_has_noth
     imported = ("import", SCHOOL, str(file), "--key", "leerling", "--column", "uwlr_smalle_set=mag")
     assert _asked(world, *imported)[0] == 0
     assert _asked(world, "object", SCHOOL, keys[0], "basispoort", "--by", "directeur")[0] == 0
-    assert _asked(world, "object", SCHOOL, keys[0], "uwlr_lvs_set", "--by", "directeur")[0] == 1
+    assert _asked(world, "object", SCHOOL, keys[0], "uwlr_lvs_set", "--by", "directeur")[0] == 3
     second = world.sync()
     assert (second["basispoort"].state, numbers(second["basispoort"])) == ("delivered", (0, 0, 1))
     assert causes(world, "basispoort") == ["bezwaar"]

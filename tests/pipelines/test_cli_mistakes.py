@@ -149,6 +149,18 @@ def test_a_pupil_whom_nobody_knows_is_a_mistake_and_no_failure(world: World) -> 
     assert "is bij deze school niet bekend" in answer.stderr
 
 
+def test_who_is_not_found_by_name_is_a_mistake_and_no_failure(world: World) -> None:
+    """The key and a name exclude each other; a name that nobody has exits with 3, and without JSON."""
+    for words, told in (
+        (("--name", "zo heet niemand", "--json"), "Niemand in de export van nu heet zo.\n"),
+        (("10001", "--name", "jansen"), "(een deel van) de naam. Niet allebei.\n"),
+        ((), "(een deel van) de naam.\n"),
+    ):
+        answer = asked("access", SCHOOL, *words, instance=world.home)
+        assert (answer.returncode, answer.stdout) == (3, "")
+        assert answer.stderr.endswith(told)
+
+
 def test_a_file_of_consents_that_is_not_as_asked_is_a_mistake(world: World) -> None:
     """A file that is not there, and one with other columns, exit with 3 and say so."""
     file = world.home / "lijst.csv"
