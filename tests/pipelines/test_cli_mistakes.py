@@ -178,14 +178,21 @@ def test_the_version_is_told() -> None:
     assert (answer.returncode, answer.stdout) == (0, f"doorgeefluik {version('doorgeefluik')}\n")
 
 
-def test_a_preview_tells_where_what_is_wrong_stands(world: World) -> None:
-    """It writes no report, so it points to the web page."""
-    roster = example_school(30)
+@pytest.mark.parametrize(
+    ("wrong", "quarantined"), [({"achternaam": None, "roepnaam": None}, 1), ({"jaargroep": "19"}, 0)]
+)
+def test_a_preview_tells_where_what_is_wrong_stands(
+    world: World, wrong: dict[str, str | None], quarantined: int
+) -> None:
+    """It writes no report, so it points to the web page; also where only a value stays behind. Where all is well it says nothing."""
+    told, roster = "staat in de webpagina bij deze run, onder schoolgegevens", example_school(30)
+    assert told not in asked("preview", instance=world.home).stdout
     pupils = roster.leerlingen.copy()
-    pupils.loc[3, ["achternaam", "roepnaam"]] = None
+    pupils.loc[3, [*wrong]] = list(wrong.values())
     world.export(replace(roster, leerlingen=pupils))
-    shown = asked("preview", instance=world.home).stdout
-    assert "staat in de webpagina bij deze run, onder schoolgegevens" in shown
+    assert told in asked("preview", instance=world.home).stdout
+    (row,) = json.loads(asked("preview", "--json", instance=world.home).stdout)
+    assert row["counts"]["quarantined"] == quarantined
 
 
 def test_a_port_in_use_is_told(world: World, tmp_path: Path) -> None:
