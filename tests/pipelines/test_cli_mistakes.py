@@ -195,14 +195,22 @@ def test_a_preview_tells_where_what_is_wrong_stands(
     assert row["counts"]["quarantined"] == quarantined
 
 
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        return str(closing.getsockname()[1])
+
+
 def test_a_port_in_use_is_told(world: World, tmp_path: Path) -> None:
     """The demo and the web page name the port, and change nothing."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         demo = asked("demo", "--folder", str(tmp_path / "demo"), "--port", port)
+        shown = asked("demo", "--folder", str(tmp_path / "demo"), "--ui", "--ui-port", port, "--port", _free_port())
         page = asked("ui", "--port", port, instance=world.home)
-    assert (demo.returncode, page.returncode) == (1, 1)
+    assert (demo.returncode, shown.returncode, page.returncode) == (1, 1, 1)
     assert f"Poort {port} is al in gebruik" in demo.stderr
+    assert demo.stderr.endswith("doorgeefluik demo --port POORT\n")
+    assert shown.stderr.endswith("doorgeefluik demo --ui --ui-port POORT\n")
     assert f"Poort {port} is al in gebruik" in page.stderr
     assert not (tmp_path / "demo").exists()
 
