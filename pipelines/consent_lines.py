@@ -122,10 +122,13 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | None]]:
                 yield reader.line_num, row
 
 
-def _fit(text: str, delimiter: str, names: Iterable[str]) -> tuple[int, int]:
-    """How well a delimiter fits: the columns that are found with it, or else the cells. csv.Sniffer guesses from values as well, and errs on a quoted one."""
-    head = [row or [] for _, row in islice(_rows(text, delimiter), _HEAD)]
-    return max(((sum(bool(_places(row, name)) for name in names), len(row)) for row in head), default=(0, 0))
+def _fit(text: str, delimiter: str, names: Sequence[str]) -> tuple[int, int]:
+    """How well a delimiter fits: the columns that are found with it, or else the cells of the first line.
+
+    csv.Sniffer guesses from values as well, and errs on a quoted one.
+    """
+    head = [row or [] for _, row in islice(_rows(text, delimiter), _HEAD)] or [[]]
+    return max(sum(bool(_places(row, name)) for name in names) for row in head), len(head[0])
 
 
 def _text(content: bytes) -> str:

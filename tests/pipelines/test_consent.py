@@ -171,7 +171,7 @@ _SHIFTED = "Regel {}: heeft {}, de eerste regel {}. {}?"
         (f"Kanarie;ja\n{PUPIL};ja\n", "De kolom `leerling` staat niet in de eerste regel"),
         (f"Kanarie;ja\n{PUPIL};ja\n", "Zet in de eerste regel de namen van de kolommen."),
         (f"leerling;gedicht\n{PUPIL};ja\n", "In de eerste regel staat: `leerling`, `gedicht`."),
-        (f"kind;gedicht;\n{PUPIL};ja;\n", "In de eerste regel staat: `kind`, `gedicht`."),
+        (f"kind;gedicht;\n{PUPIL};a,b,c,d,e;\n", "In de eerste regel staat: `kind`, `gedicht`."),
         (f"Foto's 2026;\n\nleerling;mag\n{PUPIL};ja\n", "kolommen staan in regel 3: haal de regels daarboven weg."),
         (f"leerling;mag;mag\n{PUPIL};ja;nee\n", "De kolom `mag` staat meer dan eens in de eerste regel"),
         (f"leerling;Mag;MAG\n{PUPIL};ja;nee\n", "De kolom `mag` staat meer dan eens in de eerste regel"),
