@@ -11,6 +11,8 @@ PIP := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pip --disable-pip-version
 help: ## Toon deze lijst
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
+install: .venv/.installed ## Zet Doorgeefluik in .venv, met de vastgelegde versies
+
 demo: install ## Voer de voorbeeldschool door de hele nachtelijke synchronisatie
 	@$(BIN)/doorgeefluik demo
 
@@ -41,8 +43,6 @@ lock: ## Zet de versies opnieuw vast in requirements.lock (hiervoor is uv nodig)
 clean: ## Gooi weg wat gemaakt is, ook .venv; de map van een school blijft staan
 	@rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find $(CODE) tests -name __pycache__ -prune -exec rm -rf {} +
-
-install: .venv/.installed
 
 # Both stamps: the locked packages only when the lock changes, the project itself also when its own description does.
 .venv/.locked: requirements.lock

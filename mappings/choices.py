@@ -80,6 +80,11 @@ def refusal(choice: Choice, ground: LegalBasis | None, before: Choice | None) ->
     return None
 
 
+def as_told(choice: str, before: Iterable[str]) -> str:
+    """A choice, or the cause that it became, as it is told after what was chosen `before`: who never gave consent has withdrawn none."""
+    return NO_CONSENT if choice == Choice.WITHDRAWN and Choice.GIVEN not in before else choice
+
+
 @dataclass(frozen=True, slots=True)
 class Release:
     """Who may go out: the legal basis of an agreement, and by pupil key the newest choice about the supplier and about each purpose.

@@ -1,15 +1,16 @@
 """Writing down what a parent chose: the same checks for the command line, a file (`consent_files`) and the web page."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 
-from mappings.choices import REFUSED, Choice, How, refusal
+from mappings.choices import REFUSED, Choice, How, as_told, refusal
 from mappings.purposes import Purpose
 from pipelines.instance import Instance
-from pipelines.ledger.choices import ChoiceRefusedError, NewChoices
+from pipelines.ledger.choices import ChoiceRefusedError, Entry, NewChoices
 from pipelines.ledger.records import refs_of
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.sync.guard import ALLOWED_BY_STAGE
@@ -35,7 +36,7 @@ def write_down(instance: Instance, said: Said, choices: Mapping[str, Mapping[str
         UnknownNameError: no such school or subject, or a date or manner that is none.
         ChoiceRefusedError: a pupil is unknown, or the legal basis or what was said before does not allow it.
     """
-    since, how = _day(said.since, today), named(How, said.how, "De manier")
+    since, how = _day(said.since, today), named(How, said.how, "de manier")
     refuse_unknown(instance.settings, [said.school], subjects=list(choices))
     for subject, chosen in choices.items():
         _refuse(instance, said.school, subject, chosen)
@@ -49,12 +50,25 @@ def write_down_one(instance: Instance, said: Said, subject: str, pupil: str, cho
     Raises:
         UnknownNameError, ChoiceRefusedError: as `write_down`.
     """
-    chosen = named(Choice, choice, "De keuze")
-    news = write_down(instance, said, {subject: {pupil.strip(): chosen}}, today)
-    what = f"{spaced(chosen)}, {subject}, school {said.school}"
+    chosen = named(Choice, choice, "de keuze")
+    key = pupil.strip()
+    news = write_down(instance, said, {subject: {key: chosen}}, today)
+    known = instance.ledger.dossier(said.school, key)
+    *_, words = in_words((0, entry) for entry in (known.choices if known else ()) if entry.subject == subject)
+    what = f"{words}, {subject}, school {said.school}"
     if not news:
         return f"Dit was al vastgelegd: {what}."
     return f"Vastgelegd: {what}. {what_follows(instance, said.school, subject, chosen, today)}"
+
+
+def in_words(entries: Iterable[tuple[int, Entry]]) -> list[str]:
+    """What was chosen in Dutch, oldest first; each entry with whose it is: a `nee` without a `ja` before it withdraws nothing."""
+    before: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
+    told = []
+    for whose, entry in entries:
+        told.append(spaced(as_told(entry.choice, before[whose, entry.subject])))
+        before[whose, entry.subject].add(entry.choice)
+    return told
 
 
 def what_follows(instance: Instance, school: str, subject: str, chosen: Choice, today: date) -> str:

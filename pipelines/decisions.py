@@ -4,10 +4,11 @@ import logging
 
 from pipelines.instance import Instance
 from pipelines.ledger.holds import Decision, Hold
+from pipelines.names import RefusedError
 from pipelines.reports import renew_report
 
 
-class NoAgreementError(Exception):
+class NoAgreementError(RefusedError):
     """What was to be approved can be delivered to nobody; the message says so in Dutch."""
 
 

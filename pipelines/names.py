@@ -1,6 +1,7 @@
 """The schools, suppliers and purposes that a person named, in a command or in the web page, held against those that there are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from mappings.purposes import Purpose
 from pipelines.settings import Settings
@@ -13,6 +14,25 @@ class UnknownNameError(Exception):
 
     def __init__(self, told: Sequence[str]) -> None:
         super().__init__("\n".join(told))
+
+
+class RefusedError(Exception):
+    """What a person asked cannot be done, whenever it is asked; the message is a Dutch sentence."""
+
+    code = "geweigerd"
+
+
+@contextmanager
+def refusing(*kinds: type[Exception]) -> Iterator[None]:
+    """Let errors of these kinds count as a mistake of who asked, and not as a failure.
+
+    Raises:
+        RefusedError: one of them came.
+    """
+    try:
+        yield
+    except kinds as error:
+        raise RefusedError(str(error)) from None
 
 
 def refuse_unknown(

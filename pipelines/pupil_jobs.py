@@ -21,7 +21,8 @@ from data_contracts.findings import BrokenTable
 from mappings.choices import Choice, How
 from mappings.purposes import Purpose
 from pipelines.consent import Said, write_down_one
-from pipelines.consent_files import FileRefusedError, take_in
+from pipelines.consent_files import take_in
+from pipelines.consent_lines import FileRefusedError
 from pipelines.instance import Instance
 from pipelines.job_metadata import of_corrections, of_letter, of_told
 from pipelines.launchpad import by_whom, job_of_school, refused, school_of

@@ -36,3 +36,8 @@ def hold_in_words(hold: Hold) -> str:
 def as_sentence(text: str) -> str:
     """With a capital."""
     return text[:1].upper() + text[1:]
+
+
+def within_sentence(text: str) -> str:
+    """Without a capital, to go on after a colon."""
+    return text[:1].lower() + text[1:]

@@ -1,6 +1,7 @@
 """The documentation held against the program: what it tells a reader to type must be there, and its examples must load."""
 
 import re
+import subprocess
 from datetime import date
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def test_every_make_word_exists(page: Path) -> None:
     """Each `make ...` that a page names is in the Makefile."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"^make ([a-z]+)\b", _typed(page), re.MULTILINE)) <= targets
+
+
+def test_make_help_names_every_word() -> None:
+    """Also the one that the README begins with."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert sorted(re.findall(r"^make ([a-z]+) +\w", told, re.MULTILINE)) == sorted(phony.split())
 
 
 def test_every_link_leads_somewhere(page: Path) -> None:
@@ -80,8 +89,8 @@ def test_the_agreement_of_the_handbook_is_the_one_that_init_writes() -> None:
 
 @pytest.mark.parametrize("text", [(ROOT / "README.md").read_text(encoding="utf-8"), NEXT], ids=["README.md", "init"])
 def test_the_short_way_leads_to_a_delivery(text: str) -> None:
-    """Between looking and delivering stands that `stage` must change: the example agreement only looks."""
-    step = r"doorgeefluik preview --instance .*stage`? op `?full.*doorgeefluik sync --instance .*doorgeefluik hold list"
+    """Between looking and delivering stands that `stage` must change: the example agreement only looks. After it comes the approval."""
+    step = r"doorgeefluik preview --instance .*stage`? op `?full.*doorgeefluik sync --instance .*hold list .*hold approve 1"
     assert re.search(step, text, re.DOTALL)
 
 

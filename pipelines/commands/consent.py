@@ -8,20 +8,20 @@ from pathlib import Path
 import orjson
 
 from pipelines.commands.telling import OK, out, table, who
-from pipelines.consent import Said, write_down_one
+from pipelines.consent import Said, in_words, write_down_one
 from pipelines.consent_files import take_in
 from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import open_instance
-from pipelines.names import refuse_unknown
+from pipelines.ledger.choices import ChoiceRefusedError
+from pipelines.names import refuse_unknown, refusing
 from pipelines.rights.erasure import telling_erased, told_erased
 from pipelines.settings import home_folder
-from pipelines.words import spaced
 
 
 def choose(option: Path | None, choice: str, pupil: str, subject: str, said: Said) -> int:
     """Write down one choice of one pupil's parents."""
     instance = open_instance(home_folder(option))
-    with telling_erased(instance, said.school, pupil):
+    with refusing(ChoiceRefusedError), telling_erased(instance, said.school, pupil):
         told = write_down_one(instance, _signed(said), subject, pupil, choice, today_in_the_netherlands())
     out.print(told, markup=False, soft_wrap=True)
     if erased := told_erased(instance, said.school, pupil):
@@ -47,13 +47,14 @@ def show_choices(
     if not entries:  # what is no longer in the settings keeps its history
         refuse_unknown(instance.settings, [school], subjects=[subject] if subject else [])
     persons = ledger.identities(school)
+    whose = [min(persons.get(entry.record_id, {entry.record_id})) for entry in entries]
+    listed = list(zip(whose, entries, in_words(zip(whose, entries, strict=True)), strict=True))
     if newest:
-        whose = (min(persons.get(entry.record_id, {entry.record_id})) for entry in entries)
-        entries = list({(number, entry.subject): entry for number, entry in zip(whose, entries, strict=True)}.values())
+        listed = list({(number, entry.subject): (number, entry, words) for number, entry, words in listed}.values())
     keys = ledger.record_keys({entry.record_id for entry in entries}.union(*persons.values()))
     told = [
-        entry
-        for entry in entries
+        (entry, words)
+        for _, entry, words in listed
         if pupil is None or pupil in map(keys.get, persons.get(entry.record_id, {entry.record_id}))
     ]
     rows = [
@@ -66,13 +67,13 @@ def show_choices(
             "door": entry.recorded_by,
             "vastgelegd": entry.recorded_at.astimezone(HERE).isoformat(timespec="seconds"),
         }
-        for entry in told
+        for entry, _ in told
     ]
     if as_json:
         sys.stdout.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n")
     elif rows:
-        for row, entry in zip(rows, told, strict=True):
-            row["keuze"] = spaced(entry.choice)
+        for row, (entry, words) in zip(rows, told, strict=True):
+            row["keuze"] = words
             row["sinds"] = f"{entry.since:%d-%m-%Y}"
             row["vastgelegd"] = f"{entry.recorded_at.astimezone(HERE):%d-%m-%Y %H:%M}"
         what = "wat nu geldt" if newest else "de onderste van een leerling en onderwerp telt"

@@ -23,9 +23,10 @@ PORT_IN_EXAMPLE = "127.0.0.1:8741"
 
 def run_demo(folder: Path, port: int, ui_port: int | None) -> int:
     """Run the example in `folder`, which is made the first time and gone on with after that; or show its web page."""
-    if not free(port):
-        err.print(f"Poort {port} is al in gebruik, misschien door een andere demo. Stop die, of kies --port.")
-        return FAILED
+    for taken, its_option in ((port, "--port"), (ui_port, "--ui-port")):
+        if taken and not free(taken):
+            err.print(_TAKEN.format(taken, "--ui " if ui_port else "", its_option), markup=False, soft_wrap=True)
+            return FAILED
     home = folder / "instance"
     if not home.exists():
         _copied_example(home)
@@ -40,6 +41,12 @@ def run_demo(folder: Path, port: int, ui_port: int | None) -> int:
             out.print(f"  --instance {shlex.quote(str(home))}", markup=False, soft_wrap=True)
             return serve(home, ui_port)
         return _delivered(settings, world)
+
+
+_TAKEN = (
+    "Poort {} is al in gebruik, misschien door een andere demo of webpagina. Stop die, of kies een andere poort: "
+    "doorgeefluik demo {}{} POORT"
+)
 
 
 def _delivered(settings: Settings, world: Sandbox) -> int:

@@ -8,8 +8,8 @@ from pipelines.commands.sync import deliver
 from pipelines.commands.telling import FAILED, HELD, OK, WRONG_SETTINGS, err, out, table, who
 from pipelines.dutch_time import day_of, today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
-from pipelines.ledger.erasures import Erasure
-from pipelines.names import chosen_pairs
+from pipelines.ledger.erasures import Erasure, ErasureRefusedError
+from pipelines.names import chosen_pairs, refusing
 from pipelines.rights.erasure import open_case, standings, state_of, what_to_do
 from pipelines.settings import home_folder
 from pipelines.sync.erased import duty_bound
@@ -35,7 +35,8 @@ def start(option: Path | None, school: str, pupil: str, by: str, how: str, *, su
     if not sure and input(_ASK.format(school=school)).strip().lower() != "ja":
         err.print("Er is niets gewist.")
         return FAILED
-    number = open_case(instance, school, pupil.strip(), who(by), how)
+    with refusing(ErasureRefusedError):
+        number = open_case(instance, school, pupil.strip(), who(by), how)
     if duties := duty_bound(instance, school, today_in_the_netherlands()):
         _line(_DUTY.format(suppliers=", ".join(duties)))
     outcomes = deliver(instance.settings, chosen_pairs(instance.settings, [school], None))
@@ -60,7 +61,8 @@ def show_cases(option: Path | None, *, as_json: bool) -> int:
 def confirm(option: Path | None, number: int, supplier: str, by: str) -> int:
     """Write down that a supplier erased the pupil itself, and close the request if that was the last."""
     instance = open_instance(home_folder(option))
-    instance.ledger.erasures.confirm(number, supplier, who(by))
+    with refusing(ErasureRefusedError):
+        instance.ledger.erasures.confirm(number, supplier, who(by))
     deliver(instance.settings, {})
     return _told(instance, number)
 

@@ -44,6 +44,8 @@ Wat nu:
  6. Kijk wat er zou gebeuren:  doorgeefluik preview --instance {folder}
  7. Klopt dat, zet dan in de overeenkomst stage op full: met report_only wordt er niets verstuurd.
  8. Lever:                     doorgeefluik sync --instance {folder}
- 9. De eerste keer wacht op je goedkeuring:  doorgeefluik hold list --instance {folder}
+ 9. De eerste keer wacht op je goedkeuring. Kijk wat er wacht, en keur het goed met het nummer dat er staat:
+                               doorgeefluik hold list --instance {folder}
+                               doorgeefluik hold approve 1 --instance {folder}
 
 Bewaar een kopie van de map sleutels op een andere plaats: zonder sleutels is het grootboek niet te lezen."""

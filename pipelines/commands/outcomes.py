@@ -84,11 +84,11 @@ def show_next(instance: Instance, outcomes: Sequence[Outcome], option: Path | No
     for school in dict.fromkeys(outcome.school for outcome in outcomes):
         mine = [outcome for outcome in outcomes if outcome.school == school]
         report = instance.settings.reports / f"{school}.html"
-        quarantined = any(outcome.counts["quarantined"] for outcome in mine)
+        if not any(outcome.counts["quarantined"] for outcome in mine) and instance.ledger.findings(school).empty:
+            continue
         if any(outcome.state == "preview" for outcome in mine):  # which writes no report
-            if quarantined:
-                _line(_FOUND_BY_PREVIEW.format(school))
-        elif report.exists() and (quarantined or len(instance.ledger.findings(school))):
+            _line(_FOUND_BY_PREVIEW.format(school))
+        elif report.exists():
             _line(f"Wat er in de export van {school} te verbeteren is, staat in het rapport: {report}")
 
 

@@ -16,7 +16,7 @@ from pipelines.instance import Instance, open_instance
 from pipelines.names import UnknownNameError, chosen_pairs, refuse_unknown
 from pipelines.rights.access import fresh_or_why, letter, write_letter
 from pipelines.rights.erasure import telling_erased
-from pipelines.rights.looking import Hit, found_by_name, fresh, refuse_unknown_pupil
+from pipelines.rights.looking import Hit, UnknownPupilError, found_by_name, fresh, refuse_unknown_pupil
 from pipelines.rights.trace import Step, trace
 from pipelines.runs import run_one_pupil
 from pipelines.settings import home_folder
@@ -27,16 +27,17 @@ def give_access(option: Path | None, school: str, pupil: str | None, name: str, 
     instance, day = open_instance(home_folder(option)), today_in_the_netherlands()
     refuse_unknown(instance.settings, [school], [])
     if (pupil is None) is (not name.strip()):
-        raise UnknownNameError(["geef de sleutel van de leerling, of `--name` met (een deel van) de naam."])
+        both = " Niet allebei." if pupil else ""
+        raise UnknownNameError([f"geef de sleutel van de leerling, of `--name` met (een deel van) de naam.{both}"])
     data = None
     if pupil is None:
         data = fresh(instance, school, day)
         hits = found_by_name(data, name)
-        if len(hits) != 1:
-            code = _show_hits(hits, as_json=as_json)
-            if not hits and instance.ledger.erasures.refs(school):
-                err.print(_NOT_BY_NAME, soft_wrap=True)
-            return code
+        if not hits:
+            erased = f" {_NOT_BY_NAME}" if instance.ledger.erasures.refs(school) else ""
+            raise UnknownPupilError(f"Niemand in de export van nu heet zo.{erased}")
+        if len(hits) > 1:
+            return _show_hits(hits, as_json=as_json)
         pupil = hits[0].key
     with telling_erased(instance, school, pupil):
         told = letter(instance, school, pupil.strip(), day, data)
@@ -112,12 +113,10 @@ def _only_school(instance: Instance) -> str:
 def _show_hits(hits: list[Hit], *, as_json: bool) -> int:
     if as_json:
         write_json([{"leerling": hit.key, "naam": hit.name, "groep": hit.group} for hit in hits])
-    elif hits:
+    else:
         rows = [(hit.key, hit.name, hit.group) for hit in hits]
         out.print(table("Er zijn er meer; vraag het opnieuw met de sleutel", ("sleutel", "naam", "groep"), rows))
-    else:
-        err.print("Niemand in de export van nu heet zo.")
-    return OK if hits else FAILED
+    return OK
 
 
 def _show_steps(supplier: str, steps: list[Step]) -> None:

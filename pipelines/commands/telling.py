@@ -21,7 +21,14 @@ DEBUG: Final = "DOORGEEFLUIK_DEBUG"
 NOT_UNDERSTOOD: Final = "Zo begrijp ik het niet:"
 _ANY_WIDTH: Final = 10_000
 _ASKED_WRONGLY: Final = frozenset(
-    {"geheim_ontbreekt", "onbekende_naam", "onbekende_leerling", "onbekende_vasthouding", "bestand_geweigerd"}
+    {
+        "geheim_ontbreekt",
+        "onbekende_naam",
+        "onbekende_leerling",
+        "onbekende_vasthouding",
+        "bestand_geweigerd",
+        "geweigerd",
+    }
 )
 """The errors after which trying again is of no use: something must be typed or filled in otherwise."""
 

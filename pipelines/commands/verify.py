@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from mappings.yaml_source import Problem, SettingsError
 from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import FAILED, OK, out
 from pipelines.instance import open_instance
+from pipelines.names import UnknownNameError
 from pipelines.settings import home_folder
 from pipelines.verification import NoLinkError, Verified, verified
 
@@ -16,7 +16,7 @@ def verify_ledger(option: Path | None, noted: str, *, as_json: bool) -> int:
     try:
         found = verified(ledger, noted)
     except NoLinkError as error:
-        raise SettingsError((Problem("--head", None, "", None, str(error)),)) from None
+        raise UnknownNameError([f"bij `--head`: {error}."]) from None
     if as_json:
         write_json(_document(found))
     else:

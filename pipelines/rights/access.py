@@ -3,7 +3,7 @@
 The values stand in the letter and in what is returned here, and nowhere else.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -15,11 +15,13 @@ from connectors.base import ConnectorError
 from data_contracts.fields import CATALOGUE, Kind, Record
 from data_contracts.findings import BrokenTable
 from mappings.agreement import FieldSet
-from mappings.choices import Choice, How
+from mappings.choices import Choice, How, as_told
 from mappings.purposes import Purpose
+from pipelines.consent import in_words
 from pipelines.dutch_time import HERE
 from pipelines.grounds import GROUNDS
 from pipelines.instance import Instance
+from pipelines.ledger.choices import Entry
 from pipelines.ledger.dossier import Dossier, Passed
 from pipelines.rendering import write_page
 from pipelines.rights.looking import Look, NoExportError, fresh, full_names, look, refuse_unknown_pupil
@@ -140,8 +142,8 @@ def letter(instance: Instance, school: str, pupil: str, day: date, data: SchoolD
         missing=missing,
         receivers=tuple(_receivers(instance, school, pupil, day, data, known)),
         choices=tuple(
-            Said(_subject(instance, e.subject), spaced(e.choice), e.since, "" if e.how == How.UNSAID else e.how)
-            for e in known.choices
+            Said(_subject(instance, e.subject), words, e.since, "" if e.how == How.UNSAID else e.how)
+            for e, words in zip(known.choices, in_words((known.number, e) for e in known.choices), strict=True)
         ),
         findings=tuple(told_findings(data, pupil)) if data else (),
         changes_years=keep.changes_years,
@@ -209,6 +211,7 @@ def _receiver(
     sets = {holding.field_set_id} if holding else {one.field_set_id for one in passed if one.operation != "delete"}
     had = {field_id for number in sets for field_id in instance.ledger.field_ids(number)}
     consents = tuple(_consents(settings.field_set(supplier, school), known)) if agreement else ()
+    subjects = settings.field_set(supplier, school).subjects if agreement else [supplier]
     had -= {one.field_id for one in consents if one.standing == _NEVER}
     handle = instance.ledger.handles(supplier, [holding.record_id]).get(holding.record_id) if holding else None
     values = tuple(_values(seen, seen.fields, pupil)) if seen else ()
@@ -229,7 +232,7 @@ def _receiver(
         first_sent=min(went, default=None),
         last_sent=max(went, default=None),
         removed=max(removed, default=None) if holding is None else None,
-        events=tuple(_event(instance, one) for one in passed),
+        events=tuple(_event(instance, one, _cause(one, known.choices, subjects)) for one in passed),
         own_number=handle.own_id if handle else None,
         purpose=profile.purpose if profile else "",
         ground=ground,
@@ -301,10 +304,16 @@ _WAITS_FOR_ID = "Bij de leverancier kan nog een oudere stand staan; die wordt bi
 _OPERATIONS = {"create": "toegevoegd", "update": "gewijzigd", "delete": "verwijderd"}
 
 
-def _event(instance: Instance, one: Passed) -> Event:
+def _event(instance: Instance, one: Passed, cause: str) -> Event:
     fields = () if one.operation == "delete" else _labels(instance.ledger.field_ids(one.field_set_id))
     state = "aangenomen" if one.state == "accepted" else "onzeker"
-    return Event(_moment(one), _OPERATIONS[one.operation], spaced(one.cause), state, fields)
+    return Event(_moment(one), _OPERATIONS[one.operation], cause, state, fields)
+
+
+def _cause(one: Passed, choices: Sequence[Entry], subjects: Collection[str]) -> str:
+    """Why something went; who never gave consent was not taken away because it was withdrawn. What becomes empty was given by consent."""
+    before = [e.choice for e in choices if e.subject in subjects and e.recorded_at <= one.planned_at]
+    return spaced(as_told(one.cause, before) if one.operation == "delete" else one.cause)
 
 
 def _moment(one: Passed) -> datetime:

@@ -19,7 +19,7 @@ from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.erasures import Erasure, Followed
 from pipelines.ledger.handles import NO_HANDLE
 from pipelines.ledger.records import refs_of
-from pipelines.names import UnknownNameError, refuse_unknown
+from pipelines.names import RefusedError, UnknownNameError, refuse_unknown
 from pipelines.rendering import write_page
 from pipelines.sync.erased import duty_bound
 from pipelines.sync.outbox import keep_snapshot, kept_snapshot, snapshot_name
@@ -59,7 +59,7 @@ def open_case(instance: Instance, school: str, pupil: str, by: str, how: str) ->
         ErasureRefusedError: no such pupil, or he was erased already.
     """
     refuse_unknown(instance.settings, [school], [])
-    return instance.ledger.erasures.open(school, pupil, by, named(How, how, "De manier"))
+    return instance.ledger.erasures.open(school, pupil, by, named(How, how, "de manier"))
 
 
 def standings(instance: Instance, one: Erasure, day: date) -> list[Standing]:
@@ -97,7 +97,7 @@ _ERASED = (
 )
 
 
-class ErasedPupilError(Exception):
+class ErasedPupilError(RefusedError):
     """Nothing can be asked of a pupil who is erased, or is being erased; the message is a Dutch sentence."""
 
 

@@ -32,11 +32,7 @@ ALLOWED_BY_STAGE: dict[Stage, frozenset[str]] = {
     Stage.FULL: frozenset(OPERATIONS),
 }
 
-_LATER_STAGES = {
-    Stage.REPORT_ONLY: "Zet stage in de overeenkomst op create, create_update of full om te leveren.",
-    Stage.CREATE: "Zet stage in de overeenkomst op create_update of full om meer te leveren.",
-    Stage.CREATE_UPDATE: "Zet stage in de overeenkomst op full om ook te verwijderen.",
-}
+_TO_DO: dict[Operation, str] = {"create": "toe te voegen", "update": "te wijzigen", "delete": "te verwijderen"}
 
 
 class Rule(StrEnum):
@@ -111,11 +107,14 @@ def _not_agreed(plan: ChangePlan, agreement: Agreement, day: date) -> Iterator[S
             )
     for operation in OPERATIONS:
         if operation not in ALLOWED_BY_STAGE[agreement.stage]:
-            yield _not_yet(operation, agreement.stage)
+            yield _not_yet(operation, operation, agreement.stage)
 
 
-def _not_yet(part: Part, stage: Stage) -> Stop:
-    reason = f"De overeenkomst staat op stage: {stage.value}. {_LATER_STAGES[stage]}"
+def _not_yet(part: Part, operation: Operation, stage: Stage) -> Stop:
+    """That the stage lets no such operation go; and only those that do."""
+    *most, last = (each.value for each, allowed in ALLOWED_BY_STAGE.items() if operation in allowed)
+    later = f"{', '.join(most)} of {last}" if most else last
+    reason = f"De overeenkomst staat op stage: {stage.value}. Zet stage in de overeenkomst op {later} om {_TO_DO[operation]}."
     return Stop(part, "block", Rule.STAGE, reason)
 
 
@@ -124,7 +123,7 @@ def _clear_out(plan: ChangePlan, agreement: Agreement, day: date, next_begins: d
     if day <= agreement.valid_until or not any(plan.known.values()):
         return
     if "delete" not in ALLOWED_BY_STAGE[agreement.stage]:
-        yield _not_yet(CLEAR_OUT, agreement.stage)
+        yield _not_yet(CLEAR_OUT, "delete", agreement.stage)
     groups = sum(plan.known.values()) - plan.known_persons
     reason = (
         "Na goedkeuring wordt verwijderd wat deze leverancier na het einde van de overeenkomst op "

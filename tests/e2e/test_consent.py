@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from connectors.sandbox.administration import Administration
 from connectors.sandbox.school import example_school, with_photos
 from pipelines.cli import app
+from pipelines.rights.access import letter
 from pipelines.rights.one_now import deliver_one
 from tests.e2e.nights import causes, long_unchanged, numbers, seen, served_by_parnassys, states
 from tests.world import SCHOOL, World
@@ -60,7 +61,7 @@ def test_each_supplier_gets_whom_its_ground_allows_also_where_parnassys_has_noth
     imported = ("import", SCHOOL, str(file), "--key", "leerling", "--column", "uwlr_smalle_set=mag")
     assert _asked(world, *imported)[0] == 0
     assert _asked(world, "object", SCHOOL, keys[0], "basispoort", "--by", "directeur")[0] == 0
-    assert _asked(world, "object", SCHOOL, keys[0], "uwlr_lvs_set", "--by", "directeur")[0] == 1
+    assert _asked(world, "object", SCHOOL, keys[0], "uwlr_lvs_set", "--by", "directeur")[0] == 3
     second = world.sync()
     assert (second["basispoort"].state, numbers(second["basispoort"])) == ("delivered", (0, 0, 1))
     assert causes(world, "basispoort") == ["bezwaar"]
@@ -72,7 +73,9 @@ def test_each_supplier_gets_whom_its_ground_allows_also_where_parnassys_has_noth
     assert administration.asked[-1].outcome == "geenwijzigingen"
     assert seen(world) == sent
 
-    assert _asked(world, "withdraw", SCHOOL, keys[1], "uwlr_smalle_set", "--how", "parro")[0] == 0
+    assert (
+        "Vastgelegd: toestemming ingetrokken, uwlr" in _asked(world, "withdraw", SCHOOL, keys[1], "uwlr_smalle_set")[1]
+    )
     assert _asked(world, "restore", SCHOOL, keys[0], "basispoort")[0] == 0
     third = world.sync()
     assert numbers(third["basispoort"]) == (1, 0, 0)
@@ -165,6 +168,35 @@ def test_an_objection_follows_to_a_new_key_and_counts_under_the_old_one(served: 
     assert not world.held_by("basispoort").keys() & {*renamed, *renamed.values()}
     listed = _asked(world, "list", SCHOOL, "nieuw-3", "--now")[1]
     assert (after in listed, "nieuw-1" in listed) == (True, False)
+
+
+def test_who_says_no_without_ever_a_yes_is_not_told_to_have_withdrawn(served: tuple[World, Administration]) -> None:
+    """In the list, in what is said at once, and in the letter; after a yes it is. What is stored is the same."""
+    world, administration = served
+    administration.put(SCHOOL, example_school(60))
+    world.sync()
+    never, once = sorted(world.held_by("basispoort"))[:2]
+    _ground(world, "basispoort", "toestemming")
+    assert "Vastgelegd: geen toestemming, basispoort" in _asked(world, "withdraw", SCHOOL, never, "basispoort")[1]
+    assert "Dit was al vastgelegd: geen toestemming" in _asked(world, "withdraw", SCHOOL, never, "basispoort")[1]
+    for word in ("withdraw", "give", "withdraw"):
+        assert _asked(world, word, SCHOOL, once, "basispoort")[0] == 0
+    deliver_one(world.instance, SCHOOL, never, ["basispoort"], world.day, "een-leerling")
+    deliver_one(world.instance, SCHOOL, once, ["basispoort"], world.day, "een-leerling")
+    told = {key: letter(world.instance, SCHOOL, key, world.day) for key in (never, once)}
+    assert [choice.choice for choice in told[never].choices] == ["geen toestemming"]
+    assert [choice.choice for choice in told[once].choices] == [
+        "geen toestemming",
+        "toestemming",
+        "toestemming ingetrokken",
+    ]
+    went = {key: [r.events[-1].cause for r in told[key].receivers if r.supplier == "basispoort"] for key in told}
+    assert went == {never: ["geen toestemming"], once: ["toestemming ingetrokken"]}
+    listed = _asked(world, "list", SCHOOL)[1]
+    assert (listed.count("geen toestemming"), listed.count("toestemming ingetrokken")) == (2, 1)
+    now = _asked(world, "list", SCHOOL, "--now")[1]
+    assert (now.count("geen toestemming"), now.count("toestemming ingetrokken")) == (1, 1)
+    assert _asked(world, "list", SCHOOL, "--json")[1].count('"toestemming_ingetrokken"') == 3
 
 
 def _photos(world: World) -> set[str]:

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from mappings.agreement import LegalBasis
-from mappings.choices import MEANING, Choice, Release, refusal
+from mappings.choices import MEANING, Choice, Release, as_told, refusal
 
 CONSENT, DUTY = LegalBasis.CONSENT, LegalBasis.LEGAL_DUTY
 OPEN_TO_OBJECTION = [LegalBasis.PUBLIC_TASK, LegalBasis.CONTRACT]
@@ -19,6 +19,24 @@ def test_whose_parents_said_no_is_withheld_and_nobody_else(legal_basis: LegalBas
         "a": "bezwaar",
         "c": "toestemming_ingetrokken",
     }
+
+
+@pytest.mark.parametrize(
+    ("choice", "before", "told"),
+    [
+        (Choice.WITHDRAWN, (), "geen_toestemming"),
+        (Choice.WITHDRAWN, (Choice.WITHDRAWN, Choice.OBJECTION), "geen_toestemming"),
+        (Choice.WITHDRAWN, (Choice.GIVEN, Choice.WITHDRAWN), "toestemming_ingetrokken"),
+        (Choice.GIVEN, (), "toestemming"),
+        (Choice.OBJECTION, (), "bezwaar"),
+        ("nieuw", (), "nieuw"),
+    ],
+)
+def test_who_never_gave_consent_is_not_told_to_have_withdrawn_it(
+    choice: str, before: tuple[Choice, ...], told: str
+) -> None:
+    """A no on a form withdraws nothing; any other choice or cause is told as it is."""
+    assert as_told(choice, before) == told
 
 
 def test_without_consent_everybody_is_withheld_with_the_reason() -> None:

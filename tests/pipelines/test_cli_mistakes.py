@@ -149,6 +149,18 @@ def test_a_pupil_whom_nobody_knows_is_a_mistake_and_no_failure(world: World) -> 
     assert "is bij deze school niet bekend" in answer.stderr
 
 
+def test_who_is_not_found_by_name_is_a_mistake_and_no_failure(world: World) -> None:
+    """The key and a name exclude each other; a name that nobody has exits with 3, and without JSON."""
+    for words, told in (
+        (("--name", "zo heet niemand", "--json"), "Niemand in de export van nu heet zo.\n"),
+        (("10001", "--name", "jansen"), "(een deel van) de naam. Niet allebei.\n"),
+        ((), "(een deel van) de naam.\n"),
+    ):
+        answer = asked("access", SCHOOL, *words, instance=world.home)
+        assert (answer.returncode, answer.stdout) == (3, "")
+        assert answer.stderr.endswith(told)
+
+
 def test_a_file_of_consents_that_is_not_as_asked_is_a_mistake(world: World) -> None:
     """A file that is not there, and one with other columns, exit with 3 and say so."""
     file = world.home / "lijst.csv"
@@ -166,14 +178,26 @@ def test_the_version_is_told() -> None:
     assert (answer.returncode, answer.stdout) == (0, f"doorgeefluik {version('doorgeefluik')}\n")
 
 
-def test_a_preview_tells_where_what_is_wrong_stands(world: World) -> None:
-    """It writes no report, so it points to the web page."""
-    roster = example_school(30)
+@pytest.mark.parametrize(
+    ("wrong", "quarantined"), [({"achternaam": None, "roepnaam": None}, 1), ({"jaargroep": "19"}, 0)]
+)
+def test_a_preview_tells_where_what_is_wrong_stands(
+    world: World, wrong: dict[str, str | None], quarantined: int
+) -> None:
+    """It writes no report, so it points to the web page; also where only a value stays behind. Where all is well it says nothing."""
+    told, roster = "staat in de webpagina bij deze run, onder schoolgegevens", example_school(30)
+    assert told not in asked("preview", instance=world.home).stdout
     pupils = roster.leerlingen.copy()
-    pupils.loc[3, ["achternaam", "roepnaam"]] = None
+    pupils.loc[3, [*wrong]] = list(wrong.values())
     world.export(replace(roster, leerlingen=pupils))
-    shown = asked("preview", instance=world.home).stdout
-    assert "staat in de webpagina bij deze run, onder schoolgegevens" in shown
+    assert told in asked("preview", instance=world.home).stdout
+    (row,) = json.loads(asked("preview", "--json", instance=world.home).stdout)
+    assert row["counts"]["quarantined"] == quarantined
+
+
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        return str(closing.getsockname()[1])
 
 
 def test_a_port_in_use_is_told(world: World, tmp_path: Path) -> None:
@@ -181,9 +205,12 @@ def test_a_port_in_use_is_told(world: World, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         demo = asked("demo", "--folder", str(tmp_path / "demo"), "--port", port)
+        shown = asked("demo", "--folder", str(tmp_path / "demo"), "--ui", "--ui-port", port, "--port", _free_port())
         page = asked("ui", "--port", port, instance=world.home)
-    assert (demo.returncode, page.returncode) == (1, 1)
+    assert (demo.returncode, shown.returncode, page.returncode) == (1, 1, 1)
     assert f"Poort {port} is al in gebruik" in demo.stderr
+    assert demo.stderr.endswith("doorgeefluik demo --port POORT\n")
+    assert shown.stderr.endswith("doorgeefluik demo --ui --ui-port POORT\n")
     assert f"Poort {port} is al in gebruik" in page.stderr
     assert not (tmp_path / "demo").exists()
 

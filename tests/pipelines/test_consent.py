@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mappings.choices import Choice
 from pipelines.build import build_defs
 from pipelines.cli import app
-from pipelines.consent_files import FileRefusedError, answers
+from pipelines.consent_lines import FileRefusedError, answers
 from pipelines.rights.access import letter, write_letter
 from pipelines.settings import load_settings
 from tests.world import DAY, SCHOOL, World, a_world
@@ -99,30 +99,31 @@ def test_saying_the_same_again_is_no_news(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "told"),
     [
-        (("object", "99ZZ-00", PUPIL, "basispoort"), 3, "99ZZ-00"),
-        (("object", SCHOOL, PUPIL, "onzin"), 3, "onzin"),
-        (("object", SCHOOL, "4713", "basispoort"), 3, "is bij deze school niet bekend"),
-        (("object", SCHOOL, PUPIL, "uwlr_lvs_set"), 1, "wettelijke verplichting"),
-        (("give", SCHOOL, PUPIL, "uwlr_lvs_set"), 1, "wettelijke verplichting"),
-        (("object", SCHOOL, PUPIL, "uwlr_smalle_set"), 1, "De grondslag is toestemming"),
-        (("give", SCHOOL, PUPIL, "basispoort"), 1, "De grondslag is publieke taak"),
-        (("restore", SCHOOL, PUPIL, "basispoort"), 1, "Er is geen bezwaar om in te trekken"),
-        (("object", SCHOOL, PUPIL, "foto_website"), 1, "Een foto gaat alleen met toestemming"),
-        (("restore", SCHOOL, PUPIL, "foto_website"), 1, "Een foto gaat alleen met toestemming"),
-        (("give", SCHOOL, PUPIL, "Foto_website"), 3, "andere hoofdletters: foto_website"),
-        (("give", SCHOOL, "4713", "foto_parro"), 3, "is bij deze school niet bekend"),
-        (("object", SCHOOL, PUPIL, "basispoort", "--since", "gisteren"), 3, "verwacht een datum"),
-        (("object", SCHOOL, PUPIL, "basispoort", "--since", "2999-01-01"), 3, "moet nog komen"),
-        (("object", SCHOOL, PUPIL, "basispoort", "--how", "telepathie"), 3, "formulier, bericht, parro, mondeling"),
+        (("object", "99ZZ-00", PUPIL, "basispoort"), "99ZZ-00"),
+        (("object", SCHOOL, PUPIL, "onzin"), "onzin"),
+        (("object", SCHOOL, "4713", "basispoort"), "is bij deze school niet bekend"),
+        (("object", SCHOOL, PUPIL, "uwlr_lvs_set"), "wettelijke verplichting"),
+        (("give", SCHOOL, PUPIL, "uwlr_lvs_set"), "wettelijke verplichting"),
+        (("object", SCHOOL, PUPIL, "uwlr_smalle_set"), "De grondslag is toestemming"),
+        (("give", SCHOOL, PUPIL, "basispoort"), "De grondslag is publieke taak"),
+        (("restore", SCHOOL, PUPIL, "basispoort"), "Er is geen bezwaar om in te trekken"),
+        (("object", SCHOOL, PUPIL, "foto_website"), "Een foto gaat alleen met toestemming"),
+        (("restore", SCHOOL, PUPIL, "foto_website"), "Een foto gaat alleen met toestemming"),
+        (("give", SCHOOL, PUPIL, "Foto_website"), "andere hoofdletters: foto_website"),
+        (("give", SCHOOL, "4713", "foto_parro"), "is bij deze school niet bekend"),
+        (("object", SCHOOL, PUPIL, "basispoort", "--since", "gisteren"), "verwacht een datum"),
+        (("object", SCHOOL, PUPIL, "basispoort", "--since", "2999-01-01"), "moet nog komen"),
+        (
+            ("object", SCHOOL, PUPIL, "basispoort", "--how", "telepathie"),
+            "Zo begrijp ik het niet: de manier `telepathie` is er niet; kies uit formulier, bericht",
+        ),
     ],
 )
-def test_what_cannot_be_written_down_is_told_in_dutch(
-    world: World, words: tuple[str, ...], code: int, told: str
-) -> None:
-    """Nothing is written, the reason is said, and the exit code is that of a mistake in names or of a refusal."""
-    assert asked(world, "consent", *words)[0] == code
+def test_what_cannot_be_written_down_is_told_in_dutch(world: World, words: tuple[str, ...], told: str) -> None:
+    """Nothing is written, the reason is said, and the exit code is that of a mistake, in a name or in what was asked."""
+    assert asked(world, "consent", *words)[0] == 3
     assert told in asked(world, "consent", *words)[1]
     assert listed(world) == []
 
@@ -154,18 +155,38 @@ def test_a_file_of_any_spreadsheet_is_read(world: World, tmp_path: Path, content
     assert "Nieuw vastgelegd: 0" in asked(world, *words)[1]
 
 
+_SHIFTED = "Regel {}: heeft {}, de eerste regel {}. {}?"
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         (
             f"leerling;mag\n{PUPIL};ja\nKanarie;ja\nPiet;nee\n",
-            "Regels 3, 4: Deze leerling is bij deze school niet bekend",
+            "Regels 3, 4: deze leerling is bij deze school niet bekend",
         ),
         (f"leerling;mag\n{PUPIL};ja\n{OTHER};Kanarie\n", "Regel 3: in de kolom `mag` hoort ja, nee of niets."),
         (f"leerling;mag\n{PUPIL};ja\n{PUPIL};nee\n", "Regel 3: deze leerling staat er al eerder in."),
         (f"leerling;mag\n{PUPIL};ja\n;ja\n", "Regel 3: de sleutel van de leerling ontbreekt."),
         (f"Kanarie;ja\n{PUPIL};ja\n", "De kolom `leerling` staat niet in de eerste regel"),
-        ("", "De kolom `leerling` staat niet in de eerste regel"),
+        (f"Kanarie;ja\n{PUPIL};ja\n", "Zet in de eerste regel de namen van de kolommen."),
+        (f"leerling;gedicht\n{PUPIL};ja\n", "In de eerste regel staat: `leerling`, `gedicht`."),
+        (f"kind;gedicht;\n{PUPIL};a,b,c,d,e;\n", "In de eerste regel staat: `kind`, `gedicht`."),
+        (f"Foto's 2026;\n\nleerling;mag\n{PUPIL};ja\n", "kolommen staan in regel 3: haal de regels daarboven weg."),
+        (f"leerling;mag;mag\n{PUPIL};ja;nee\n", "De kolom `mag` staat meer dan eens in de eerste regel"),
+        (f"leerling;Mag;MAG\n{PUPIL};ja;nee\n", "De kolom `mag` staat meer dan eens in de eerste regel"),
+        ("", "Het bestand is leeg."),
+        (" \n\n", "Het bestand is leeg."),
+        (
+            f"leerling;tekst;mag;x\n{PUPIL};Kanarie; Piet;nee;ja\n",
+            _SHIFTED.format(2, "5 vakken", 4, "Staat er een ; in een tekst"),
+        ),
+        (
+            f"leerling,tekst,mag,x\n{OTHER},,ja,\n{PUPIL},Kanarie, Piet,ja,\n",
+            _SHIFTED.format(3, "5 vakken", 4, "Staat er een , in een tekst"),
+        ),
+        (f"leerling\ttekst\tmag\n{PUPIL}\tnee\n", _SHIFTED.format(2, "2 vakken", 3, "Ontbreekt er een tab")),
+        (f"leerling;mag\n{OTHER};nee\n{PUPIL}\n", _SHIFTED.format(3, "1 vak", 2, "Ontbreekt er een ;")),
         (f'leerling;mag\n{PUPIL};"ja"x\n', "Regel 2: de aanhalingstekens kloppen niet."),
         (f'"leer"ling;mag\n{PUPIL};ja\n', "de aanhalingstekens kloppen niet."),
     ],
@@ -181,6 +202,58 @@ def test_a_file_with_a_mistake_is_refused_whole(world: World, tmp_path: Path, co
     assert listed(world) == []
 
 
+@pytest.mark.parametrize("kind", [b"PK\x03\x04\x14\x00", b"\xd0\xcf\x11\xe0\xa1\xb1"])
+def test_a_workbook_is_not_read_as_text(world: World, tmp_path: Path, kind: bytes) -> None:
+    """Whatever its name: a person hears what to do with it."""
+    file = tmp_path / "antwoorden.csv"
+    file.write_bytes(kind)
+    words = ("consent", "import", SCHOOL, str(file), "--key", "leerling", "--column", "uwlr_smalle_set=mag")
+    assert asked(world, *words) == (
+        3,
+        "Er is niets vastgelegd: Dit is een Excel-bestand: sla het op als CSV (Bestand > Opslaan als), en lees dat bestand in. ",
+    )
+
+
+def test_all_that_is_wrong_in_a_file_is_told_at_once(world: World, tmp_path: Path) -> None:
+    """Broken lines, unknown pupils, doubles and wrong answers: one look at the file mends them all."""
+    rows = (
+        "leerling;mag",
+        '"1"x;ja',
+        f"{PUPIL};a;ja",
+        "9;ja",
+        f"{OTHER};ja",
+        f"{OTHER};ja",
+        "8;misschien",
+        ";nee",
+        "8;nee",
+    )
+    file = tmp_path / "antwoorden.csv"
+    file.write_text("\n".join(rows), encoding="utf-8")
+    words = ("consent", "import", SCHOOL, str(file), "--key", "leerling", "--column", "uwlr_smalle_set=mag")
+    code, said = asked(world, *words)
+    assert code == 3
+    assert re.findall(r"Regels? [\d, ]+: [^.]+", said) == [
+        "Regel 2: de aanhalingstekens kloppen niet",
+        "Regel 3: heeft 3 vakken, de eerste regel 2",
+        "Regel 6: deze leerling staat er al eerder in",
+        "Regel 7: in de kolom `mag` hoort ja, nee of niets",
+        "Regel 8: de sleutel van de leerling ontbreekt",
+        "Regel 9: deze leerling staat er al eerder in",
+        "Regels 4, 7: deze leerling is bij deze school niet bekend",
+    ]
+    assert listed(world) == []
+
+
+def test_other_capitals_are_the_same_column(world: World, tmp_path: Path) -> None:
+    """Where that is unambiguous; a column under exactly the name goes first. Empty cells and lines mean nothing."""
+    file = tmp_path / "antwoorden.csv"
+    file.write_text(f"Sleutel;MAG ;Mag;\n{PUPIL};nee;ja;\n;;;\n;\n{OTHER};;;\n", encoding="utf-8")
+    words = ("consent", "import", SCHOOL, str(file), "--key", "sleutel", "--column")
+    assert asked(world, *words, "uwlr_smalle_set=mag")[0] == 3
+    assert asked(world, *words, "uwlr_smalle_set=Mag")[0] == 0
+    assert [(row["leerling"], row["keuze"]) for row in listed(world)] == [(PUPIL, "toestemming")]
+
+
 def test_a_file_is_for_consent_only(world: World, tmp_path: Path) -> None:
     """Whether `ja` is an objection or the contrary nobody can tell, so those are written down one by one."""
     file = tmp_path / "antwoorden.csv"
@@ -194,7 +267,8 @@ def test_a_file_is_for_consent_only(world: World, tmp_path: Path) -> None:
 
 def test_the_answers_are_known_by_line() -> None:
     """A quoted line break makes a record of two lines; the number is that of its last."""
-    found = answers(b'k;n;v;w\n1;"a\nb";ja;\n2;c;nee;ja\n3;d;;\n', "k", {"x": "v", "y": "w"})
+    found, wrong = answers(b'k;n;v;w\n1;"a\nb";ja;\n2;c;nee;ja\n3;d;;\n', "k", {"x": "v", "y": "w"})
+    assert wrong == []
     assert [(key, line.number, line.choices) for key, line in found.items()] == [
         ("1", 3, {"x": Choice.GIVEN}),
         ("2", 4, {"x": Choice.WITHDRAWN, "y": Choice.GIVEN}),
@@ -240,7 +314,7 @@ def test_a_list_of_parnassys_is_read_with_all_its_purposes_at_once(world: World,
         (
             ("foto_website=Foto website", "foto_parro=Foto Parro"),
             LIST + "9;C;ja;\n",
-            "Regel 4: Deze leerling is bij",
+            "Regel 4: deze leerling is bij",
         ),
         (("foto_website=Website",), LIST, "De kolom `Website` staat niet"),
         (("foto_onzin=Foto website",), LIST, "kies uit: basispoort, uwlr_lvs_set, uwlr_smalle_set, foto_website"),
@@ -283,6 +357,7 @@ def test_explain_says_what_the_ground_means_for_pupils(world: World, supplier: s
         ({}, True),
         ({"hoe": "mondeling", "sinds": "2026-09-01"}, True),
         ({"onderwerp": "foto_parro", "keuze": "toestemming"}, True),
+        ({"onderwerp": "foto_parro", "keuze": "toestemming_ingetrokken"}, True),
         ({"onderwerp": "foto_parro"}, False),
         ({"keuze": "toestemming"}, False),
         ({"keuze": "onzin"}, False),
@@ -305,6 +380,9 @@ def test_a_person_writes_it_down_in_the_web_page(world: World, changed: dict[str
         )
     assert result.success is works
     told = [e.step_output_data.metadata["Samenvatting"].text for e in result.all_events if e.is_successful_output]
-    what = f"{(config | changed)['keuze']}, {(config | changed)['onderwerp']}"
+    chosen = (config | changed)["keuze"].replace(
+        "toestemming_ingetrokken", "geen toestemming"
+    )  # of which there was none
+    what = f"{chosen}, {(config | changed)['onderwerp']}"
     assert [text.partition(".")[0] for text in told] == [f"Vastgelegd: {what}, school {SCHOOL}"] * works
     assert [row["keuze"] for row in listed(world)] == ([(config | changed)["keuze"]] if works else [])

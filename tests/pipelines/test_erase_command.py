@@ -69,7 +69,8 @@ def test_a_supplier_that_does_not_delete_gets_a_letter_and_its_word_counts(world
     assert ECKID in text
     assert not any(str(value) in text for value in ROSTER.leerlingen.loc[4, ["key", "achternaam", "geboortedatum"]])
     assert KEY not in world.held_by("basispoort")
-    assert _typed(world, "confirm", "1", "basispoort", "--by", "directeur")[0] == 1
+    for number, supplier in (("1", "basispoort"), ("7", "uwlr_smalle_set")):
+        assert _typed(world, "confirm", number, supplier, "--by", "directeur")[0] == 3
     assert _typed(world, "confirm", "1", "uwlr_smalle_set", "--by", "directeur")[0] == 0
     code, told = _typed(world, "list", "--json")
     (case,) = json.loads(told)

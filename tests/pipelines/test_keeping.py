@@ -110,7 +110,7 @@ def test_verify_refuses_what_is_no_link(home: Path) -> None:
     """A slip of the pen is told as one, and not as a broken ledger."""
     answer = asked("verify", "--head", "abc", instance=home)
     assert answer.returncode == 3
-    assert "64 tekens" in answer.stderr
+    assert answer.stderr.startswith("Zo begrijp ik het niet: bij `--head`: verwacht de 64 tekens")
 
 
 def test_clean_says_how_much_of_what_was_removed_and_why(home: Path) -> None:

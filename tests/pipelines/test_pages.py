@@ -106,6 +106,15 @@ def test_a_field_that_is_withheld_or_not_switched_on_disappears(world: World) ->
     assert "geeft dit niet" in items["voorvoegsel"]
 
 
+def test_the_page_names_teachers_only_where_some_supplier_gets_them(world: World) -> None:
+    """Basispoort gets pupils alone; together with another agreement the school gives of teachers too."""
+    assert "geeft gegevens van leerlingen en leerkrachten door" in parents(world).text_content()
+    (world.home / "agreements" / "uwlr_smalle_set.yaml").unlink()
+    told = parents(world).text_content()
+    assert "geeft gegevens van leerlingen door aan leveranciers" in told
+    assert "leerkracht" not in told
+
+
 def test_of_a_photo_every_page_says_that_it_goes_with_consent_only(tmp_path: Path) -> None:
     """The page for parents, the register, its table and `explain`: a photo is agreed, and still goes of few."""
     with a_world(tmp_path / "instance", {"parro": "json_delta"}) as world:

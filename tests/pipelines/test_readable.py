@@ -76,6 +76,17 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(pages: list[Path], brows
         assert browser.evaluate("document.documentElement.scrollWidth") == width, file.name
 
 
+def test_what_can_be_unfolded_is_not_glued_to_the_table_above_it(pages: list[Path], browser: Any) -> None:
+    """In the report of the school, below the last plan of a supplier."""
+    (report,) = (file for file in pages if file.name == f"{SCHOOL}.html" and file.parent.name != "ouders")
+    browser.goto(report.as_uri())
+    gaps = browser.evaluate(
+        "[...document.querySelectorAll('.stack + details')].map(e => e.getBoundingClientRect().top - "
+        "e.previousElementSibling.getBoundingClientRect().bottom)"
+    )
+    assert min(gaps) > 10
+
+
 def test_on_paper_a_table_is_a_table(pages: list[Path], browser: Any) -> None:
     """Printed on A4, what was folded in is there, and no column falls off the paper."""
     browser.emulate_media(media="print")

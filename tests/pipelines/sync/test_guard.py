@@ -143,6 +143,24 @@ def test_a_stage_allows_its_operations_and_no_other(stage: Stage, allowed: set[s
 
 
 @pytest.mark.parametrize(
+    ("stage", "operation", "advice"),
+    [
+        (Stage.REPORT_ONLY, "create", "op create, create_update of full om toe te voegen."),
+        (Stage.REPORT_ONLY, "update", "op create_update of full om te wijzigen."),
+        (Stage.CREATE, "update", "op create_update of full om te wijzigen."),
+        (Stage.CREATE, "delete", "op full om te verwijderen."),
+        (Stage.CREATE_UPDATE, "delete", "op full om te verwijderen."),
+    ],
+)
+def test_who_is_blocked_by_the_stage_hears_which_stage_lets_it_through(
+    stage: Stage, operation: str, advice: str
+) -> None:
+    """And no other, so that the advice helps the first time that it is followed."""
+    (stop,) = stops(_plan((1, operation, "x")), agreement(SMALL, limits=WIDE, stage=stage), BEFORE, 100, DAY)
+    assert stop.reason == f"De overeenkomst staat op stage: {stage}. Zet stage in de overeenkomst {advice}"
+
+
+@pytest.mark.parametrize(
     ("day", "blocked"),
     [
         (date(2026, 7, 31), {"create", "update", "delete"}),
