@@ -47,6 +47,7 @@ class HttpSettings:
     token: str | None = field(default=None, repr=False)
     breaker_failures: int = 5
     breaker_rest: float = 60.0
+    name: str = ""  # of the party, to call it by beside its host
 
 
 class Breaker:
@@ -111,10 +112,11 @@ class HttpSession:
         stream: bool = False,
     ) -> requests.Response:
         host = _safe_host(url)
+        who = f"{self._settings.name} ({host})" if self._settings.name else host
         if self._breaker.refuses(host):
             raise NeverSentError(
                 "even_met_rust",
-                f"{host} gaf een paar keer achter elkaar geen goed antwoord en wordt nu even niet aangesproken.",
+                f"{who} gaf een paar keer achter elkaar geen goed antwoord en wordt nu even niet aangesproken.",
                 "Wacht een paar minuten; daarna wordt het vanzelf weer geprobeerd.",
             )
         try:
@@ -132,7 +134,7 @@ class HttpSession:
                 proxies={"no_proxy": host} if host in LOOPBACK else None,
             )
         except (OSError, ValueError) as error:  # requests' own are OSErrors; http.client has ValueError for headers
-            told = connection_failure(error, host)
+            told = connection_failure(error, who)
             if isinstance(told, TransientError):
                 self._breaker.failed(host)
             raise told from None

@@ -28,7 +28,9 @@ class EdexmlFile:
     max_bytes: int = MAX_BYTES
 
     def pull(self, school: SchoolId, since: datetime | None) -> Export | NothingChanged:
-        """The bytes of the file, with the moment it was written, or nothing if that was not after `since`.
+        """The bytes of the file, with the moment it was written, or nothing if that is `since`: then it is the file of last time.
+
+        One that is older is another: the one of last time was taken away, because it was wrong.
 
         Raises:
             PermanentError: `geen_bestand`, `geen_bestand_van_deze_school`, `onleesbaar_bestand`, `te_groot`.
@@ -44,6 +46,9 @@ class EdexmlFile:
     def chosen(self, school: SchoolId) -> Path:
         """The file that is read for this school; a path of its own is not looked at.
 
+        Of more than one, the export that was made last, as they say themselves: a copy is written later than what it is of.
+        Where one does not say it, the file that was written last.
+
         Raises:
             PermanentError: `geen_bestand`, `geen_bestand_van_deze_school`.
             OSError: the folder may not be read.
@@ -51,9 +56,11 @@ class EdexmlFile:
         if not self.path.is_dir():
             return self.path
         candidates = _newest_first(self.path, self.pattern)
-        for candidate in candidates:
-            if _is_of(candidate, school):
-                return candidate
+        ours = [(candidate, block) for candidate in candidates if (block := _block_of(candidate, school))]
+        if ours and all(block.made for _, block in ours):
+            return max(ours, key=lambda each: each[1].made or "")[0]
+        if ours:
+            return ours[0][0]
         if candidates:
             found = "; ".join(f"{each.name}: {_whose(each)}" for each in candidates[:_TOLD])
             raise refusal("geen_bestand_van_deze_school", school=school.key, found=found)
@@ -62,7 +69,7 @@ class EdexmlFile:
     def _export(self, file: BinaryIO, school: SchoolId, since: datetime | None) -> Export | NothingChanged:
         facts = fstat(file.fileno())
         written = datetime.fromtimestamp(facts.st_mtime, UTC)
-        if since is not None and written <= since:
+        if written == since:
             return NothingChanged(school, written)
         if facts.st_size > self.max_bytes:
             raise refusal("te_groot", limit=size(self.max_bytes))
@@ -89,12 +96,13 @@ def _matches(path: Path, pattern: str) -> bool:
     return Path(path.name.lower()).match(pattern.lower())
 
 
-def _is_of(path: Path, school: SchoolId) -> bool:
-    """Whether a file in the inbox is this school's; one that says nothing readable of its school is nobody's."""
+def _block_of(path: Path, school: SchoolId) -> SchoolBlock | None:
+    """What a file in the inbox says of its school, if it is this one; a file that says nothing readable of that is nobody's."""
     try:
-        return school_of(path).is_of(school)
+        block = school_of(path)
     except (PermanentError, OSError):
-        return False
+        return None
+    return block if block.is_of(school) else None
 
 
 _TOLD = 3

@@ -57,8 +57,9 @@ def read_school_block(chunks: Iterable[bytes]) -> SchoolBlock:
     Raises:
         PermanentError: `geen_school`, or what `finished_records` refuses up to there.
     """
-    names = columns(Record.SCHOOL, STEERING)
-    as_row = layout(Record.SCHOOL, STEERING, names).row
+    asked = STEERING | {"school.aanmaakdatum"}
+    names = columns(Record.SCHOOL, asked)
+    as_row = layout(Record.SCHOOL, asked, names).row
     for section, element in finished_records(chunks):
         if section == "school":
             return school_block(_school_row(names, [as_row(element)], []))

@@ -48,7 +48,7 @@ _TEXTS = {
     ),
     "geen_bestand_van_deze_school": (
         "Er is geen EDEXML-bestand voor school {school} gevonden. Wat er wel ligt: {found}.",
-        "Maak in ParnasSys een export van deze school, of verbeter de code van de school in schools.yaml.",
+        "Maak in ParnasSys een export van deze school. Is een van deze bestanden het toch, verbeter dan de code in schools.yaml.",
     ),
     "onleesbaar_bestand": (
         "Het EDEXML-bestand voor school {school} kan niet worden geopend.",

@@ -13,12 +13,16 @@ _YEARS = re.compile(r"(\d{4})\s*[-/]\s*(\d{4})")
 
 
 class SchoolBlock(NamedTuple):
-    """What an export says of its school; 00 is the main location, and what an absent location means."""
+    """What an export says of its school; 00 is the main location, and what an absent location means.
+
+    `made` is when the export was made, as ParnasSys wrote it; absent where it does not say, or was not asked.
+    """
 
     brincode: str | None
     dependancecode: str
     schooljaar: str | None
     schoolkey: str | None
+    made: str | None = None
 
     def is_of(self, school: SchoolId) -> bool:
         """Whether this block names `school`: by BRIN and location, or by the school key where that is all there is."""
@@ -55,6 +59,7 @@ def school_block(values: Mapping[str, str | None]) -> SchoolBlock:
         values.get("dependancecode") or "00",
         values.get("schooljaar"),
         values.get("schoolkey"),
+        values.get("aanmaakdatum"),
     )
 
 

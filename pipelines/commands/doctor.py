@@ -158,6 +158,7 @@ def _named(settings: Settings) -> Iterator[Finding]:
 
 def _exports(settings: Settings) -> Iterator[Finding]:
     """What the next delivery would read of each school, and what else lies where exports are put."""
+    agreed = {school for agreement in settings.agreements for school in agreement.schools}
     expected: list[SchoolId] = []
     folders = [settings.inbox]
     told: set[Path] = set()
@@ -166,7 +167,7 @@ def _exports(settings: Settings) -> Iterator[Finding]:
             place, mine = settings.home / school.source.path, school.id_on(today_in_the_netherlands())
             expected.append(mine)
             folders.append(place)
-            finding, file = _export(place, mine, str(school.source.path))
+            finding, file = _export(place, mine, str(school.source.path), needed=school.school in agreed)
             told |= {file} if file else set()
             yield finding
     for folder in dict.fromkeys(folders) if expected else ():
@@ -177,22 +178,27 @@ def _exports(settings: Settings) -> Iterator[Finding]:
                 yield Finding(f"inbox/{file.name}", "let op", "wordt niet gelezen: de naam moet eindigen op .xml")
 
 
-def _export(place: Path, school: SchoolId, path: str) -> tuple[Finding, Path | None]:
-    """What is found of a school's export, and the file that a delivery would choose, if there is one to choose."""
-    chosen = _tried(f"export van {school.key}", partial(_chosen, place, school, path))
+def _export(place: Path, school: SchoolId, path: str, *, needed: bool) -> tuple[Finding, Path | None]:
+    """What is found of a school's export, and the file that a delivery would choose, if there is one to choose.
+
+    That there is none is wrong where a delivery is to have one.
+    """
+    chosen = _tried(
+        f"export van {school.key}", partial(_chosen, place, school, path, RuntimeError if needed else _Remark)
+    )
     if chosen.mark != "ok":
         return chosen, None
     file = place / chosen.told if place.is_dir() else place
     return _tried(f"{chosen.what} ({chosen.told})", partial(_whole, file, school)), file
 
 
-def _chosen(place: Path, school: SchoolId, path: str) -> str:
+def _chosen(place: Path, school: SchoolId, path: str, none: type[Exception]) -> str:
     if not place.exists():
         raise RuntimeError(f"de map of het bestand {path} is er niet; controleer `path` in schools.yaml")
     try:
         return EdexmlFile(place).chosen(school).name
     except ConnectorError as error:
-        raise _Remark(str(error)) from None
+        raise none(str(error)) from None
 
 
 def _whole(file: Path, school: SchoolId) -> str:
@@ -208,11 +214,11 @@ def _lying(file: Path, expected: Sequence[SchoolId]) -> str:
     if mine is None:
         found = f"{block.brincode}-{block.dependancecode}"
         name = found if re.fullmatch(SCHOOL_KEY, found) else "een onbekende school"
-        raise _Remark(f"van {name}, en die haalt volgens schools.yaml niets uit een bestand: dit wordt niet gelezen")
+        raise _Remark(f"van {name}, en die staat niet in schools.yaml met een bestand: dit wordt niet gelezen")
     if block.schooljaar != mine.schooljaar:
         year = block.schooljaar if re.fullmatch(r"\d{4}-\d{4}", block.schooljaar or "") else "onbekend"
         raise _Remark(f"school {mine.key}, maar schooljaar {year}; verwacht wordt {mine.schooljaar}")
-    return f"school {mine.key}, schooljaar {mine.schooljaar}"
+    raise _Remark(f"school {mine.key}: wordt niet gelezen, want een nieuwere export gaat voor; gooi dit bestand weg")
 
 
 def _addresses(settings: Settings) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """What the doctor says of settings and exports, held against what a delivery would do with them."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -80,6 +80,28 @@ def test_a_path_that_is_not_there_is_wrong_and_an_empty_inbox_is_not_yet(home: P
     schools = home / "schools.yaml"
     schools.write_text(schools.read_text(encoding="utf-8").replace("path: inbox", "path: uitvoer"), encoding="utf-8")
     assert told(home)["export van 99XX-00"].startswith("fout: de map of het bestand uitvoer is er niet")
+
+
+def test_a_school_with_an_agreement_needs_an_export(home: Path) -> None:
+    """Without one the next delivery fails."""
+    example = home / "agreements" / "basispoort.yaml.voorbeeld"
+    example.rename(example.with_suffix(""))
+    assert told(home)["export van 99XX-00"].startswith("fout: Er is geen EDEXML-bestand")
+
+
+def test_of_two_exports_the_one_that_is_not_read_is_named(home: Path) -> None:
+    """It is written later, and made earlier."""
+    (home / "inbox" / "EDEX.XML").write_bytes(
+        edexml(example_school(30), aanmaakdatum=datetime(2026, 11, 2, 12, tzinfo=UTC))
+    )
+    (home / "inbox" / "oud.xml").write_bytes(
+        edexml(example_school(30), aanmaakdatum=datetime(2026, 9, 1, 12, tzinfo=UTC))
+    )
+    answers = told(home)
+    assert answers["export van 99XX-00 (EDEX.XML)"].startswith("ok: ")
+    assert answers["inbox/oud.xml"] == (
+        "let op: school 99XX-00: wordt niet gelezen, want een nieuwere export gaat voor; gooi dit bestand weg"
+    )
 
 
 def test_a_file_that_nobody_reads_is_named(home: Path) -> None:

@@ -179,7 +179,8 @@ def test_a_reference_without_a_key_is_a_finding(
 ) -> None:
     """It is not passed over: the pupil, the field and the rule are told, and his other composed groups stay."""
     content = edexml(
-        '<leerling key="1"><roepnaam>Noor</roepnaam><samengestelde_groepen><samengestelde_groep key="s"/>'
+        '<leerling key="1"><roepnaam>Noor</roepnaam><jaargroep>4</jaargroep>'
+        '<samengestelde_groepen><samengestelde_groep key="s"/>'
         f"{reference}</samengestelde_groepen></leerling>",
         groepen='<samengestelde_groep key="s"><naam>Plus</naam></samengestelde_groep>',
     )
@@ -198,8 +199,8 @@ def test_the_own_group_or_location_without_a_key_is_a_finding(
 ) -> None:
     """It says that there is one and not which; a pupil of whom it says nothing is in order."""
     content = edexml(
-        f'<leerling key="1"><roepnaam>Noor</roepnaam><{field} {key}/></leerling>'
-        '<leerling key="2"><roepnaam>Sem</roepnaam></leerling>'
+        f'<leerling key="1"><roepnaam>Noor</roepnaam><jaargroep>4</jaargroep><{field} {key}/></leerling>'
+        '<leerling key="2"><roepnaam>Sem</roepnaam><jaargroep>4</jaargroep></leerling>'
     )
     result = checked(read_roster(content, read, school), date(2026, 11, 24), read=read)
     assert result.findings.to_numpy().tolist() == [["leerling", "1", field, "verwijzing", "waarde"]]
