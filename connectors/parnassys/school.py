@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import NamedTuple
 
 from connectors.base import SchoolId
@@ -59,8 +60,17 @@ def school_block(values: Mapping[str, str | None]) -> SchoolBlock:
         values.get("dependancecode") or "00",
         values.get("schooljaar"),
         values.get("schoolkey"),
-        values.get("aanmaakdatum"),
+        _moment(values.get("aanmaakdatum")),
     )
+
+
+def _moment(text: str | None) -> str | None:
+    """What begins with a day that exists, or nothing."""
+    try:
+        date.fromisoformat((text or "")[:10])
+    except ValueError:
+        return None
+    return text
 
 
 def refuse_other(block: SchoolBlock, school: SchoolId) -> None:

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -21,12 +22,15 @@ from pipelines.agreements import every_agreed
 from pipelines.commands.init import FILES
 from pipelines.commands.telling import FAILED, OK, out
 from pipelines.dagster_home import prepare
-from pipelines.dutch_time import today_in_the_netherlands
+from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import EdexmlSource, Settings, home_folder, load_settings
 from pipelines.standing import left_behind
 
 Mark = Literal["ok", "let op", "fout"]
+OLD = timedelta(days=30)
+"""After this an export in a file is told as old."""
+
 SPACE = 1 << 30
 """Bytes that should be free on the disk."""
 
@@ -189,7 +193,7 @@ def _export(place: Path, school: SchoolId, path: str, *, needed: bool) -> tuple[
     if chosen.mark != "ok":
         return chosen, None
     file = place / chosen.told if place.is_dir() else place
-    return _tried(f"{chosen.what} ({chosen.told})", partial(_whole, file, school)), file
+    return _tried(f"{chosen.what} ({chosen.told})", partial(_whole, file, school, needed=needed)), file
 
 
 def _chosen(place: Path, school: SchoolId, path: str, none: type[Exception]) -> str:
@@ -201,10 +205,17 @@ def _chosen(place: Path, school: SchoolId, path: str, none: type[Exception]) -> 
         raise none(str(error)) from None
 
 
-def _whole(file: Path, school: SchoolId) -> str:
-    """What a delivery would read, from beginning to end."""
+def _whole(file: Path, school: SchoolId, *, needed: bool) -> str:
+    """What a delivery would read, from beginning to end; a file that was forgotten is the likeliest thing to be wrong."""
     pupils = len(read_roster(file.read_bytes(), frozenset(), school).leerlingen)
-    return f"schooljaar {school.schooljaar}, leerlingen: {pupils}"
+    told = f"schooljaar {school.schooljaar}, leerlingen: {pupils}"
+    written = datetime.fromtimestamp(file.stat().st_mtime, HERE).date()
+    made = date.fromisoformat((school_of(file).made or written.isoformat())[:10])
+    if needed and today_in_the_netherlands() - made > OLD:
+        raise _Remark(
+            f"{told}. De export is van {made:%d-%m-%Y}: zet een nieuwe neer, tenzij er sindsdien niets is veranderd"
+        )
+    return told
 
 
 def _lying(file: Path, expected: Sequence[SchoolId]) -> str:

@@ -38,7 +38,7 @@ def _show_exports(instance: Instance) -> None:
             else ("nog geen", "", "")
         )
         rows.append((school.school, school.name, *told))
-    out.print(table("De laatste goede export", ("school", "naam", "opgehaald", "leerlingen", "bevindingen"), rows))
+    out.print(table("De laatste goede export", ("school", "naam", "stand van", "leerlingen", "bevindingen"), rows))
 
 
 def _show_looks(instance: Instance, outcomes: Sequence[Outcome]) -> None:

@@ -93,9 +93,7 @@ def _renamed(
         changes, again = changes.drop(index=waiting[-1].index), known_too[~taken].tolist()
         _delete_first(changes, again)
         second.append(changes.loc[again])
-        waiting.append(
-            changes.loc[mine.index.difference(heirs.index)]
-        )  # somebody of whom nothing changes has that id too
+        waiting.append(changes.loc[mine.index.difference(heirs.index)])  # of one who stays as he is that is the id too
         changes = changes.drop(index=mine.index)
     return changes, pd.concat(waiting), pd.concat(second)
 
@@ -106,8 +104,8 @@ def _left_behind(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> pd
     They are deleted first: to create them would leave that one behind, and an update could find nobody.
     """
     created = changes[changes["operation"].eq("create") & changes["kind"].isin(PERSONS) & changes["replaces_id"].isna()]
-    if created.empty:
-        return created["record_id"]
+    if created.empty or known.state.empty:
+        return created["record_id"].iloc[:0]
     absent = known.state[known.state["fingerprint"].map(may_be_absent).astype(bool)]
     number_of = dict(zip(absent["ref"], absent["record_id"], strict=True))
     numbers = pd.Series([number_of.get(ref) for ref in created["ref"]], created.index, dtype=object).dropna()

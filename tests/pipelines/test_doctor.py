@@ -89,6 +89,16 @@ def test_a_school_with_an_agreement_needs_an_export(home: Path) -> None:
     assert told(home)["export van 99XX-00"].startswith("fout: Er is geen EDEXML-bestand")
 
 
+def test_a_forgotten_export_of_a_school_with_an_agreement_is_told(home: Path) -> None:
+    """By the date in it, not by when it was put there."""
+    example = home / "agreements" / "basispoort.yaml.voorbeeld"
+    example.rename(example.with_suffix(""))
+    for month, mark in ((9, "let op"), (11, "ok")):
+        content = edexml(example_school(30), aanmaakdatum=datetime(2026, month, 2, 12, tzinfo=UTC))
+        (home / "inbox" / "EDEX.XML").write_bytes(content)
+        assert told(home)["export van 99XX-00 (EDEX.XML)"].startswith(f"{mark}: schooljaar 2026-2027")
+
+
 def test_of_two_exports_the_one_that_is_not_read_is_named(home: Path) -> None:
     """It is written later, and made earlier."""
     (home / "inbox" / "EDEX.XML").write_bytes(
