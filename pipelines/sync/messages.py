@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from connectors.base import Capabilities, Delta, Operation, Receipts, WholeSet
+from connectors.base import Capabilities, Delta, Receipts, WholeSet
 from data_contracts.fields import Record
 from mappings.projection import DeliverySet, consented
 from pipelines.ledger.ledger import Ledger
@@ -96,9 +96,11 @@ def _in_batches(rows: pd.DataFrame, wanted: DeliverySet, size: int) -> Iterator[
     if rows.empty:
         return
     kind, operation = Record(rows["kind"].iloc[0]), rows["operation"].iloc[0]
+    records = None if operation == "delete" else _records(rows, wanted.of(kind))
     for start in range(0, len(rows), size):
-        part = rows.iloc[start : start + size]
-        yield Message(Delta(kind, operation, _content(part, wanted.of(kind), operation)), part)
+        part = slice(start, start + size)
+        content = _ids_of(rows.iloc[part]) if records is None else records.iloc[part]
+        yield Message(Delta(kind, operation, content), rows.iloc[part])
 
 
 def whole_set(
@@ -147,10 +149,13 @@ def _last_good(kind: Record, stay: list[str], wanted: DeliverySet, snapshot: Sna
     return rows.assign(**{name: consented(rows[name], newest) for name, newest in asked})
 
 
-def _content(rows: pd.DataFrame, frame: pd.DataFrame, operation: Operation) -> pd.DataFrame:
-    if operation == "delete":
-        both = [*rows["id"], *rows["previous_id"].dropna()]
-        return pd.DataFrame({"id": list(dict.fromkeys(both))}, dtype="str")
+def _ids_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Every id by which the supplier may know these."""
+    both = [*rows["id"], *rows["previous_id"].dropna()]
+    return pd.DataFrame({"id": list(dict.fromkeys(both))}, dtype="str")
+
+
+def _records(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     records = frame.take(_places(frame, rows["key"]))
     if rows["previous_id"].notna().any():
         return records.assign(previous_id=rows["previous_id"].to_numpy())
