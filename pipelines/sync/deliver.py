@@ -12,7 +12,7 @@ import pandas as pd
 
 from connectors.base import ConnectorError, Envelope, NeverSentError, PermanentError, Receipts, Supplier, WholeSet
 from mappings.projection import DeliverySet
-from pipelines.ledger.handles import Handle
+from pipelines.ledger.handles import NO_HANDLE, Handle
 from pipelines.ledger.holds import NewHold
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import Ending, NewPlan, Plan, PlanRefusedError
@@ -301,16 +301,20 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[dict[int, Handle], dic
     """
     accepted, refused = {}, {}
     taken, not_taken, whole = receipts.accepted, receipts.refused, parcel.whole is not None
-    moved = _moved_along(parcel.changes, taken)
+    moved = _moved_along(parcel.changes, taken) if len(taken) + len(not_taken) < len(parcel.changes) else set()
     columns = (parcel.changes[name].tolist() for name in ("record_id", "kind", "id", "key", "previous_id", "operation"))
     for number, kind, wire_id, key, previous_id, operation in zip(*columns, strict=True):
         named = kind, wire_id  # the kind as the text that every `Record` is
-        also = (kind, previous_id) if operation == "delete" and previous_id else named
-        if named in not_taken or also in not_taken:
-            refused[number] = not_taken.get(named) or not_taken[also]
-        elif (named in taken and also in taken) or wire_id in moved or (whole and operation == "delete"):
+        also = (kind, previous_id) if previous_id and operation == "delete" else named
+        if named in taken and (also is named or also in taken):
             # The id is told also where it is the key, if that is back in the place of an ECK iD.
-            accepted[number] = Handle(wire_id if wire_id != key or previous_id else None, taken.get(named))
+            accepted[number] = Handle(wire_id if wire_id != key or previous_id else None, taken[named])
+        elif named in not_taken or also in not_taken:
+            refused[number] = not_taken.get(named) or not_taken[also]
+        elif wire_id in moved:
+            accepted[number] = Handle(wire_id, None)
+        elif whole and operation == "delete":
+            accepted[number] = NO_HANDLE
     return accepted, refused
 
 

@@ -103,9 +103,10 @@ def _left_behind(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> pd
 
     They are deleted first: to create them would leave that one behind, and an update could find nobody.
     """
-    created = changes[changes["operation"].eq("create") & changes["kind"].isin(PERSONS) & changes["replaces_id"].isna()]
-    if created.empty or known.state.empty:
-        return created["record_id"].iloc[:0]
+    created = changes.iloc[:0] if known.state.empty else changes[changes["operation"].eq("create")]
+    created = created[created["kind"].isin(PERSONS) & created["replaces_id"].isna()]
+    if created.empty:
+        return created["record_id"]
     absent = known.state[known.state["fingerprint"].map(may_be_absent).astype(bool)]
     number_of = dict(zip(absent["ref"], absent["record_id"], strict=True))
     numbers = pd.Series([number_of.get(ref) for ref in created["ref"]], created.index, dtype=object).dropna()
