@@ -172,7 +172,7 @@ def _syntax_problem(error: Exception, text: str, file: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     position = getattr(error, "position", None)
     line = mark.line + 1 if mark else text.count("\n", 0, position) + 1 if isinstance(position, int) else None
-    message = "dit is geen leesbare YAML; kijk naar het inspringen, de dubbele punten en de aanhalingstekens"
+    message = "dit is geen leesbare YAML; kijk hier en op de regel erboven naar het inspringen, de dubbele punten en de aanhalingstekens"
     cause = getattr(error, "problem", None) or ""
     for part, explanation in _SYNTAX.items():
         if part in cause:

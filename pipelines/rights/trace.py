@@ -111,19 +111,21 @@ def _export(data: SchoolData | None, pupil: str, missing: str, erased: str) -> S
 def _contract(data: SchoolData | None, pupil: str) -> Step:
     if data is None or not in_export(data, pupil):
         return _open("Gegevens", "niet na te kijken.")
-    found = list(told_findings(data, pupil))
+    found = told_findings(data, pupil)
     if in_quarantine(data, pupil):
         return _no("Gegevens", " ".join(["in quarantaine; blijft overal zoals hij was.", *found]))
     return _yes("Gegevens", " ".join(["in orde, behalve:", *found]) if found else "in orde.")
 
 
-def told_findings(data: SchoolData, pupil: str) -> Iterator[str]:
+def told_findings(data: SchoolData, pupil: str) -> list[str]:
     """What is wrong with a pupil in the export, and what to do about it; never the value."""
     found = data.checked.findings
     mine = found[found["soort"].eq(Record.LEERLING) & found["key"].eq(pupil)]
+    told: dict[str, None] = {}  # once, also where two have the same key
     for name, rule in zip(mine["veld"], mine["regel"], strict=True):
         wrong, action = explanation(rule, name, Record.LEERLING)
-        yield f"{name}: {wrong} {action}"
+        told[f"{name}: {wrong} {action}"] = None
+    return list(told)
 
 
 def _scope_and_choice(seen: Look | None, data: SchoolData | None, pupil: str) -> Iterator[Step]:
@@ -173,22 +175,32 @@ def _agreement(agreement: Agreement | None, seen: Look | None, day: date) -> Ste
     return _yes(name, f"{until}, stage: {agreement.stage}.")
 
 
+def _nothing(seen: Look, pupil: str, *, has: bool) -> Step:
+    """Why there is nothing to do about a pupil whom the supplier `has` or not."""
+    if seen.plan.waiting:
+        return _no("Plan", seen.plan.why())
+    uncertain = seen.wanted.uncertain
+    if pupil in uncertain.keys[Record.LEERLING]:
+        return _no("Plan", "niets te doen zolang niet vaststaat of hij binnen het bereik valt; zie hierboven.")
+    if pupil not in seen.wanted.of(Record.LEERLING).index and Record.LEERLING in uncertain.kinds:
+        return _no("Plan", _WHO_KNOWS)
+    if has:
+        return _yes("Plan", "niets te doen: de leverancier heeft hem al zo.")
+    return _yes("Plan", "niets te doen: de leverancier heeft hem niet, en hoort hem nu niet te krijgen.")
+
+
+_WHO_KNOWS = (
+    "niets te doen: van een leerling in de export is niet te zeggen wie het is (zie het rapport), dus wie er niet in staat "
+    "blijft zoals hij was."
+)
+
+
 def _plan(instance: Instance, seen: Look | None, dossier: Dossier | None, supplier: str, pupil: str) -> Step:
     if seen is None:
         return _open("Plan", "er is geen plan te maken.")
     mine = seen.plan.own
-    if mine.empty and seen.plan.waiting:
-        return _no("Plan", seen.plan.why())
-    if mine.empty and pupil in seen.wanted.uncertain.keys[Record.LEERLING]:
-        return _no("Plan", "niets te doen zolang niet vaststaat of hij binnen het bereik valt; zie hierboven.")
     if mine.empty:
-        has = dossier is not None and supplier in dossier.holdings
-        return _yes(
-            "Plan",
-            "niets te doen: de leverancier heeft hem al zo."
-            if has
-            else "niets te doen: de leverancier heeft hem niet, en hoort hem nu niet te krijgen.",
-        )
+        return _nothing(seen, pupil, has=dossier is not None and supplier in dossier.holdings)
     operation, cause, fields = mine[["operation", "cause", "changed_fields"]].iloc[0]
     what = f"{OPERATIONS[operation]}, oorzaak {spaced(cause)}"
     what += f" ({fields.replace(',', ', ')})" if fields else ""

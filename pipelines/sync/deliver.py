@@ -171,7 +171,7 @@ def _carry_out(
                 refused += _taken_over(case, row, batch, parcels[batch], receipts, written=parcels[batch].changes)
                 drop_parcels(case.vault, case.supplier, case.school, [batch])
     except (PermanentError, NeverSentError) as error:
-        case.ledger.finish_plan(row.id, "single" if plan.only else "failed", error.message)
+        case.ledger.finish_plan(row.id, "single" if plan.only else "failed", str(error))
         drop_parcels(case.vault, case.supplier, case.school, range(len(parcels)))
         raise
     return _finished(case, plan, row, len(chosen), refused)

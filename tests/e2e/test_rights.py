@@ -177,6 +177,18 @@ def test_why_tells_the_step_that_stands_in_the_way(world: World, roster: Roster)
     assert why(world, objected)["Verstuurd"][1].count("verwijderen") == 1
 
 
+def test_why_tells_that_a_doubled_key_leaves_the_other_as_he_was(world: World, roster: Roster) -> None:
+    """One pupil now has the key of another: of the first nothing is certain, and of the second the reason is told once."""
+    world.export(roster)
+    world.sync()
+    one, other = in_year_4(roster)[:2]
+    pupils = roster.leerlingen.assign(key=roster.leerlingen["key"].replace(one, other))
+    world.export(replace(roster, leerlingen=pupils))
+    ok, told = why(world, one)["Plan"]
+    assert (ok, "niet te zeggen wie het is" in told) == (False, True)
+    assert why(world, other)["Gegevens"][1].count("Dezelfde sleutel komt meer dan één keer voor") == 1
+
+
 def test_why_tells_that_an_agreement_has_not_begun(world: World, roster: Roster) -> None:
     """Its fields are not even read until then."""
     world.export(roster)
