@@ -30,9 +30,8 @@ Keep = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the rules of one roster look things up in. `vestigingen` is None where they were not read.
-
-    `leerjaren` are the groups that tell the year group of who is in them, None where year groups were not read.
+    """What the rules of one roster look things up in. `vestigingen` is None where they were not read; so are `leerjaren`,
+    the groups that tell the year group of who is in them.
 
     `read` has the ids of the fields that were read, None for all: both kinds of group share their columns.
     """
@@ -55,9 +54,7 @@ def known_from(roster: Roster, reference_date: date, read: frozenset[str] | None
         frozenset(keys[soort == Record.SAMENGESTELDE_GROEP]),
         _keys_of_locations(roster),
         read,
-        frozenset(keys[roster.groepen["jaargroep"].ne("C") & roster.groepen["jaargroep"].notna()])
-        if "jaargroep" in roster.groepen
-        else None,
+        _groups_of_one_year(roster),
     )
 
 
@@ -302,6 +299,13 @@ def _group_with_roles(entry: Any) -> Any:
     roles = [role for role in entry["rollen"] if _known_role(role)]
     rest = {name: value for name, value in entry.items() if name != "rollen"}
     return rest | {"rollen": roles} if roles else rest
+
+
+def _groups_of_one_year(roster: Roster) -> frozenset[str] | None:
+    if "jaargroep" not in roster.groepen:
+        return None
+    year = roster.groepen["jaargroep"]
+    return frozenset(roster.groepen.loc[year.notna() & year.ne("C"), "key"].dropna())
 
 
 def _keys_of_locations(roster: Roster) -> frozenset[str] | None:

@@ -61,10 +61,13 @@ def with_requests(instance: Instance, code: int, option: Path | None, *, aloud: 
         if one.closed_at is None and any(each.ask for each in standings(instance, one, day))
     ]
     if aloud and numbers:
-        where = f" --instance {shlex.quote(str(option))}" if option else ""
         _line(f"Wisverzoek {', '.join(map(str, numbers))}: een leverancier moet je zelf vragen om te wissen.")
-        _line(f"  Bekijken:   doorgeefluik erase list{where}")
+        _line(f"  Bekijken:   doorgeefluik erase list{_where(option)}")
     return HELD if numbers and code == OK else code
+
+
+def _where(option: Path | None) -> str:
+    return f" --instance {shlex.quote(str(option))}" if option else ""
 
 
 def show_next(instance: Instance, outcomes: Sequence[Outcome], option: Path | None) -> None:
@@ -75,12 +78,11 @@ def show_next(instance: Instance, outcomes: Sequence[Outcome], option: Path | No
         if outcome.state == "held"
         for hold in instance.ledger.holds(outcome.school, outcome.supplier, "open")
     ]
-    where = f" --instance {shlex.quote(str(option))}" if option else ""
     if numbers:
         out.print()
         _line(f"Wacht op een besluit: nummer {', '.join(numbers)}.")
-        _line(f"  Bekijken:   doorgeefluik hold list{where}")
-        _line(f"  Goedkeuren: doorgeefluik hold approve {numbers[0]}{where}")
+        _line(f"  Bekijken:   doorgeefluik hold list{_where(option)}")
+        _line(f"  Goedkeuren: doorgeefluik hold approve {numbers[0]}{_where(option)}")
     for school in dict.fromkeys(outcome.school for outcome in outcomes):
         mine = [outcome for outcome in outcomes if outcome.school == school]
         report = instance.settings.reports / f"{school}.html"

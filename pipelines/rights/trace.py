@@ -121,11 +121,9 @@ def told_findings(data: SchoolData, pupil: str) -> list[str]:
     """What is wrong with a pupil in the export, and what to do about it; never the value."""
     found = data.checked.findings
     mine = found[found["soort"].eq(Record.LEERLING) & found["key"].eq(pupil)]
-    told: dict[str, None] = {}  # once, also where two have the same key
-    for name, rule in zip(mine["veld"], mine["regel"], strict=True):
-        wrong, action = explanation(rule, name, Record.LEERLING)
-        told[f"{name}: {wrong} {action}"] = None
-    return list(told)
+    broken = zip(mine["veld"], mine["regel"], strict=True)
+    told = (f"{name}: {' '.join(explanation(rule, name, Record.LEERLING))}" for name, rule in broken)
+    return list(dict.fromkeys(told))  # once, also where two have the same key
 
 
 def _scope_and_choice(seen: Look | None, data: SchoolData | None, pupil: str) -> Iterator[Step]:

@@ -54,7 +54,7 @@ class Case:
     vault: Vault = field(repr=False)
     keys: Keys = field(repr=False)
     widening: Widening | None = None  # the fields that the agreement gives besides `field_set`, or gives from now on
-    next_begins: date | None = None  # when the next agreement with this supplier does, if that is written already
+    next_begins: date | None = None  # when the next agreement with this supplier begins, if it is written
     pupil: str | None = None  # the key of the one pupil that this run is for; everybody else waits for the next night
 
     @property
@@ -148,7 +148,8 @@ class Planned:
         }
         by_right = self.plan.by_right.loc[changes.index] & ~changes["operation"].isin(binding)
         going = changes["operation"].isin(self.allowed) | by_right
-        halves = [row for rows in self.plan.together if not rows <= {*changes.index[going]} for row in rows]
+        labels = frozenset(changes.index[going] if self.plan.together else ())
+        halves = [row for rows in self.plan.together if not rows <= labels for row in rows]
         return changes[going & ~changes.index.isin(halves)]
 
     @property

@@ -164,6 +164,12 @@ def _updates(
     )
 
 
+def gets_another_id(changes: pd.DataFrame) -> pd.Series:
+    """Of which changes the id at the supplier is one of the `changed_fields`."""
+    names = changes["changed_fields"]
+    return names.isin([text for text in names.unique() if "id" in text.split(",")])
+
+
 def rekeyed(
     kind: Record, wanted: DeliverySet, new: pd.DataFrame, old: pd.DataFrame, old_columns: list[str], keys: Keys
 ) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from pipelines.keys import Keys
 from pipelines.ledger.delivered import may_be_absent
 from pipelines.ledger.handles import NO_HANDLE
 from pipelines.ledger.records import refs_of
-from pipelines.sync.compare import Cause, Known, columns_of, rekeyed
+from pipelines.sync.compare import Cause, Known, columns_of, gets_another_id, rekeyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +139,11 @@ def _moves(changes: pd.DataFrame, kept: pd.DataFrame, wanted: DeliverySet, known
     goes together with him. Where nobody knows whether somebody has moved already, he can be sent again if he is still to go by
     one of those two ids, and nobody goes together with him.
     """
-    with_id = [names for names in changes["changed_fields"].unique() if "id" in names.split(",")]
+    other_id = gets_another_id(changes)
     moves = _Moves()
     for kind in PERSONS:
         here = changes["kind"].eq(kind) & changes["operation"].ne("delete")
-        moving = changes[here & changes["operation"].eq("update") & changes["changed_fields"].isin(with_id)]
+        moving = changes[here & changes["operation"].eq("update") & other_id]
         held = _ids(kept.loc[kept["kind"].eq(kind), "record_id"], known)
         if not here.any() or not (held or len(moving)):
             continue

@@ -13,7 +13,9 @@ import pandas as pd
 from connectors.base import Capabilities, Delta, Receipts, WholeSet
 from data_contracts.fields import Record
 from mappings.projection import DeliverySet, consented
+from pipelines.ledger.handles import NO_HANDLE
 from pipelines.ledger.ledger import Ledger
+from pipelines.sync.compare import gets_another_id
 
 Snapshot = Mapping[Record, pd.DataFrame]
 """Per kind what a supplier that takes whole sets holds: frames as in a delivery set."""
@@ -41,24 +43,22 @@ def addressed(changes: pd.DataFrame, wanted: DeliverySet, ledger: Ledger) -> pd.
     Of a delete that is the id by which the supplier may have it as well, where a move went unanswered.
     """
     upserts = changes["operation"].ne("delete").to_numpy()
-    with_id = [names for names in changes["changed_fields"].unique() if "id" in names.split(",")]
-    renewed = upserts & changes["changed_fields"].isin(with_id).to_numpy()
+    renewed = upserts & gets_another_id(changes).to_numpy()
     keys = changes["key"].to_numpy(dtype=object, copy=True)
     ids = np.full(len(changes), None, dtype=object)
-    previous = ids.copy()
+    previous, others = ids.copy(), ids.copy()
     for kind, frame in wanted.records.items():
         rows = upserts & changes["kind"].eq(kind).to_numpy()
         ids[rows] = frame["id"].to_numpy(dtype=object)[_places(frame, keys[rows])]
     for column, rows in ((ids, ~upserts), (previous, renewed)):
         record_ids = [int(i) for i in changes["record_id"].to_numpy()[rows]]
-        known, handles = ledger.record_keys(record_ids), ledger.handles(wanted.supplier, record_ids)
+        known, found = ledger.record_keys(record_ids), ledger.handles(wanted.supplier, record_ids)
+        handles = [found.get(i, NO_HANDLE) for i in record_ids]
         keys[rows] = [known[i] for i in record_ids]
-        column[rows] = [(handles[i].wire_id if i in handles else None) or known[i] for i in record_ids]
-        others = np.full(len(changes), None, dtype=object)
-        others[rows] = [handles[i].other_id if i in handles else None for i in record_ids]
-        same = rows & ((previous == ids) | ~upserts)
-        previous[same] = others[same]
-    columns = {"key": keys, "id": ids, "previous_id": previous}
+        column[rows] = [handle.wire_id or known[i] for handle, i in zip(handles, record_ids, strict=True)]
+        others[rows] = [handle.other_id for handle in handles]
+    elsewhere = np.where((previous == ids) | ~upserts, others, previous)
+    columns = {"key": keys, "id": ids, "previous_id": elsewhere}
     return changes.assign(**{name: pd.Series(c, changes.index, dtype=object) for name, c in columns.items()})
 
 
@@ -72,8 +72,8 @@ def deltas(
     """
     run = (changes[["kind", "operation"]] != changes[["kind", "operation"]].shift()).any(axis=1).cumsum()
     for _, rows in changes.groupby(run):
-        size = capabilities.batch_size
-        groups = [[*group] for group in together if rows.index.isin(group).any()]
+        size, here = capabilities.batch_size, frozenset(rows.index if together else ())
+        groups = [[*group] for group in together if not here.isdisjoint(group)]
         for labels in _filled(groups, size):
             yield from _in_batches(rows.loc[labels], wanted, len(labels))
         rest = rows[~rows.index.isin([row for group in groups for row in group])] if groups else rows

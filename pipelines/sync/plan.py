@@ -24,7 +24,8 @@ from pipelines.sync.ids import ids_settled
 class ChangePlan:
     """All changes, in the order in which they go out, and what the guard must know of the rest.
 
-    `changes` has the columns of `compare.COLUMNS`.
+    `changes` has the columns of `compare.COLUMNS`. `waiting` has kind and key of those whose id is still somebody else's at the
+    supplier; `together` the rows of people who take each other's ids, which can only go in one message.
     """
 
     supplier: str
@@ -36,12 +37,8 @@ class ChangePlan:
     field_changes: Mapping[str, int]  # pupils per field that changed without another explanation
     lingering: pd.DataFrame = field(repr=False)  # record_id, kind: what the supplier has and the export leaves open
     goes_on: bool = False  # once this is carried out the next plan has more to do, from the same export
-    waiting: frozenset[tuple[str, str]] = (
-        frozenset()
-    )  # kind and key of whose id is somebody else's at the supplier still
-    together: tuple[
-        frozenset[int], ...
-    ] = ()  # rows of people who take each other's ids, which can only go in one message
+    waiting: frozenset[tuple[str, str]] = frozenset()
+    together: tuple[frozenset[int], ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
