@@ -7,9 +7,12 @@ What must end well, whatever was answered: nobody is written over another, and n
 thinks of any more. Where neither update nor patience can see to that, the record is deleted and made anew.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import product
 
+import numpy as np
 import pandas as pd
 
 from data_contracts.fields import Record
@@ -31,6 +34,40 @@ class Settled:
     together: tuple[frozenset[int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _People:
+    """Those of one kind of whose id the plan says something, by row of the changes.
+
+    `wants`: the id of who is created or gets another (`moving`). `gone`: who is deleted, and of those `departed`: whose key the
+    export has no more. `known_by`: the ids by which the supplier may have who moves, is deleted, or is created and may be there
+    already; `numbers`: theirs in the ledger. `left_open`: the ids of the records of which the export does not say what should
+    become of them; `stays`: those of who keeps his, as far as they are in question.
+    """
+
+    kind: Record
+    wants: dict[int, str]
+    moving: frozenset[int]
+    gone: frozenset[int]
+    departed: frozenset[int]
+    known_by: dict[int, frozenset[str]]
+    numbers: dict[int, int]
+    left_open: list[frozenset[str]]
+    stays: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """Rows: of who waits for another plan, of who is deleted now and made anew by the next one, of records that are not deleted
+    because somebody goes on as them (`replaced`: who does so at once), and of who can only go together.
+    """
+
+    waiting: set[int] = field(default_factory=set)
+    first: set[int] = field(default_factory=set)
+    left: set[int] = field(default_factory=set)
+    replaced: dict[int, int] = field(default_factory=dict)
+    together: list[frozenset[int]] = field(default_factory=list)
+
+
 def ids_settled(
     changes: pd.DataFrame, lingering: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Keys
 ) -> Settled:
@@ -38,133 +75,176 @@ def ids_settled(
 
     `lingering` are the records that the supplier has and the export leaves open.
     """
-    changes, first, second = _renamed(changes, wanted, known, keys)
-    again = _left_behind(changes, wanted, known)
-    changes.loc[again.index, "record_id"] = again
-    _delete_first(changes, again.index.tolist())
-    gone = changes[changes["operation"].eq("delete") & changes["kind"].isin(PERSONS)]
-    kept = pd.concat([rows.loc[rows["record_id"].notna(), ["kind", "record_id"]] for rows in (lingering, first, gone)])
-    moves = _moves(changes, kept, wanted, known)
-    _delete_first(changes, moves.anew)
-    waiting = pd.concat([first, changes.loc[moves.waiting]])
-    names = frozenset((str(kind), str(key or "")) for kind, key in zip(waiting["kind"], waiting["key"], strict=True))
-    goes_on = bool(names or moves.anew) or not (second.empty and again.empty)
-    return Settled(changes.drop(index=moves.waiting), goes_on, names, tuple(moves.together))
-
-
-def _renamed(
-    changes: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Keys
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Whose id at the supplier goes on under another key: the same person, not one who left and one who came. And the rows
-    of who waits for the next plan, and of second registrations.
-
-    Where the supplier does not know the new key yet, its creation becomes an update that takes the old one's place. Where
-    it does (two registrations made one), the second registration goes first, as a delete, and nothing is done to the first;
-    the next plan then finds the first case. Where somebody else is known by the id of the second one by now, nothing is done
-    to either, and who it is waits. Who is at school himself, by the export, is somebody else: he is removed first, and the
-    next plan gives his id to whom it is now.
-    """
-    deletes = changes[changes["operation"].eq("delete") & changes["kind"].isin(PERSONS)]
-    waiting, second = [changes.iloc[:0]], [changes.iloc[:0]]
-    if deletes.empty:
-        return changes, waiting[0], second[0]
-    ids = _ids(deletes["record_id"], known)
-    deletes = deletes.assign(id=[wire_id for wire_id, _ in ids])[[not other for _, other in ids]]
-    changes = changes.copy()
+    settled = Settled(changes, goes_on=False, waiting=frozenset(), together=())
+    if known.state.empty:
+        return settled
     for kind in PERSONS:
-        now = wanted.of(kind)["id"]
-        mine = deletes[deletes["kind"].eq(kind) & deletes["id"].isin(now)]
-        theirs = changes[changes["kind"].eq(kind) & changes["operation"].ne("delete")]
-        row_of = pd.Series(theirs.index, index=theirs["key"])
-        heirs = row_of.reindex(pd.Series(now.index, index=now)[mine["id"]]).set_axis(mine.index).dropna().astype(int)
-        gone = wanted.gone.get(kind, NOBODY)
-        present = {*refs_of(wanted.school, kind, gone.index[gone.ne(str(Cause.LEFT))].tolist(), keys)}
-        somebody_else = [row for row, ref in mine.loc[heirs.index, "ref"].items() if ref in present]
-        waiting.append(changes.loc[heirs[somebody_else].tolist()])
-        changes, mine = changes.drop(index=waiting[-1].index), mine.drop(index=somebody_else)
-        heirs = heirs.drop(index=somebody_else)
-        new = changes["operation"].reindex(heirs).eq("create").to_numpy()
-        replaced = mine.loc[heirs.index[new], "record_id"].set_axis(heirs[new])
-        _go_on(kind, changes, replaced, wanted, known, keys)
-        known_too = heirs[~new]
-        others = now[~now.index.isin(theirs["key"])]  # of whom nothing changes: what they are known by stays
-        taken = pd.Index([i for i, _ in _ids(changes.loc[known_too, "record_id"], known)]).isin(others)
-        waiting.append(changes.loc[known_too[taken].tolist()])
-        changes, again = changes.drop(index=waiting[-1].index), known_too[~taken].tolist()
-        _delete_first(changes, again)
-        second.append(changes.loc[again])
-        waiting.append(changes.loc[mine.index.difference(heirs.index)])  # of one who stays as he is that is the id too
-        changes = changes.drop(index=mine.index)
-    return changes, pd.concat(waiting), pd.concat(second)
+        if people := _people(kind, settled.changes, lingering, wanted, known, keys):
+            settled = _carried_out(settled, people, _judged(people), wanted, known, keys)
+    return settled
 
 
-def _left_behind(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> pd.Series:
-    """By row, the numbers of those who would be created while they may be there already, under another id.
+def _carried_out(
+    before: Settled, people: _People, found: _Verdict, wanted: DeliverySet, known: Known, keys: Keys
+) -> Settled:
+    """The changes after this verdict on those of one kind."""
+    changes = before.changes.copy()
+    waiting = changes.loc[sorted(found.waiting), ["key", "record_id"]]
+    names = {(str(people.kind), str(key or f"#{number}")) for key, number in waiting.itertuples(index=False)}
+    _go_on(changes, {row: people.numbers[was] for row, was in found.replaced.items()}, people.kind, wanted, known, keys)
+    _delete_first(changes, {row: people.numbers[row] for row in found.first})
+    changes = changes.drop(index=[*found.waiting, *found.left])
+    return Settled(
+        _in_order(changes) if found.replaced or found.first else changes,
+        before.goes_on or bool(found.waiting or found.first),
+        before.waiting | names,
+        (*before.together, *found.together),
+    )
 
-    They are deleted first: to create them would leave that one behind, and an update could find nobody.
-    """
-    created = changes.iloc[:0] if known.state.empty else changes[changes["operation"].eq("create")]
-    created = created[created["kind"].isin(PERSONS) & created["replaces_id"].isna()]
-    if created.empty:
-        return created["record_id"]
+
+def _people(
+    kind: Record, changes: pd.DataFrame, lingering: pd.DataFrame, wanted: DeliverySet, known: Known, keys: Keys
+) -> _People | None:
+    """None, if there is nobody of whose id there is something to be said."""
+    mine = changes[changes["kind"].eq(kind)]
+    moving = mine[mine["operation"].eq("update") & gets_another_id(mine)]
+    made, gone = (mine[mine["operation"].eq(operation)] for operation in ("create", "delete"))
+    there = pd.concat([moving["record_id"], gone["record_id"], _may_be_there(made, known)]).astype("int64")
+    left_open = lingering.loc[lingering["kind"].eq(kind), "record_id"].astype("int64").tolist()
+    if there.empty and (made.empty or not left_open):
+        return None
+    upserts = pd.concat([moving["key"], made["key"]])
+    key_of = dict(zip(upserts.index.tolist(), upserts.tolist(), strict=True))
+    numbers = dict(zip(there.index.tolist(), there.tolist(), strict=True))
+    handles = known.handles([*numbers.values(), *left_open])
+
+    def ids(number: int, key: str | None = None) -> frozenset[str]:
+        """Where there is no key nobody else goes by it, so that it need not be known."""
+        handle = handles.get(number, NO_HANDLE)
+        return frozenset(filter(None, (handle.wire_id or key or f"#{number}", handle.other_id)))
+
+    known_by = {row: ids(number, key_of.get(row)) for row, number in numbers.items()}
+    now = wanted.of(kind)["id"]
+    wants = dict(zip(key_of, now.reindex(upserts).tolist(), strict=True))
+    away = wanted.gone.get(kind, NOBODY)
+    still_here = {*refs_of(wanted.school, kind, away.index[away.ne(str(Cause.LEFT))].tolist(), keys)}
+    return _People(
+        kind=kind,
+        wants=wants,
+        moving=frozenset(moving.index),
+        gone=frozenset(gone.index),
+        departed=frozenset(gone.index[[ref not in still_here for ref in gone["ref"]]]),
+        known_by=known_by,
+        numbers=numbers,
+        left_open=[ids(number) for number in left_open],
+        stays=frozenset(now[now.isin(frozenset[str]().union(*known_by.values()))]).difference(wants.values()),
+    )
+
+
+def _may_be_there(made: pd.DataFrame, known: Known) -> pd.Series:
+    """The numbers of those to be created whom the supplier may have already."""
+    if made.empty:
+        return made["record_id"]
     absent = known.state[known.state["fingerprint"].map(may_be_absent).astype(bool)]
     number_of = dict(zip(absent["ref"], absent["record_id"], strict=True))
-    numbers = pd.Series([number_of.get(ref) for ref in created["ref"]], created.index, dtype=object).dropna()
-    people = zip(changes.loc[numbers.index, "kind"], changes.loc[numbers.index, "key"], strict=True)
-    wants = [(key, wanted.of(Record(kind))["id"][key]) for kind, key in people]
-    ids = _ids(numbers, known)
-    return numbers[[bool({i or key, other} - {want, ""}) for (i, other), (key, want) in zip(ids, wants, strict=True)]]
+    return pd.Series([number_of.get(ref) for ref in made["ref"]], made.index, dtype=object).dropna()
 
 
-def _delete_first(changes: pd.DataFrame, rows: Sequence[int]) -> None:
-    """Make these changes deletes; the next plan has what they were."""
-    changes.loc[rows, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
-    changes.loc[rows, "fingerprint"] = None
+def _judged(people: _People) -> _Verdict:
+    """What can be done now about each.
+
+    Who has another's id, moves with him or after him. Of whom nobody knows by which of two ids the supplier has him, he can be
+    sent again if he still is to go by one of those, and deleted under both if nobody else can be there.
+    """
+    found = _Verdict()
+    tangles = list(_tangles(people))
+    alone = {row for rows, left_open in tangles for row in rows if len(rows) == 1 and not left_open}
+    _heirs(people, alone, found)
+    away = {row for row in people.known_by.keys() - found.left if row not in alone or _goes_away(people, row, found)}
+    for rows, left_open in tangles:
+        if rows.isdisjoint(away):
+            continue
+        if left_open or any(people.known_by[row] & people.stays for row in rows):
+            found.waiting.update(rows)
+            found.first.difference_update(rows)
+        else:
+            found.first.update(rows - people.gone)
+            found.together.extend([rows] if len(rows) > 1 else [])
+    _moves(people, found)
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Moves:
-    """Rows: of who waits, of who can only go together, and of whose last move is in doubt so that he is to be made anew."""
+def _goes_away(people: _People, row: int, found: _Verdict) -> bool:
+    """Whether one whom nobody else is mixed up with is to be deleted now, if only because he cannot be sent: he could be left
+    behind under an id, or not be found under it.
+    """
+    if row in people.gone | found.first:
+        return True
+    known_by, wants = people.known_by[row], people.wants[row]
+    return known_by != {wants} and not (row in people.moving and (len(known_by) == 1 or wants in known_by))
 
-    waiting: list[int] = field(default_factory=list)
-    together: list[frozenset[int]] = field(default_factory=list)
-    anew: list[int] = field(default_factory=list)
+
+def _tangles(people: _People) -> Iterator[tuple[frozenset[int], bool]]:
+    """Who may be where another may be, together; each row is in one, mostly alone. And whether one of them is left open."""
+    known_by = people.known_by | {-1 - place: ids for place, ids in enumerate(people.left_open)}
+    there: dict[str, list[int]] = {}
+    for row, ids in known_by.items():
+        for wire_id in ids:
+            there.setdefault(wire_id, []).append(row)
+    seen: set[int] = set()
+    for first in people.known_by:
+        rows, todo = set[int](), [first]
+        while todo:
+            row = todo.pop()
+            if row not in seen:
+                seen.add(row)
+                rows.add(row)
+                todo.extend(other for wire_id in known_by[row] for other in there[wire_id])
+        if rows:
+            yield frozenset(row for row in rows if row >= 0), min(rows) < 0
 
 
-def _moves(changes: pd.DataFrame, kept: pd.DataFrame, wanted: DeliverySet, known: Known) -> _Moves:
+def _heirs(people: _People, alone: AbstractSet[int], found: _Verdict) -> None:
+    """Whose id at the supplier goes on under another key: the same person, not one who left and one who came.
+
+    Where the supplier does not know the new key yet, its creation takes the old one's place. Where it does (two registrations
+    made one), the second registration goes first, and nothing is done to the old one; the next plan then finds the first case.
+    Who is at school himself, by the export, is somebody else: he is removed, and the next plan gives his id to whom it is now.
+    """
+    wanting = {wire_id: row for row, wire_id in people.wants.items()}
+    for row in people.departed & alone:
+        wire_id, *doubt = people.known_by[row]
+        heir = wanting.get(wire_id)
+        if doubt or heir is None:
+            continue
+        found.left.add(row)
+        if heir not in people.known_by:
+            found.replaced[heir] = row
+        elif heir in alone:
+            found.first.add(heir)
+
+
+def _moves(people: _People, found: _Verdict) -> None:
     """How those who get another id can get it.
 
-    Nobody gets the id of one of the records `kept` (`kind`, `record_id`), that keep theirs or are deleted; nor is anybody
-    created under an id that is given up in this same plan: they wait for the next. Who takes the id of one who moves himself
-    goes together with him. Where nobody knows whether somebody has moved already, he can be sent again if he is still to go by
-    one of those two ids, and nobody goes together with him.
+    Nobody gets the id of one who keeps his, is deleted or waits; nor is anybody created under an id that is given up in this same
+    plan: they wait for the next. Who takes the id of one who moves himself goes together with him.
     """
-    other_id = gets_another_id(changes)
-    moves = _Moves()
-    for kind in PERSONS:
-        here = changes["kind"].eq(kind) & changes["operation"].ne("delete")
-        moving = changes[here & changes["operation"].eq("update") & other_id]
-        held = _ids(kept.loc[kept["kind"].eq(kind), "record_id"], known)
-        if not here.any() or not (held or len(moving)):
-            continue
-        wants = wanted.of(kind)["id"].reindex(changes.loc[here, "key"]).set_axis(changes.index[here])
-        has = dict(zip(moving.index, _ids(moving["record_id"], known), strict=True))
-        doubtful = {row for row, (_, other) in has.items() if other}
-        third = {row for row in doubtful if wants[row] not in {has[row][0] or moving["key"][row], has[row][1]}}
-        moves.anew.extend(third)
-        taken = {i for ids in [*held, *(has.pop(row) for row in third)] for i in ids if i}
-        giver_of = {i: row for row, ids in has.items() for i in ids if i and i != wants[row]}
-        takes = {row: giver_of[wants[row]] for row in wants.index[wants.isin(list(giver_of))]}
-        late = {*wants.index[wants.isin(list(taken))], *(takes.keys() - has.keys())} - third
-        moves.waiting.extend(late - takes.keys() - {*takes.values()})
-        for line in _lines(takes):
-            stop = next((place for place, row in enumerate(line) if row in late), len(line))
-            going = set() if stop < len(line) and line[0] in takes else {*line[:stop]}
-            anew = going & doubtful if len(going) > 1 else set[int]()
-            moves.anew.extend(anew)
-            moves.waiting.extend({*line} - (anew or going))
-            moves.together.extend([frozenset(going)] if len(going) > 1 and not anew else [])
-    return moves
+    still = people.gone | found.first | found.waiting
+    new = people.wants.keys() - people.known_by.keys() - found.replaced.keys()
+    movers = {row for row in people.moving - still if people.wants[row] not in people.known_by[row]}
+    taken = frozenset[str]().union(
+        *people.left_open, *(people.known_by[row] for row in people.known_by.keys() - movers)
+    )
+    giver_of = {wire_id: row for row in movers for wire_id in people.known_by[row]}
+    takes = {row: giver_of[people.wants[row]] for row in new | movers if people.wants[row] in giver_of}
+    late = {row for row in new | movers if people.wants[row] in taken} | (takes.keys() & new)
+    found.waiting.update(late - takes.keys() - {*takes.values()})
+    for line in _lines(takes):
+        stop = next((place for place, row in enumerate(line) if row in late), len(line))
+        going = frozenset(() if stop < len(line) and line[0] in takes else line[:stop])
+        found.waiting.update({*line} - going)
+        found.together.extend([going] if len(going) > 1 else [])
 
 
 def _lines(takes: Mapping[int, int]) -> Iterator[list[int]]:
@@ -186,14 +266,16 @@ def _lines(takes: Mapping[int, int]) -> Iterator[list[int]]:
 
 
 def _go_on(
-    kind: Record, changes: pd.DataFrame, replaced: pd.Series, wanted: DeliverySet, known: Known, keys: Keys
+    changes: pd.DataFrame, replaced: Mapping[int, int], kind: Record, wanted: DeliverySet, known: Known, keys: Keys
 ) -> None:
-    """Make the creations at the index of `replaced` updates that take the place of those records, and tell what else changes.
+    """Make the creations at these rows updates that take the place of those records, and tell what else changes.
 
     Where nobody can say whether the supplier has the old one it stays a creation: an update needs something to be there.
     """
-    changes.loc[replaced.index, "replaces_id"] = replaced
-    state = known.state.set_index("record_id").loc[_numbers(replaced)].set_axis(replaced.index)
+    if not replaced:
+        return
+    changes.loc[[*replaced], "replaces_id"] = [*replaced.values()]
+    state = known.state.set_index("record_id").loc[[*replaced.values()]].set_axis([*replaced])
     for number, old in state.groupby("field_set_id"):
         old_columns = columns_of(kind, known.fields[int(str(number))])
         told = rekeyed(kind, wanted, changes.loc[old.index], old, old_columns, keys)
@@ -202,13 +284,19 @@ def _go_on(
         changes.loc[there, "operation"] = "update"
 
 
-def _ids(record_ids: pd.Series, known: Known) -> list[tuple[str, str]]:
-    """By which id the supplier knows these records, "" where that is their key; and by which it may, where a move went unanswered."""
-    numbers = _numbers(record_ids)
-    found = known.handles(numbers) if numbers else {}
-    handles = (found.get(number, NO_HANDLE) for number in numbers)
-    return [(handle.wire_id or "", handle.other_id or "") for handle in handles]
+def _delete_first(changes: pd.DataFrame, numbers: Mapping[int, int]) -> None:
+    """Make the changes at these rows deletes of those records; the next plan has what they were."""
+    rows = [*numbers]
+    changes.loc[rows, "record_id"] = [*numbers.values()]
+    changes.loc[rows, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
+    changes.loc[rows, "fingerprint"] = None
 
 
-def _numbers(record_ids: pd.Series) -> list[int]:
-    return [int(number) for number in record_ids]
+def _in_order(changes: pd.DataFrame) -> pd.DataFrame:
+    """Each kind's creations before its updates, and deletes last and the other way round."""
+    kinds = [str(kind) for kind in Record]
+    upserts = {(kind, what): place for place, (kind, what) in enumerate(product(kinds, ("create", "update")))}
+    deletes = {(kind, "delete"): 2 * len(kinds) + place for place, kind in enumerate(reversed(kinds))}
+    places = upserts | deletes
+    order = [places[change] for change in zip(changes["kind"], changes["operation"], strict=True)]
+    return changes.iloc[np.argsort(order, kind="stable")]

@@ -24,8 +24,9 @@ from pipelines.sync.ids import ids_settled
 class ChangePlan:
     """All changes, in the order in which they go out, and what the guard must know of the rest.
 
-    `changes` has the columns of `compare.COLUMNS`. `waiting` has kind and key of those whose id is still somebody else's at the
-    supplier; `together` the rows of people who take each other's ids, which can only go in one message.
+    `changes` has the columns of `compare.COLUMNS`. `waiting` has the kind and the key, or `#` and the ledger's number of who is in
+    the export no more, of those whose id is, or may be, somebody else's at the supplier; `together` the rows of people who take
+    each other's ids, or of whom nobody knows who goes by which: they can only go in one message.
     """
 
     supplier: str
