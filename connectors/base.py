@@ -72,7 +72,7 @@ class Export:
     school: SchoolId
     content: bytes = field(repr=False)
     origin: str  # "uwlr 2.3", "edexml EDEX.XML"
-    received_at: datetime  # aware; the moment the request was made, to be sent back as `laatstontvangengegevens`
+    received_at: datetime  # aware; of an answer, when it was asked (sent back as `laatstontvangengegevens`); of a file, when it was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class NothingChanged:
 class Source(Protocol):
     """A door through which a school's pupils come in."""
 
-    def pull(self, school: SchoolId, since: datetime | None) -> Export | NothingChanged:
-        """Fetch the whole school, or nothing if it did not change after `since` (None: send everything).
+    def pull(self, school: SchoolId, since: datetime | None, /) -> Export | NothingChanged:
+        """Fetch the whole school, or nothing if the source says that it did not change after `since` (None: send everything).
 
         Raises:
             PermanentError: refused, not found, no data (`geengegevens`); nothing was lost.

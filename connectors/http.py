@@ -238,7 +238,7 @@ def connection_failure(error: OSError | ValueError, who: str) -> ConnectorError:
     if _refused_certificate(error):
         return PermanentError(
             "certificaat_geweigerd",
-            f"{who} kan niet bewijzen dat het {who} is: het certificaat klopt niet.",
+            f"{who} kan niet bewijzen wie het is: het certificaat klopt niet.",
             "Controleer het adres en de instelling certificate_authority; schakel de controle niet uit.",
         )
     if isinstance(error, _BROKEN):

@@ -96,7 +96,7 @@ def _edexml(source: EdexmlSource, home: Path) -> Source:
 
 def _uwlr(source: UwlrSource, home: Path) -> Source:
     certificate = private_file(source.client_certificate, home) if source.client_certificate else None
-    session = open_uwlr_session(HttpSettings(client_certificate=certificate, name="ParnasSys"))
+    session = open_uwlr_session(HttpSettings(client_certificate=certificate))
     credentials = UwlrCredentials(
         resolve(source.autorisatiesleutel, home), resolve(source.klantcode, home), source.klantnaam
     )

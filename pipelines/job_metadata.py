@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.dutch_time import day_of
+from data_contracts.dutch_time import day_of
 from pipelines.ledger.erasures import Erasure
 from pipelines.metadata import SUMMARY, Metadata, table
 from pipelines.removal import Removed

@@ -50,7 +50,7 @@ def of_export(export: Export | NothingChanged) -> Metadata:
     return {
         SUMMARY: f"Export van school {export.school.key}, schooljaar {export.school.schooljaar}.",
         "Herkomst": export.origin,
-        "Opgehaald": _moment(export.received_at.timestamp()),
+        "Stand van": _moment(export.received_at.timestamp()),
         "Omvang in bytes": len(export.content),
     }
 

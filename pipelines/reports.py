@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from data_contracts.dutch_time import HERE
 from data_contracts.findings import explanation
-from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.rendering import write_page
 from pipelines.standing import standing

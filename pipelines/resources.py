@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from pipelines.dutch_time import today_in_the_netherlands
+from data_contracts.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.processes import Process
 

@@ -12,7 +12,7 @@ from typing import Final
 import dagster as dg
 from sqlalchemy.exc import OperationalError
 
-from pipelines.dutch_time import day_in_the_netherlands
+from data_contracts.dutch_time import day_in_the_netherlands
 from pipelines.instance import Instance
 from pipelines.keys import KeysBusyError
 from pipelines.ledger.erasures import ErasureRefusedError

@@ -8,7 +8,7 @@ import dagster as dg
 
 from connectors.base import ConnectorError
 from connectors.parnassys import school_of
-from pipelines.dutch_time import today_in_the_netherlands
+from data_contracts.dutch_time import today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.jobs import CLEAN, DELIVER
 from pipelines.rights.erasure import ready

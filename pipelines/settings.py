@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, field
 
 from connectors.base import SchoolId
 from connectors.secrets import resolve
+from data_contracts.dutch_time import today_in_the_netherlands
 from mappings.agreement import Agreement, FieldSet, SchoolKey, field_set, narrowing_errors
 from mappings.profile import Profile
 from mappings.profiles import profile_texts
@@ -23,7 +24,6 @@ from mappings.projection import read_for
 from mappings.purposes import Purpose
 from mappings.written import HttpsAddress, Schedule, SecretReference, Strict
 from mappings.yaml_source import Document, Problem, SettingsError, document, validated
-from pipelines.dutch_time import today_in_the_netherlands
 
 M = TypeVar("M", bound=BaseModel)
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -174,6 +174,11 @@ class Settings:
     def school_keys(self) -> tuple[str, ...]:
         """`99XX-00` of every school, in the order of `schools.yaml`."""
         return tuple(school.school for school in self.schools)
+
+    @property
+    def delivering(self) -> frozenset[str]:
+        """`99XX-00` of every school with an agreement that runs."""
+        return frozenset(s for a in self.agreements if a.active_on(self.day) for s in a.schools)
 
     def school(self, key: str) -> SchoolSettings:
         """The school `99XX-00`.

@@ -1,12 +1,13 @@
 """How it stands, as the ledger knows it: the last plan of each agreement, what failed before there was one, and what is left without an agreement."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
-from pipelines.dutch_time import HERE
+from data_contracts.dutch_time import HERE, day_in_the_netherlands, day_of
 from pipelines.instance import Instance
 from pipelines.ledger.looks import Look
 from pipelines.ledger.plans import Plan
+from pipelines.settings import EdexmlSource
 from pipelines.sync.case import NO_COUNTS, Outcome, State
 from pipelines.sync.guard import OPERATIONS
 
@@ -36,6 +37,27 @@ def standing(instance: Instance, school: str | None = None) -> Iterator[Outcome]
                 )
                 yield _standing(instance, supplier, key, plan, why)
     yield from left_behind(instance, school)
+
+
+_OLD = timedelta(days=30)
+"""After this an export in a file may have been forgotten."""
+
+
+def grown_old(made: datetime, today: date) -> str:
+    """What to tell of an export in a file that was made at this moment (aware), if that is long ago; else ""."""
+    if today - day_in_the_netherlands(made) <= _OLD:
+        return ""
+    return f"De export is van {day_of(made)}: zet een nieuwe neer, tenzij er sindsdien niets is veranderd."
+
+
+def old_exports(instance: Instance) -> Iterator[tuple[str, str]]:
+    """School and what to tell, of those with a running agreement whose last export, out of a file, may have been forgotten."""
+    settings = instance.settings
+    for school in settings.schools:
+        file = isinstance(school.source, EdexmlSource) and school.school in settings.delivering
+        last = instance.ledger.last_good_export(school.school) if file else None
+        if last and (old := grown_old(last.received_at, settings.day)):
+            yield school.school, old
 
 
 def left_behind(instance: Instance, school: str | None = None) -> Iterator[Outcome]:

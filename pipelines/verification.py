@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.dutch_time import HERE, day_of
+from data_contracts.dutch_time import HERE, day_of
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.seals import BrokenSeal
 

@@ -4,16 +4,16 @@ Choosing and opening the file happens here; reading it, in `reader.py`.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from os import fstat
 from pathlib import Path
-from typing import BinaryIO
 
-from connectors.base import Export, NothingChanged, PermanentError, SchoolId
+from connectors.base import Export, PermanentError, SchoolId
 from connectors.parnassys.reader import read_school_block
 from connectors.parnassys.refusals import refusal, size
 from connectors.parnassys.school import SchoolBlock, shown_school
 from connectors.parnassys.stream import MAX_BYTES, chunks_from
+from data_contracts.dutch_time import HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,20 @@ class EdexmlFile:
     pattern: str = "*.xml"
     max_bytes: int = MAX_BYTES
 
-    def pull(self, school: SchoolId, since: datetime | None) -> Export | NothingChanged:
-        """The bytes of the file, with the moment it was written, or nothing if that is `since`: then it is the file of last time.
+    def pull(self, school: SchoolId, _since: datetime | None, /) -> Export:
+        """The bytes of the file, with the moment that it tells of: see `moment_of`.
 
-        One that is older is another: the one of last time was taken away, because it was wrong.
+        It is always read: that a file is the one of last time, its name, its size and its dates do not prove.
 
         Raises:
-            PermanentError: `geen_bestand`, `geen_bestand_van_deze_school`, `onleesbaar_bestand`, `te_groot`.
+            PermanentError: `geen_bestand`, `geen_bestand_van_deze_school`, `geen_edexml_bestand`, `onleesbaar_bestand`, `te_groot`.
         """
         try:
-            with self.chosen(school).open("rb") as file:
-                return self._export(file, school, since)
+            path = self.chosen(school)
+            with path.open("rb") as file:
+                if fstat(file.fileno()).st_size > self.max_bytes:
+                    raise refusal("te_groot", limit=size(self.max_bytes))
+                return Export(school, file.read(self.max_bytes), f"edexml {path.name}", moment_of(path))
         except FileNotFoundError:
             raise refusal("geen_bestand", school=school.key) from None
         except OSError:
@@ -50,30 +53,35 @@ class EdexmlFile:
         Where one does not say it, the file that was written last.
 
         Raises:
-            PermanentError: `geen_bestand`, `geen_bestand_van_deze_school`.
+            PermanentError: `geen_bestand`, `geen_bestand_van_deze_school`, `geen_edexml_bestand`.
             OSError: the folder may not be read.
         """
         if not self.path.is_dir():
             return self.path
         candidates = _newest_first(self.path, self.pattern)
         ours = [(candidate, block) for candidate in candidates if (block := _block_of(candidate, school))]
-        if ours and all(block.made for _, block in ours):
-            return max(ours, key=lambda each: each[1].made or "")[0]
+        made = {candidate: block.made for candidate, block in ours if block.made}
         if ours:
-            return ours[0][0]
+            return max(made, key=lambda each: made[each]) if len(made) == len(ours) else ours[0][0]
         if candidates:
-            found = "; ".join(f"{each.name}: {_whose(each)}" for each in candidates[:_TOLD])
-            raise refusal("geen_bestand_van_deze_school", school=school.key, found=found)
+            found = {each.name: _whose(each) for each in candidates[:_TOLD]}
+            code = "geen_edexml_bestand" if {*found.values()} <= _NO_EDEXML else "geen_bestand_van_deze_school"
+            told = "; ".join(f"{name}: {what}" for name, what in found.items())
+            raise refusal(code, school=school.key, found=told)
         raise refusal("geen_bestand", school=school.key)
 
-    def _export(self, file: BinaryIO, school: SchoolId, since: datetime | None) -> Export | NothingChanged:
-        facts = fstat(file.fileno())
-        written = datetime.fromtimestamp(facts.st_mtime, UTC)
-        if written == since:
-            return NothingChanged(school, written)
-        if facts.st_size > self.max_bytes:
-            raise refusal("te_groot", limit=size(self.max_bytes))
-        return Export(school, file.read(self.max_bytes), f"edexml {Path(file.name).name}", written)
+
+def moment_of(path: Path) -> datetime:
+    """When the export at `path` was made, as it says itself; where it does not, when the file was written (aware).
+
+    Raises:
+        OSError: the file is not there, or may not be opened.
+    """
+    written = datetime.fromtimestamp(path.stat().st_mtime, HERE)
+    try:
+        return school_of(path).made or written
+    except PermanentError:
+        return written
 
 
 def school_of(path: Path) -> SchoolBlock:
@@ -109,13 +117,15 @@ _TOLD = 3
 """Of how many files it is said what they are, where none is the one that is looked for."""
 
 
+_EMPTY, _STRANGE = "een leeg bestand", "geen EDEXML"
+_NO_EDEXML = {_EMPTY, _STRANGE}
+
+
 def _whose(path: Path) -> str:
     """What a file is that is not the one that is looked for."""
     try:
-        if path.stat().st_size == 0:
-            return "een leeg bestand"
-        return f"van {shown_school(school_of(path))}"
+        return f"van {shown_school(school_of(path))}" if path.stat().st_size else _EMPTY
     except PermanentError as error:
-        return "geen EDEXML" if error.code in {"geen_edexml", "afgebroken"} else error.message.rstrip(".")
+        return _STRANGE if error.code in {"geen_edexml", "afgebroken"} else error.message.rstrip(".")
     except OSError:
         return "niet te openen"

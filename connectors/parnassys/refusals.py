@@ -50,6 +50,10 @@ _TEXTS = {
         "Er is geen EDEXML-bestand voor school {school} gevonden. Wat er wel ligt: {found}.",
         "Maak in ParnasSys een export van deze school. Is een van deze bestanden het toch, verbeter dan de code in schools.yaml.",
     ),
+    "geen_edexml_bestand": (
+        "Er is geen EDEXML-bestand voor school {school} gevonden. Wat er wel ligt: {found}.",
+        "Maak in ParnasSys een export van deze school (EDEX & UWLR (nieuw)), pak een zip-bestand eerst uit, en zet het bestand hier opnieuw neer.",
+    ),
     "onleesbaar_bestand": (
         "Het EDEXML-bestand voor school {school} kan niet worden geopend.",
         "Controleer de rechten op het bestand en op de map waarin het staat.",

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import datetime
 from typing import NamedTuple
 
 from connectors.base import SchoolId
 from connectors.parnassys.refusals import refusal
+from data_contracts.dutch_time import HERE
 
 _BRIN = re.compile(r"\d{2}[A-Z]{2}")
 _BRIN_WITH_LOCATION = re.compile(r"(\d{2}[A-Z]{2})(\d{1,2})")
@@ -16,14 +17,14 @@ _YEARS = re.compile(r"(\d{4})\s*[-/]\s*(\d{4})")
 class SchoolBlock(NamedTuple):
     """What an export says of its school; 00 is the main location, and what an absent location means.
 
-    `made` is when the export was made, as ParnasSys wrote it; absent where it does not say, or was not asked.
+    `made` is when the export was made (aware); absent where it does not say, or was not asked.
     """
 
     brincode: str | None
     dependancecode: str
     schooljaar: str | None
     schoolkey: str | None
-    made: str | None = None
+    made: datetime | None = None
 
     def is_of(self, school: SchoolId) -> bool:
         """Whether this block names `school`: by BRIN and location, or by the school key where that is all there is."""
@@ -64,13 +65,13 @@ def school_block(values: Mapping[str, str | None]) -> SchoolBlock:
     )
 
 
-def _moment(text: str | None) -> str | None:
-    """What begins with a day that exists, or nothing."""
+def _moment(text: str | None) -> datetime | None:
+    """An xs:dateTime, or a day alone; without a time zone it is the clock of the school. Nothing, where it is no moment."""
     try:
-        date.fromisoformat((text or "")[:10])
+        moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return text
+    return moment if moment.tzinfo else moment.replace(tzinfo=HERE)
 
 
 def refuse_other(block: SchoolBlock, school: SchoolId) -> None:

@@ -17,7 +17,7 @@ from connectors.parnassys.refusals import refusal, size
 from connectors.parnassys.soap import Fault, UwlrCredentials, answer_in, fault_error, request_for
 from connectors.parnassys.stream import MAX_BYTES
 
-WHO = "De UWLR-dienst"
+WHO = "ParnasSys"
 
 _HEADERS = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '"HaalLeerlinggegevens"'}
 _PIECE = 2**16
@@ -77,8 +77,11 @@ class UwlrService:
 
 
 def open_uwlr_session(settings: HttpSettings) -> HttpSession:
-    """A session that leaves status 500 to `UwlrService`: a SOAP fault comes with it, and most faults are final."""
-    return open_session(replace(settings, retry_statuses=settings.retry_statuses - {500}))
+    """A session that leaves status 500 to `UwlrService`: a SOAP fault comes with it, and most faults are final.
+
+    Whatever its host is called, a person knows the other side as ParnasSys.
+    """
+    return open_session(replace(settings, name=WHO, retry_statuses=settings.retry_statuses - {500}))
 
 
 class _PassingError(TransientError):

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from data_contracts.dutch_time import today_in_the_netherlands
 from pipelines.agreements import (
     Agreed,
     as_row,
@@ -16,7 +17,6 @@ from pipelines.agreements import (
 )
 from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import OK, fits, out, table
-from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import home_folder
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import orjson
 
+from data_contracts.dutch_time import HERE, today_in_the_netherlands
 from pipelines.commands.telling import OK, out, table, who
 from pipelines.consent import Said, in_words, write_down_one
 from pipelines.consent_files import take_in
-from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.names import refuse_unknown, refusing

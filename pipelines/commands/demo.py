@@ -7,11 +7,11 @@ from pathlib import Path
 
 from connectors.sandbox.serving import running
 from connectors.sandbox.together import SUPPLIERS, Sandbox, sandbox
+from data_contracts.dutch_time import today_in_the_netherlands
 from pipelines.commands.outcomes import tell
 from pipelines.commands.sync import deliver
 from pipelines.commands.telling import FAILED, err, out
 from pipelines.commands.ui import free, serve
-from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.names import chosen_pairs
 from pipelines.settings import Settings, load_settings

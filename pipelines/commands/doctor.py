@@ -8,29 +8,25 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from connectors.base import ConnectorError, SchoolId
-from connectors.parnassys import EdexmlFile, read_roster, school_of
+from connectors.parnassys import EdexmlFile, moment_of, read_roster, school_of
 from connectors.secrets import private_file, public_file, resolve, resolve_token
+from data_contracts.dutch_time import today_in_the_netherlands
 from mappings.agreement import SCHOOL_KEY
 from pipelines.agreements import every_agreed
 from pipelines.commands.init import FILES
 from pipelines.commands.telling import FAILED, OK, out
 from pipelines.dagster_home import prepare
-from pipelines.dutch_time import HERE, today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import EdexmlSource, Settings, home_folder, load_settings
-from pipelines.standing import left_behind
+from pipelines.standing import grown_old, left_behind
 
 Mark = Literal["ok", "let op", "fout"]
-OLD = timedelta(days=30)
-"""After this an export in a file is told as old."""
-
 SPACE = 1 << 30
 """Bytes that should be free on the disk."""
 
@@ -162,7 +158,6 @@ def _named(settings: Settings) -> Iterator[Finding]:
 
 def _exports(settings: Settings) -> Iterator[Finding]:
     """What the next delivery would read of each school, and what else lies where exports are put."""
-    agreed = {school for agreement in settings.agreements for school in agreement.schools}
     expected: list[SchoolId] = []
     folders = [settings.inbox]
     told: set[Path] = set()
@@ -171,7 +166,7 @@ def _exports(settings: Settings) -> Iterator[Finding]:
             place, mine = settings.home / school.source.path, school.id_on(today_in_the_netherlands())
             expected.append(mine)
             folders.append(place)
-            finding, file = _export(place, mine, str(school.source.path), needed=school.school in agreed)
+            finding, file = _export(place, mine, str(school.source.path), needed=school.school in settings.delivering)
             told |= {file} if file else set()
             yield finding
     for folder in dict.fromkeys(folders) if expected else ():
@@ -209,12 +204,8 @@ def _whole(file: Path, school: SchoolId, *, needed: bool) -> str:
     """What a delivery would read, from beginning to end; a file that was forgotten is the likeliest thing to be wrong."""
     pupils = len(read_roster(file.read_bytes(), frozenset(), school).leerlingen)
     told = f"schooljaar {school.schooljaar}, leerlingen: {pupils}"
-    written = datetime.fromtimestamp(file.stat().st_mtime, HERE).date()
-    made = date.fromisoformat((school_of(file).made or written.isoformat())[:10])
-    if needed and today_in_the_netherlands() - made > OLD:
-        raise _Remark(
-            f"{told}. De export is van {made:%d-%m-%Y}: zet een nieuwe neer, tenzij er sindsdien niets is veranderd"
-        )
+    if needed and (old := grown_old(moment_of(file), today_in_the_netherlands())):
+        raise _Remark(f"{told}. {old}")
     return told
 
 

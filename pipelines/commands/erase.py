@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
+from data_contracts.dutch_time import day_of, today_in_the_netherlands
 from pipelines.commands.outcomes import tell, write_json
 from pipelines.commands.sync import deliver
 from pipelines.commands.telling import FAILED, HELD, OK, WRONG_SETTINGS, err, out, table, who
-from pipelines.dutch_time import day_of, today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.ledger.erasures import Erasure, ErasureRefusedError
 from pipelines.names import chosen_pairs, refusing

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_contracts.dutch_time import today_in_the_netherlands
 from mappings.agreement import Agreement, FieldSet, Stage, field_set
 from mappings.choices import MEANING
 from mappings.profile import Profile
 from mappings.transforms import sources
 from pipelines.commands.telling import OK, out, table
-from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.names import UnknownNameError, refuse_unknown
 from pipelines.settings import home_folder

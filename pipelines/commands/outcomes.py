@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
+from data_contracts.dutch_time import today_in_the_netherlands
 from pipelines.commands.telling import FAILED, HELD, OK, fits, out, table
-from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance
 from pipelines.rights.erasure import standings
 from pipelines.sync.case import Outcome

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from data_contracts.dutch_time import today_in_the_netherlands
 from pipelines.commands.telling import OK, out
-from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.pages import write_pages
 from pipelines.settings import home_folder

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from data_contracts.dutch_time import today_in_the_netherlands
 from pipelines.commands.outcomes import write_json
 from pipelines.commands.telling import HELD, OK, out, table
-from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.rights.erasure import telling_erased
 from pipelines.rights.rectification import corrections

@@ -8,10 +8,10 @@ from pathlib import Path
 import dagster as dg
 import orjson
 
+from data_contracts.dutch_time import today_in_the_netherlands
 from pipelines.commands.outcomes import tell, write_json
 from pipelines.commands.telling import FAILED, OK, WRONG_SETTINGS, err, out, table
 from pipelines.dagster_home import prepare
-from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import Instance, open_instance
 from pipelines.names import UnknownNameError, chosen_pairs, refuse_unknown
 from pipelines.rights.access import fresh_or_why, letter, write_letter

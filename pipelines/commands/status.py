@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_contracts.dutch_time import HERE
 from pipelines.commands.outcomes import show_next, tell, with_requests
 from pipelines.commands.telling import OK, out, table
-from pipelines.dutch_time import HERE
 from pipelines.instance import Instance, open_instance
 from pipelines.settings import home_folder
-from pipelines.standing import standing
+from pipelines.standing import old_exports, standing
 from pipelines.sync.case import Outcome
 
 
@@ -39,6 +39,8 @@ def _show_exports(instance: Instance) -> None:
         )
         rows.append((school.school, school.name, *told))
     out.print(table("De laatste goede export", ("school", "naam", "stand van", "leerlingen", "bevindingen"), rows))
+    for name, old in old_exports(instance):
+        out.print(f"Let op, school {name}: {old}", soft_wrap=True)
 
 
 def _show_looks(instance: Instance, outcomes: Sequence[Outcome]) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import dagster as dg
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from data_contracts.dutch_time import today_in_the_netherlands
 from pipelines.commands.outcomes import show_next, tell, with_requests
 from pipelines.commands.telling import err, terminal
 from pipelines.dagster_home import prepare
-from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.instance import open_instance
 from pipelines.names import chosen_pairs
 from pipelines.retention import finish_erasures

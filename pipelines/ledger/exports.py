@@ -22,7 +22,7 @@ class GoodExport:
     digest: str  # of the roster
     schooljaar: str
     pupils: int
-    received_at: datetime  # aware; sent back to the source as `laatstontvangengegevens`
+    received_at: datetime  # aware; as in `connectors.base.Export`
     next_date: date | None  # the first day on which the same export says something else
     findings: int
     quarantined: int

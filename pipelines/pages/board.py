@@ -5,9 +5,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from data_contracts.dutch_time import HERE
 from data_contracts.fields import Record
 from pipelines.agreements import agreed
-from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.rendering import write_page
 from pipelines.standing import standing

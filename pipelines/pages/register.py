@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from data_contracts.dutch_time import HERE
 from data_contracts.fields import CATALOGUE, Field, Record
 from pipelines.agreements import Agreed, agreed
-from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.ledger.held import Sent
 from pipelines.pages.spreadsheet import Cell, Sheet, workbook

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from pipelines.dutch_time import HERE
+from data_contracts.dutch_time import HERE
 
 Cell = str | int | date | datetime | None
 

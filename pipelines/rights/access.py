@@ -12,13 +12,13 @@ import orjson
 import pandas as pd
 
 from connectors.base import ConnectorError
+from data_contracts.dutch_time import HERE
 from data_contracts.fields import CATALOGUE, Kind, Record
 from data_contracts.findings import BrokenTable
 from mappings.agreement import FieldSet
 from mappings.choices import Choice, How, as_told
 from mappings.purposes import Purpose
 from pipelines.consent import in_words
-from pipelines.dutch_time import HERE
 from pipelines.grounds import GROUNDS
 from pipelines.instance import Instance
 from pipelines.ledger.choices import Entry

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from data_contracts.dutch_time import day_of
 from data_contracts.fields import Record
 from mappings.agreement import Stage
 from mappings.choices import How
 from pipelines.consent import named
-from pipelines.dutch_time import day_of
 from pipelines.instance import Instance
 from pipelines.ledger.choices import ChoiceRefusedError
 from pipelines.ledger.erasures import Erasure, Followed

@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 
 from connectors.base import ConnectorError
 from data_contracts.delivery import ContractBroken
+from data_contracts.dutch_time import day_of
 from data_contracts.fields import Record
-from pipelines.dutch_time import day_of
 from pipelines.instance import Instance
 from pipelines.ledger.dossier import Passed
 from pipelines.ledger.records import refs_of

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
+from data_contracts.dutch_time import HERE
 from data_contracts.fields import Record
 from data_contracts.findings import explanation
 from mappings.agreement import Agreement
-from pipelines.dutch_time import HERE
 from pipelines.instance import Instance
 from pipelines.ledger.dossier import Dossier, Passed
 from pipelines.rights.erasure import told_erased

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from connectors.sandbox.school import example_school, left_school, newcomer, renamed
+from data_contracts.dutch_time import day_in_the_netherlands
 from pipelines.cli import app
-from pipelines.dutch_time import day_in_the_netherlands
 from pipelines.standing import left_behind
 from tests.e2e.nights import causes, effects, numbers, seen
 from tests.e2e.test_nightly_sync import classmate, pupils_in_groups

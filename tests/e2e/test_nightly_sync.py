@@ -1,10 +1,11 @@
 """The nightly sync from export to supplier, with everything real: a file, a ledger, servers on loopback."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy.engine import URL
 from typer.testing import CliRunner
 
 from connectors.sandbox.administration import Administration
+from connectors.sandbox.edexml_writer import edexml
 from connectors.sandbox.school import (
     example_school,
     left_school,
@@ -28,6 +30,8 @@ from data_contracts.roster import Roster
 from pipelines.cli import app
 from tests.e2e.nights import causes, effects, long_unchanged, numbers, seen, served_by_parnassys, states
 from tests.world import DAY, SCHOOL, World, a_world
+
+MADE = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -130,6 +134,24 @@ def test_a_day_that_comes_is_a_change_too(world: World) -> None:
     assert {numbers(o)[2] for o in world.sync().values()} == {0}
     world.day = DAY + timedelta(days=1)
     assert {(o.state, numbers(o)) for o in world.sync().values()} == {("delivered", (0, 0, 1))}
+
+
+def test_a_wrong_file_that_is_taken_away_is_forgotten(world: World) -> None:
+    """The export before it counts again, be it written at the very same moment: the supplier has what that says."""
+    roster, inbox = example_school(60), world.home / "inbox"
+    key = classmate(roster)
+    right, wrong = (edexml(r, aanmaakdatum=MADE) for r in (roster, renamed(roster, key, "Roosmarijn")))
+    world.export_bytes(right)
+    world.sync("uwlr_lvs_set")
+    before = world.held_by("uwlr_lvs_set")
+    (inbox / "verkeerd.xml").write_bytes(wrong.replace(b"2026-11-02T", b"2026-11-03T"))
+    os.utime(inbox / "EDEX.XML", (MADE.timestamp(), MADE.timestamp()))
+    os.utime(inbox / "verkeerd.xml", (MADE.timestamp(), MADE.timestamp()))
+    assert numbers(world.sync("uwlr_lvs_set")["uwlr_lvs_set"]) == (0, 1, 0)
+    assert "Roosmarijn" in {record.get("roepnaam") for record in world.held_by("uwlr_lvs_set").values()}
+    (inbox / "verkeerd.xml").unlink()
+    assert numbers(world.sync("uwlr_lvs_set")["uwlr_lvs_set"]) == (0, 1, 0)
+    assert world.held_by("uwlr_lvs_set") == before
 
 
 def test_many_who_vanish_are_held_and_the_rest_goes_on(world: World) -> None:

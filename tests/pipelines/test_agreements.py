@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from connectors.sandbox.school import example_school
+from data_contracts.dutch_time import today_in_the_netherlands
 from pipelines.agreements import agreed, every_agreed, read_for_nobody
-from pipelines.dutch_time import today_in_the_netherlands
 from pipelines.settings import load_settings
 from tests.commands import asked
 from tests.world import DAY, SCHOOL, World, a_world

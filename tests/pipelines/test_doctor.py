@@ -87,6 +87,9 @@ def test_a_school_with_an_agreement_needs_an_export(home: Path) -> None:
     example = home / "agreements" / "basispoort.yaml.voorbeeld"
     example.rename(example.with_suffix(""))
     assert told(home)["export van 99XX-00"].startswith("fout: Er is geen EDEXML-bestand")
+    text = example.with_suffix("").read_text(encoding="utf-8")
+    example.with_suffix("").write_text(re.sub(r"valid_until: .*", "valid_until: 2026-09-01", text), encoding="utf-8")
+    assert told(home)["export van 99XX-00"].startswith("let op: Er is geen EDEXML-bestand")
 
 
 def test_a_forgotten_export_of_a_school_with_an_agreement_is_told(home: Path) -> None:

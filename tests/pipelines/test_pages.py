@@ -11,9 +11,9 @@ import pytest
 from lxml import etree, html
 
 from connectors.sandbox.school import example_school
+from data_contracts.dutch_time import HERE
 from data_contracts.fields import CATALOGUE
 from data_contracts.roster import Roster
-from pipelines.dutch_time import HERE
 from pipelines.ledger.held import Sent
 from pipelines.pages import write_pages
 from pipelines.pages.parents import ABOUT, _in_words

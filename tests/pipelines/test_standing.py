@@ -3,13 +3,16 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
 from lxml import html
 
+from connectors.sandbox.edexml_writer import edexml
 from connectors.sandbox.school import example_school
+from data_contracts.dutch_time import HERE
 from mappings.profiles import profile_texts
 from pipelines.reports import write_report
 from pipelines.standing import left_behind, standing
@@ -64,6 +67,20 @@ def test_an_agreement_that_is_to_come_is_told_beside_what_was_delivered(world: W
     (told,) = (outcome for outcome in standing(world.instance) if outcome.supplier == GONE)
     assert told.state == "blocked"
     assert told.reason.startswith("De overeenkomst gaat pas in op 01-07-2027; tot die dag gaat er niets uit.")
+
+
+def test_an_export_that_may_have_been_forgotten_is_told(world: World) -> None:
+    """By the date in the file, of a school that still delivers."""
+    for days, told in ((1, False), (40, True)):
+        made = datetime.now(UTC) - timedelta(days=days)
+        world.export_bytes(edexml(example_school(30), aanmaakdatum=made))
+        world.sync()
+        shown = asked("status", instance=world.home).stdout
+        assert f"{made.astimezone(HERE):%d-%m-%Y %H:%M}" in shown
+        assert (f"Let op, school {SCHOOL}: De export is van {made.astimezone(HERE):%d-%m-%Y}: zet een" in shown) is told
+    for supplier in (GONE, STAYING):
+        agreement(world, supplier).unlink()
+    assert "Let op, school" not in asked("status", instance=world.home).stdout
 
 
 def test_an_agreement_that_is_gone_is_told_with_what_the_supplier_holds(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The EDEXML door: which file is taken, when there is nothing new, and how a missing or strange file is named."""
+"""The EDEXML door: which file is taken, of what moment it is, and how a missing or strange file is named."""
 
 import os
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Export, NothingChanged, PermanentError, SchoolId
+from connectors.base import Export, PermanentError, SchoolId
 from connectors.parnassys import EdexmlFile, SchoolBlock, school_of
 
 Made = Callable[..., bytes]
@@ -33,13 +33,38 @@ def test_a_file_is_given_as_it_is(edexml: Made, school: SchoolId, tmp_path: Path
     assert export == Export(school, edexml(), "edexml EDEX.XML", NOON)
 
 
-@pytest.mark.parametrize(("later", "kind"), [(-1, Export), (0, NothingChanged), (60, Export)])
-def test_the_file_of_last_time_is_nothing_new(
-    edexml: Made, school: SchoolId, tmp_path: Path, later: int, kind: type
+def test_another_file_with_the_same_name_size_and_dates_is_read(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
+    """As it comes out of a zip file, or a back-up: nothing but the content tells that it is the file of last time."""
+    for key in ("1", "2"):
+        content = edexml(f'<leerling key="{key}"/>')
+        assert EdexmlFile(put(tmp_path / "EDEX.XML", content)).pull(school, NOON).content == content
+
+
+@pytest.mark.parametrize(
+    ("told", "moment"),
+    [
+        ("2026-09-01T10:00:00Z", datetime(2026, 9, 1, 10, tzinfo=UTC)),
+        ("2026-09-01T10:00:00.5+02:00", datetime(2026, 9, 1, 8, 0, 0, 500_000, tzinfo=UTC)),
+        ("2026-09-01T10:00:00", datetime(2026, 9, 1, 8, tzinfo=UTC)),
+        ("2026-12-01", datetime(2026, 11, 30, 23, tzinfo=UTC)),
+        ("gisteren", NOON),
+        ("", NOON),
+    ],
+)
+def test_an_export_is_of_the_moment_that_it_tells(
+    edexml: Made, school: SchoolId, tmp_path: Path, told: str, moment: datetime
 ) -> None:
-    """An older one is: who takes a wrong export away brings the one before it back."""
-    path = put(tmp_path / "EDEX.XML", edexml())
-    assert isinstance(EdexmlFile(path).pull(school, NOON + timedelta(seconds=later)), kind)
+    """Without a time zone that is the clock of the school; where there is none in it, when the file was written."""
+    inside = f"{block('99XX')}<aanmaakdatum>{told}</aanmaakdatum>"
+    assert EdexmlFile(put(tmp_path / "EDEX.XML", edexml(school=inside))).pull(school, None).received_at == moment
+
+
+def test_of_two_time_zones_the_later_moment_is_the_newest(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
+    """Half past eleven here is before ten o'clock in Greenwich."""
+    for name, told in (("hier.xml", "2026-07-01T11:30:00+02:00"), ("daar.xml", "2026-07-01T10:00:00Z")):
+        inside = f"{block('99XX')}<aanmaakdatum>{told}</aanmaakdatum>"
+        put(tmp_path / name, edexml(school=inside), NOON + timedelta(hours=name == "hier.xml"))
+    assert EdexmlFile(tmp_path).chosen(school).name == "daar.xml"
 
 
 def test_the_newest_file_of_the_school_is_chosen(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
@@ -101,9 +126,10 @@ def test_no_file_is_named(edexml: Made, school: SchoolId, tmp_path: Path) -> Non
         (b"", "EDEX.XML: een leeg bestand."),
         (b"sleutel;naam\n1;Kanarie\n", "EDEX.XML: geen EDEXML."),
         (b"<html><p>Kanarie</p></html>", "EDEX.XML: geen EDEXML."),
+        (b"PK\x03\x04Kanarie", "EDEX.XML: geen EDEXML."),
         (None, "EDEX.XML: van 99YY-00."),
     ],
-    ids=["empty", "csv", "html", "another school"],
+    ids=["empty", "csv", "html", "zip", "another school"],
 )
 def test_what_lies_there_instead_is_told(
     edexml: Made, school: SchoolId, tmp_path: Path, content: bytes | None, told: str
@@ -112,7 +138,8 @@ def test_what_lies_there_instead_is_told(
     put(tmp_path / "EDEX.XML", edexml(school=block("99YY")) if content is None else content)
     with pytest.raises(PermanentError) as caught:
         EdexmlFile(tmp_path).pull(school, None)
-    assert caught.value.code == "geen_bestand_van_deze_school"
+    assert caught.value.code == ("geen_edexml_bestand" if content is not None else "geen_bestand_van_deze_school")
+    assert ("code in schools.yaml" in caught.value.action) is (content is None)
     assert caught.value.message.endswith(told)
     assert "Kanarie" not in str(caught.value)
 

@@ -232,7 +232,8 @@ def test_an_answer_that_breaks_off_is_asked_for_again(las: Las, ask: Ask, edexml
     assert isinstance(export, Export)
     assert export.content == whole
     las.answers = [(299, whole[:-40])]
-    assert failure_of(ask).code == "onbereikbaar"
+    told = failure_of(ask)
+    assert (told.code, told.message.split()[0]) == ("onbereikbaar", "ParnasSys")
 
 
 @pytest.mark.parametrize(
@@ -279,3 +280,4 @@ def test_nobody_home(las: Las, ask: Ask) -> None:
     error = failure_of(ask)
     assert isinstance(error, TransientError)
     assert error.code == "onbereikbaar"
+    assert error.message.startswith("ParnasSys (127.0.0.1) ")
