@@ -3,13 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 import pandas as pd
 
 from data_contracts.fields import Record
 from mappings.projection import DeliverySet
+from pipelines.sync.compare import among_refs
 from pipelines.sync.plan import ChangePlan
 
 _GROUPS = {"groep": Record.GROEP, "samengestelde_groepen": Record.SAMENGESTELDE_GROEP}
@@ -31,7 +30,7 @@ def one_pupil(plan: ChangePlan, wanted: DeliverySet, key: str, refs: Collection[
     up the one that he gets, comes along: the one cannot go without the other.
     """
     changes = plan.changes
-    own = changes.index[changes["kind"].eq(Record.LEERLING).to_numpy() & _among(changes["ref"], refs)]
+    own = changes.index[changes["kind"].eq(Record.LEERLING).to_numpy() & among_refs(changes["ref"], refs)]
     rows = own.union([row for rows in plan.together if not rows.isdisjoint(own) for row in rows])
     sent = changes.loc[rows]
     for pupil in sent.loc[sent["operation"].ne("delete"), "key"]:
@@ -39,11 +38,6 @@ def one_pupil(plan: ChangePlan, wanted: DeliverySet, key: str, refs: Collection[
             created = changes["kind"].eq(kind) & changes["key"].isin(names) & changes["operation"].eq("create")
             rows = rows.union(changes.index[created])
     return OnePupil(key, own, rows)
-
-
-def _among(refs: pd.Series, his: Collection[bytes]) -> npt.NDArray[np.bool_]:
-    """Not `isin`, which takes bytes through numpy and there loses zeros at their end."""
-    return np.fromiter((ref in his for ref in refs), dtype=np.bool_, count=len(refs))
 
 
 def groups_of(wanted: DeliverySet, key: str) -> dict[Record, list[str]]:

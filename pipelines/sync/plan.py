@@ -105,12 +105,10 @@ def change_plan(
     and the other way round. A kind of record that the agreement gives no more is among the deletes as a whole.
     """
     new_year = known.schooljaar is not None and known.schooljaar != schooljaar
-    numbers = {kind: int((known.state["kind"] == kind).sum()) for kind in Record}
-    kinds = [kind for kind in Record if kind in wanted.records or numbers[kind]]
-    parts = [
-        compared(kind, wanted, known.state[known.state["kind"] == kind], known.fields, keys, new_year=new_year)
-        for kind in kinds
-    ]
+    states = dict.fromkeys(Record, known.state.iloc[:0])
+    states |= {Record(str(kind)): state for kind, state in known.state.groupby("kind")}
+    kinds = [kind for kind in Record if kind in wanted.records or len(states[kind])]
+    parts = [compared(kind, wanted, states[kind], known.fields, keys, new_year=new_year) for kind in kinds]
     upserts = [part.upserts for part in parts]
     changes = pd.concat([*upserts, *(part.deletes for part in reversed(parts))], ignore_index=True)
     lingering = pd.concat([part.lingering for part in parts], ignore_index=True)
@@ -121,7 +119,7 @@ def change_plan(
         changes=settled.changes,
         unchanged=sum(map(len, wanted.records.values())) - sum(map(len, upserts)),
         quarantined=int(quarantined["soort"].isin(list(wanted.records)).sum()),
-        known={kind: numbers[kind] for kind in kinds},
+        known={kind: len(states[kind]) for kind in kinds},
         field_changes=_field_changes(settled.changes, wanted),
         lingering=lingering,
         goes_on=settled.goes_on,
