@@ -306,7 +306,10 @@ def _stuck(now: _Now, state: pd.DataFrame, fields: Mapping[int, Sequence[str]], 
 
 
 def among_refs(refs: pd.Series, known: Collection[bytes]) -> npt.NDArray[np.bool_]:
-    """Which of `refs` are in `known`, a set or what is looked up as quickly. Not `isin`, which takes bytes through numpy and there loses zeros at their end."""
+    """Which of `refs` are in `known`, a set or what is looked up as quickly.
+
+    Not `isin`, which takes bytes through numpy and there loses zeros at their end.
+    """
     return np.fromiter(map(known.__contains__, refs), dtype=np.bool_, count=len(refs))
 
 
