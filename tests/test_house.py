@@ -1,6 +1,7 @@
 """Guards of the house itself: the directions of import, the size of things, and what may stand in no file."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -119,3 +120,10 @@ def test_what_a_newcomer_looks_for_is_there(name: str) -> None:
 def test_a_bare_dagster_reads_the_workspace_file() -> None:
     """A `[tool.dg]` or `[tool.dagster]` in pyproject.toml would make `dagster` ignore workspace.yaml."""
     assert not re.search(r"^\[tool\.(dg|dagster)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="alle tests draaien in één proces")
+def test_tests_of_one_group_go_to_one_process(request: pytest.FixtureRequest) -> None:
+    """What they share is then made once; pytest-xdist tells them by the end of their name."""
+    groups = [(item.nodeid, item.get_closest_marker("xdist_group")) for item in request.session.items]
+    assert [name for name, group in groups if group and not name.endswith(f"@{group.args[0]}")] == []
