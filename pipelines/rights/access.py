@@ -285,7 +285,8 @@ def _pending(seen: Look | None) -> str:
     if seen is None:
         return ""
     if seen.plan.waiting:
-        return _WAITS_FOR_ID
+        wanted = seen.plan.only and seen.plan.only.key in seen.wanted.of(Record.LEERLING).index
+        return _WAITS_FOR_ID if wanted else _WAITS_TO_GO
     operations, keys = seen.plan.own["operation"].tolist(), seen.plan.own["key"].tolist()
     going = not seen.plan.concerned.index.difference(seen.plan.going.index).size
     told = _PENDING.get(operations[0], "") if operations else ""
@@ -301,6 +302,7 @@ _PENDING = {
 }
 _ANEW = "Bij de leverancier staat deze leerling nog onder een ander nummer; dat wordt eerst verwijderd, en daarna gaan deze gegevens mee."
 _WAITS_FOR_ID = "Bij de leverancier kan nog een oudere stand staan; die wordt bijgewerkt zodra het ECK iD daar niet meer van een ander is."
+_WAITS_TO_GO = "De leverancier hoort deze leerling niet meer te hebben; hij wordt verwijderd zodra vaststaat onder welk ECK iD hij daar staat."
 _OPERATIONS = {"create": "toegevoegd", "update": "gewijzigd", "delete": "verwijderd"}
 
 

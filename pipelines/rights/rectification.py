@@ -136,7 +136,7 @@ class _Told:
         """How it stands at one supplier, who has him (`held`) or not; `held_since` tells since when an operation waits for a person."""
         rows = plan.plan.changes if plan else None
         mine = rows[[ref == self.ref for ref in rows["ref"]]] if rows is not None else None
-        if plan and (Record.LEERLING, self.key) in plan.waiting:
+        if plan and self.ref in plan.waiting:
             return Correction(supplier, WAITS_FOR_ID.format(1), "", None)
         if plan is None or mine is None or mine.empty:
             return self._settled(supplier, sent, held=held)

@@ -13,7 +13,6 @@ from typing import Literal
 import pandas as pd
 
 from connectors.base import Operation
-from data_contracts.fields import Record
 from mappings.agreement import Agreement, FieldSet
 from mappings.projection import DeliverySet
 from pipelines.keys import Keys
@@ -87,7 +86,7 @@ class Outcome:
     reason: str
 
 
-WAITS_FOR_ID = "Wacht op een volgende levering, want het ECK iD is bij deze leverancier nog van een ander die het eerst moet afstaan: {}."
+WAITS_FOR_ID = "Wacht op een volgende levering, want het ECK iD is bij deze leverancier nog van een ander, of het staat niet vast van wie: {}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +175,9 @@ class Planned:
         return " ".join(dict.fromkeys(told))
 
     @property
-    def waiting(self) -> frozenset[tuple[str, str]]:
-        """Of what this run is for, who waits until an id is free at the supplier: kind and key."""
-        mine = self.plan.waiting
-        return mine if self.only is None else mine & {(Record.LEERLING, self.only.key)}
+    def waiting(self) -> frozenset[bytes]:
+        """Of what this run is for, the refs of who waits until it is certain whose an id is at the supplier, and it is free."""
+        return self.plan.waiting if self.only is None else self.plan.waiting & self.only.refs
 
     @property
     def _parts(self) -> tuple[Part, ...]:

@@ -30,7 +30,7 @@ class Settled:
 
     changes: pd.DataFrame = field(repr=False)
     goes_on: bool
-    waiting: frozenset[tuple[str, str]]
+    waiting: frozenset[bytes]
     together: tuple[frozenset[int], ...]
 
 
@@ -89,15 +89,14 @@ def _carried_out(
 ) -> Settled:
     """The changes after this verdict on those of one kind."""
     changes = before.changes.copy()
-    waiting = changes.loc[sorted(found.waiting), ["key", "record_id"]]
-    names = {(str(people.kind), str(key or f"#{number}")) for key, number in waiting.itertuples(index=False)}
+    waiting = frozenset(changes.loc[sorted(found.waiting), "ref"])
     _go_on(changes, {row: people.numbers[was] for row, was in found.replaced.items()}, people.kind, wanted, known, keys)
     _delete_first(changes, {row: people.numbers[row] for row in found.first})
     changes = changes.drop(index=[*found.waiting, *found.left])
     return Settled(
         _in_order(changes) if found.replaced or found.first else changes,
         before.goes_on or bool(found.waiting or found.first),
-        before.waiting | names,
+        before.waiting | waiting,
         (*before.together, *found.together),
     )
 

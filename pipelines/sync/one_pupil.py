@@ -16,9 +16,10 @@ _GROUPS = {"groep": Record.GROEP, "samengestelde_groepen": Record.SAMENGESTELDE_
 
 @dataclass(frozen=True, slots=True)
 class OnePupil:
-    """A pupil's `key`, the labels of the rows of `ChangePlan.changes` that are about him (`own`), and of all that go with those."""
+    """A pupil's `key`, the `refs` of each of his keys, the labels of the rows of `ChangePlan.changes` that are about him (`own`), and of all that go with those."""
 
     key: str
+    refs: frozenset[bytes]
     own: "pd.Index[int]"
     rows: "pd.Index[int]"
 
@@ -37,7 +38,7 @@ def one_pupil(plan: ChangePlan, wanted: DeliverySet, key: str, refs: Collection[
         for kind, names in groups_of(wanted, pupil).items():
             created = changes["kind"].eq(kind) & changes["key"].isin(names) & changes["operation"].eq("create")
             rows = rows.union(changes.index[created])
-    return OnePupil(key, own, rows)
+    return OnePupil(key, frozenset(refs), own, rows)
 
 
 def groups_of(wanted: DeliverySet, key: str) -> dict[Record, list[str]]:

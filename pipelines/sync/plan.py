@@ -24,9 +24,9 @@ from pipelines.sync.ids import ids_settled
 class ChangePlan:
     """All changes, in the order in which they go out, and what the guard must know of the rest.
 
-    `changes` has the columns of `compare.COLUMNS`. `waiting` has the kind and the key, or `#` and the ledger's number of who is in
-    the export no more, of those whose id is, or may be, somebody else's at the supplier; `together` the rows of people who take
-    each other's ids, or of whom nobody knows who goes by which: they can only go in one message.
+    `changes` has the columns of `compare.COLUMNS`. `waiting` has the refs of those whose id is, or may be, somebody else's at the
+    supplier; `together` the rows of people who take each other's ids, or of whom nobody knows who goes by which: they can only go
+    in one message.
     """
 
     supplier: str
@@ -38,7 +38,7 @@ class ChangePlan:
     field_changes: Mapping[str, int]  # pupils per field that changed without another explanation
     lingering: pd.DataFrame = field(repr=False)  # record_id, kind: what the supplier has and the export leaves open
     goes_on: bool = False  # once this is carried out the next plan has more to do, from the same export
-    waiting: frozenset[tuple[str, str]] = frozenset()
+    waiting: frozenset[bytes] = frozenset()
     together: tuple[frozenset[int], ...] = ()
 
     @property

@@ -158,7 +158,7 @@ def test_an_eckid_of_one_in_quarantine_is_not_taken_from_him(world: World, befor
     for _ in range(2):
         assert _night(world, broken) == ("unchanged", (0, 0, 0))
         assert world.held_by(SUPPLIER) == held
-    assert "nog van een ander die het eerst moet afstaan: 1." in world.sync()[SUPPLIER].reason
+    assert "nog van een ander, of het staat niet vast van wie: 1." in world.sync()[SUPPLIER].reason
     assert "nog van een ander" in now(world, KEY, SUPPLIER)[SUPPLIER].reason
     for _ in range(2):
         _night(world, moved)

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import pytest
 
 from pipelines.ledger.handles import Handle
-from tests.pipelines.sync.bench import EMPTY, SMALL, Bench, changed, eck, pupil, pupils, school, told, unread
+from pipelines.ledger.records import refs_of
+from tests.pipelines.sync.bench import EMPTY, SCHOOL, SMALL, Bench, changed, eck, pupil, pupils, school, told, unread
 
 
 def test_an_eckid_that_arrives_later_keeps_one_pupil(bench: Bench) -> None:
@@ -144,4 +145,4 @@ def test_where_two_are_known_by_one_id_the_one_who_stays_is_not_deleted(
     rows = changed([row for row in pupils(12) if row["key"] != "2"], 3, eckid=eck(2))
     plan = bench.plan(school(rows))
     assert told(plan) == set()
-    assert (plan.waiting, plan.complete) == ({("leerling", "3")}, False)
+    assert (plan.waiting, plan.complete) == ({*refs_of(SCHOOL, "leerling", ["3"], bench.keys)}, False)

@@ -1,12 +1,26 @@
 """Who gets another ECK iD, or goes, while nobody answers: nobody is left behind at the supplier, lost, or written over another."""
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 
 from data_contracts.roster import Roster
 from mappings.choices import Choice
-from tests.pipelines.sync.bench import SCHOOL, TEACHERS, WIDE, Bench, Row, changed, eck, pupil, pupils, school
+from pipelines.sync.case import planned
+from tests.pipelines.sync.bench import (
+    SCHOOL,
+    TEACHERS,
+    WIDE,
+    Bench,
+    Row,
+    changed,
+    eck,
+    judged,
+    pupil,
+    pupils,
+    school,
+)
 
 
 def swapped(rows: list[Row], one: int, other: int) -> list[Row]:
@@ -158,7 +172,7 @@ def test_behind_one_who_waits_all_wait(bench: Bench) -> None:
     broken = changed(rows, 2, eckid=eck(15), achternaam=None, roepnaam=None)
     outcome = bench.night(school(broken))
     assert [names(bench)[number] for number in "234"] == ["Roep2", "Roep3", "Roep4"]
-    assert "eerst moet afstaan: 2." in outcome.reason
+    assert "niet vast van wie: 2." in outcome.reason
     at_rest(bench, school(changed(rows, 2, eckid=eck(15))))
     assert [names(bench)[number] for number in "f23"] == ["Roep2", "Roep3", "Roep4"]
 
@@ -184,3 +198,20 @@ def test_half_an_exchange_does_not_go(bench: Bench, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(plan.plan.__dict__, "by_right", right)
     assert plan.held == ("update",)
     assert plan.going.empty
+
+
+def test_who_may_be_where_one_in_quarantine_is_waits_and_is_told_so(bench: Bench) -> None:
+    """Two exchanged, and nobody answered. To delete the one under both ids would delete the other, of whom the export says nothing."""
+    bench.night(school(pupils(12)))
+    rows = swapped(pupils(12), 2, 3)
+    killed(bench, school(rows))
+    bench.choose(Choice.OBJECTION, 2)
+    broken = school(changed(rows, 3, achternaam=None, roepnaam=None))
+    outcome = bench.night(broken)
+    assert (names(bench)["3"], names(bench)["2"]) == ("Roep2", "Roep3")
+    assert "of het staat niet vast van wie: 1." in outcome.reason
+    only = dataclasses.replace(bench.case(judged(broken)), pupil="2")
+    assert "van wie: 1." in planned(only, bench.wanted(judged(broken)), judged(broken).quarantined).why()
+    at_rest(bench, school(rows))
+    assert "Roep2" not in names(bench).values()
+    assert names(bench)["2"] == "Roep3"
