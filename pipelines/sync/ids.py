@@ -177,7 +177,7 @@ def _goes_away(people: _People, row: int, found: _Verdict) -> bool:
     """Whether one whom nobody else is mixed up with is to be deleted now, if only because he cannot be sent: he could be left
     behind under an id, or not be found under it.
     """
-    if row in people.gone | found.first:
+    if row in people.gone or row in found.first:
         return True
     known_by, wants = people.known_by[row], people.wants[row]
     return known_by != {wants} and not (row in people.moving and (len(known_by) == 1 or wants in known_by))
