@@ -11,6 +11,7 @@ from data_contracts.dutch_time import HERE
 
 _BRIN = re.compile(r"\d{2}[A-Z]{2}")
 _BRIN_WITH_LOCATION = re.compile(r"(\d{2}[A-Z]{2})(\d{1,2})")
+_CENTURY = 20
 _YEARS = re.compile(r"(\d{4})\s*[-/]\s*(\d{4})")
 
 
@@ -66,10 +67,15 @@ def school_block(values: Mapping[str, str | None]) -> SchoolBlock:
 
 
 def _moment(text: str | None) -> datetime | None:
-    """An xs:dateTime, or a day alone; without a time zone it is the clock of the school. Nothing, where it is no moment."""
+    """An xs:dateTime, or a day alone; without a time zone it is the clock of the school.
+
+    Nothing, where it is no moment, or none of this century: what is never filled in can be the year 1.
+    """
     try:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
+        return None
+    if moment.year // 100 != _CENTURY:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=HERE)
 

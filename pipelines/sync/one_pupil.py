@@ -16,7 +16,9 @@ _GROUPS = {"groep": Record.GROEP, "samengestelde_groepen": Record.SAMENGESTELDE_
 
 @dataclass(frozen=True, slots=True)
 class OnePupil:
-    """A pupil's `key`, the `refs` of each of his keys, the labels of the rows of `ChangePlan.changes` that are about him (`own`), and of all that go with those."""
+    """A pupil's `key`, the `refs` of each of his keys, and the labels of the rows of `ChangePlan.changes` that are about him (`own`),
+    and of all that go with those.
+    """
 
     key: str
     refs: frozenset[bytes]
