@@ -1,12 +1,13 @@
 """Whatever a school's pupils do, and wherever a night breaks off: the supplier ends with exactly the delivery set, each under his own id.
 
-Pupils come and go, get ECK iDs, lose and exchange them, are registered anew; messages are not answered, or the program is killed and
-the agreement changes before it can go on.
+Pupils come and go, get ECK iDs, lose and exchange them, are registered anew; messages are refused or not answered, a part is held
+back, a run is for one pupil, or the program is killed and the agreement changes before it can go on.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pandas as pd
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,9 @@ from data_contracts.findings import BrokenTable
 from data_contracts.roster import Roster
 from mappings.choices import Choice
 from pipelines.ledger.tables import metadata
-from tests.pipelines.sync.bench import SCHOOL, SMALL, Bench, eck, judged, pupil, school
+from pipelines.sync.case import planned
+from pipelines.sync.deliver import delivered
+from tests.pipelines.sync.bench import SCHOOL, SMALL, WIDE, Bench, eck, judged, pupil, school
 from tests.pipelines.sync.conftest import MakeBench
 
 PUPILS = (1, 2, 3, 4)
@@ -39,7 +42,10 @@ DAY = st.lists(
 )
 NIGHT = st.one_of(
     st.just(("well", None)),
-    st.tuples(st.just("untold"), st.lists(st.sampled_from(ECKIDS), min_size=1, unique=True)),
+    st.tuples(st.sampled_from(["untold", "refused"]), st.lists(st.sampled_from(ECKIDS), min_size=1, unique=True)),
+    st.tuples(st.just("one_pupil"), _pupils),
+    st.tuples(st.just("held"), st.sampled_from(["creates", "all_deletes", "field_changes"])),
+    st.tuples(st.just("in_batches"), st.integers(1, 2)),
     st.tuples(st.just("killed"), st.tuples(st.sampled_from([1, 2]), st.booleans(), st.booleans())),
 )
 LIVES = st.lists(st.tuples(DAY, NIGHT), min_size=1, max_size=4)
@@ -74,6 +80,7 @@ class Life:
     children: dict[int, Child] = field(default_factory=lambda: {n: Child(n, str(n), n) for n in PUPILS})
     keys_given: int = 100
     nights: int = 0
+    model: str = "Privacyconvenant 4.0"
     whose: dict[str, int] = field(default_factory=dict)
 
     def happens(self, what: str, of: Any) -> None:
@@ -137,12 +144,25 @@ class Life:
             return state
         if how == "killed":
             self.killed(roster, *of)
+        elif how == "one_pupil":
+            self.one_pupil(roster, self.children[of].key)
         else:
-            self.bench.held.refusals.untold += [eck(number) for number in of or ()]
-            state = self.bench.night(roster).state
+            self.bench.agree(model=self.model, limits=WIDE | ({of: {"count": 1}} if how == "held" else {}))
+            self.bench.held.refusals.untold += [eck(number) for number in of] if how == "untold" else []
+            self.bench.held.refusals.ids |= {eck(number): "nee" for number in of} if how == "refused" else {}
+            state = self.bench.night(roster, self.bench.supplier(batch_size=of if how == "in_batches" else None)).state
             self.bench.held.refusals.untold.clear()
+            self.bench.held.refusals.ids.clear()
         self.numbers_stay_theirs()
         return state
+
+    def one_pupil(self, roster: Roster, key: str) -> None:
+        """A run for him alone; the ledger knows him, as after `meet_pupils`."""
+        data = judged(roster)
+        self.bench.ledger.register_records(SCHOOL, "leerling", pd.Series([key], dtype="str"))
+        case, wanted = replace(self.bench.case(data), pupil=key), self.bench.wanted(data)
+        plan = planned(case, wanted, data.quarantined)
+        delivered(case, self.bench.supplier(), wanted, data.quarantined, plan)
 
     def killed(self, roster: Roster, at: int, *how: bool) -> None:
         """In the middle of message `at`, if there are so many, after its answer or not; what is agreed anew is not sent again."""
@@ -152,7 +172,8 @@ class Life:
         except AssertionError:
             return
         if agreed_anew:
-            self.bench.agree(model=f"Privacyconvenant 4.{self.nights}")
+            self.model = f"Privacyconvenant 4.{self.nights}"
+            self.bench.agree(model=self.model)
 
     def numbers_stay_theirs(self) -> None:
         """What the supplier keeps of a child hangs on its own number: it goes to nobody else while his key is in the export."""
