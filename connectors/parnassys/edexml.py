@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from os import fstat
 from pathlib import Path
+from typing import BinaryIO
 
 from connectors.base import Export, PermanentError, SchoolId
 from connectors.parnassys.reader import read_school_block
@@ -33,14 +34,16 @@ class EdexmlFile:
         It is always read: that a file is the one of last time, its name, its size and its dates do not prove.
 
         Raises:
-            PermanentError: `geen_bestand`, `geen_bestand_van_deze_school`, `geen_edexml_bestand`, `onleesbaar_bestand`, `te_groot`.
+            PermanentError: what `chosen` refuses, `onleesbaar_bestand`, `te_groot`.
         """
         try:
             path = self.chosen(school)
             with path.open("rb") as file:
                 if fstat(file.fileno()).st_size > self.max_bytes:
                     raise refusal("te_groot", limit=size(self.max_bytes))
-                return Export(school, file.read(self.max_bytes), f"edexml {path.name}", moment_of(path))
+                moment = moment_of(file)
+                file.seek(0)
+                return Export(school, file.read(self.max_bytes), f"edexml {path.name}", moment)
         except FileNotFoundError:
             raise refusal("geen_bestand", school=school.key) from None
         except OSError:
@@ -53,9 +56,11 @@ class EdexmlFile:
         Where one does not say it, the file that was written last.
 
         Raises:
-            PermanentError: `geen_bestand`, `geen_bestand_van_deze_school`, `geen_edexml_bestand`.
+            PermanentError: `geen_plek`, `geen_bestand`, `geen_bestand_van_deze_school`, `geen_edexml_bestand`.
             OSError: the folder may not be read.
         """
+        if not self.path.exists():
+            raise refusal("geen_plek", school=school.key, place=self.path.name)
         if not self.path.is_dir():
             return self.path
         candidates = _newest_first(self.path, self.pattern)
@@ -71,15 +76,14 @@ class EdexmlFile:
         raise refusal("geen_bestand", school=school.key)
 
 
-def moment_of(path: Path) -> datetime:
-    """When the export at `path` was made, as it says itself; where it does not, when the file was written (aware).
+def moment_of(file: BinaryIO) -> datetime:
+    """When the export in this open file was made, as it says itself; where it does not, when the file was written (aware).
 
-    Raises:
-        OSError: the file is not there, or may not be opened.
+    Reads from where the file stands, and no further than the school block.
     """
-    written = datetime.fromtimestamp(path.stat().st_mtime, HERE)
+    written = datetime.fromtimestamp(fstat(file.fileno()).st_mtime, HERE)
     try:
-        return school_of(path).made or written
+        return read_school_block(chunks_from(file)).made or written
     except PermanentError:
         return written
 

@@ -42,6 +42,10 @@ _TEXTS = {
         "Het adres geeft antwoord, maar niet als een UWLR-dienst.",
         "Controleer het adres van de UWLR-dienst in schools.yaml.",
     ),
+    "geen_plek": (
+        "De map of het bestand `{place}`, waar de export van school {school} hoort te liggen, is er niet.",
+        "Controleer `path` in schools.yaml; klopt dat, zet de export daar dan neer.",
+    ),
     "geen_bestand": (
         "Er is geen EDEXML-bestand voor school {school} gevonden.",
         "Maak in ParnasSys een export van deze school en zet die op de plek die bij `path` in schools.yaml staat.",

@@ -166,7 +166,7 @@ def _exports(settings: Settings) -> Iterator[Finding]:
             place, mine = settings.home / school.source.path, school.id_on(today_in_the_netherlands())
             expected.append(mine)
             folders.append(place)
-            finding, file = _export(place, mine, str(school.source.path), needed=school.school in settings.delivering)
+            finding, file = _export(place, mine, needed=school.school in settings.delivering)
             told |= {file} if file else set()
             yield finding
     for folder in dict.fromkeys(folders) if expected else ():
@@ -177,34 +177,35 @@ def _exports(settings: Settings) -> Iterator[Finding]:
                 yield Finding(f"inbox/{file.name}", "let op", "wordt niet gelezen: de naam moet eindigen op .xml")
 
 
-def _export(place: Path, school: SchoolId, path: str, *, needed: bool) -> tuple[Finding, Path | None]:
+def _export(place: Path, school: SchoolId, *, needed: bool) -> tuple[Finding, Path | None]:
     """What is found of a school's export, and the file that a delivery would choose, if there is one to choose.
 
-    That there is none is wrong where a delivery is to have one.
+    That there is none is wrong where a delivery is to have one; that there is no place for it always is.
     """
-    chosen = _tried(
-        f"export van {school.key}", partial(_chosen, place, school, path, RuntimeError if needed else _Remark)
-    )
+    chosen = _tried(f"export van {school.key}", partial(_chosen, place, school, needed=needed))
     if chosen.mark != "ok":
         return chosen, None
     file = place / chosen.told if place.is_dir() else place
     return _tried(f"{chosen.what} ({chosen.told})", partial(_whole, file, school, needed=needed)), file
 
 
-def _chosen(place: Path, school: SchoolId, path: str, none: type[Exception]) -> str:
-    if not place.exists():
-        raise RuntimeError(f"de map of het bestand {path} is er niet; controleer `path` in schools.yaml")
+def _chosen(place: Path, school: SchoolId, *, needed: bool) -> str:
     try:
         return EdexmlFile(place).chosen(school).name
     except ConnectorError as error:
-        raise none(str(error)) from None
+        if needed or error.code == "geen_plek":
+            raise
+        raise _Remark(str(error)) from None
 
 
 def _whole(file: Path, school: SchoolId, *, needed: bool) -> str:
     """What a delivery would read, from beginning to end; a file that was forgotten is the likeliest thing to be wrong."""
-    pupils = len(read_roster(file.read_bytes(), frozenset(), school).leerlingen)
+    with file.open("rb") as opened:
+        moment = moment_of(opened)
+        opened.seek(0)
+        pupils = len(read_roster(opened.read(), frozenset(), school).leerlingen)
     told = f"schooljaar {school.schooljaar}, leerlingen: {pupils}"
-    if needed and (old := grown_old(moment_of(file), today_in_the_netherlands())):
+    if needed and (old := grown_old(moment, today_in_the_netherlands())):
         raise _Remark(f"{told}. {old}")
     return told
 

@@ -79,7 +79,7 @@ def test_a_path_that_is_not_there_is_wrong_and_an_empty_inbox_is_not_yet(home: P
     assert told(home)["export van 99XX-00"].startswith("let op: Er is geen EDEXML-bestand")
     schools = home / "schools.yaml"
     schools.write_text(schools.read_text(encoding="utf-8").replace("path: inbox", "path: uitvoer"), encoding="utf-8")
-    assert told(home)["export van 99XX-00"].startswith("fout: de map of het bestand uitvoer is er niet")
+    assert told(home)["export van 99XX-00"].startswith("fout: De map of het bestand `uitvoer`, waar de export")
 
 
 def test_a_school_with_an_agreement_needs_an_export(home: Path) -> None:

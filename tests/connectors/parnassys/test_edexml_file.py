@@ -113,12 +113,13 @@ def test_a_pattern_narrows_the_choice(edexml: Made, school: SchoolId, tmp_path: 
 
 
 def test_no_file_is_named(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
-    """No file, no folder, and an empty inbox are the same to a person: there is no file."""
+    """An empty inbox, and a place that is not there, as after a mistake in `path`."""
     (tmp_path / "leeg").mkdir()
-    for path in (tmp_path / "leeg", tmp_path / "weg.xml", tmp_path / "weg" / "EDEX.XML"):
+    places = {"leeg": "geen_bestand", "weg.xml": "geen_plek", "weg/EDEX.XML": "geen_plek"}
+    for path, code in places.items():
         with pytest.raises(PermanentError) as caught:
-            EdexmlFile(path).pull(school, None)
-        assert caught.value.code == "geen_bestand"
+            EdexmlFile(tmp_path / path).pull(school, None)
+        assert caught.value.code == code
         assert "99XX-00" in caught.value.message
         assert str(tmp_path) not in str(caught.value)
 
