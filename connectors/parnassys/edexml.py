@@ -4,8 +4,8 @@ Choosing and opening the file happens here; reading it, in `reader.py`.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
-from os import fstat
+from datetime import datetime, timedelta
+from os import fstat, stat_result
 from pathlib import Path
 from typing import BinaryIO
 
@@ -53,7 +53,7 @@ class EdexmlFile:
         """The file that is read for this school; a path of its own is not looked at.
 
         Of more than one, the export that was made last, as they say themselves: a copy is written later than what it is of.
-        Where one does not say it, the file that was written last.
+        Where one does not say it, or says what cannot be, the file that was written last.
 
         Raises:
             PermanentError: `geen_plek`, `geen_bestand`, `geen_bestand_van_deze_school`, `geen_edexml_bestand`.
@@ -64,10 +64,10 @@ class EdexmlFile:
         if not self.path.is_dir():
             return self.path
         candidates = _newest_first(self.path, self.pattern)
-        ours = [(candidate, block) for candidate in candidates if (block := _block_of(candidate, school))]
-        made = {candidate: block.made for candidate, block in ours if block.made}
+        ours = {each: block for each in candidates if (block := _block_of(each, school))}
+        made = {each: moment for each, block in ours.items() if (moment := _made(block, _written(each.stat())))}
         if ours:
-            return max(made, key=lambda each: made[each]) if len(made) == len(ours) else ours[0][0]
+            return max(made, key=lambda each: made[each]) if len(made) == len(ours) else next(iter(ours))
         if candidates:
             found = {each.name: _whose(each) for each in candidates[:_TOLD]}
             code = "geen_edexml_bestand" if {*found.values()} <= _NO_EDEXML else "geen_bestand_van_deze_school"
@@ -81,11 +81,20 @@ def moment_of(file: BinaryIO) -> datetime:
 
     Reads from where the file stands, and no further than the school block.
     """
-    written = datetime.fromtimestamp(fstat(file.fileno()).st_mtime, HERE)
+    written = _written(fstat(file.fileno()))
     try:
-        return read_school_block(chunks_from(file)).made or written
+        return _made(read_school_block(chunks_from(file)), written) or written
     except PermanentError:
         return written
+
+
+def _made(block: SchoolBlock, written: datetime) -> datetime | None:
+    """When an export was made, as it says itself, where that can be true: clocks differ, but by no more than a day."""
+    return block.made if block.made and block.made <= written + timedelta(days=1) else None
+
+
+def _written(file: stat_result) -> datetime:
+    return datetime.fromtimestamp(file.st_mtime, HERE)
 
 
 def school_of(path: Path) -> SchoolBlock:

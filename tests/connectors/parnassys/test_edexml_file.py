@@ -46,7 +46,9 @@ def test_another_file_with_the_same_name_size_and_dates_is_read(edexml: Made, sc
         ("2026-09-01T10:00:00Z", datetime(2026, 9, 1, 10, tzinfo=UTC)),
         ("2026-09-01T10:00:00.5+02:00", datetime(2026, 9, 1, 8, 0, 0, 500_000, tzinfo=UTC)),
         ("2026-09-01T10:00:00", datetime(2026, 9, 1, 8, tzinfo=UTC)),
-        ("2026-12-01", datetime(2026, 11, 30, 23, tzinfo=UTC)),
+        ("2026-10-31", datetime(2026, 10, 30, 23, tzinfo=UTC)),
+        ("2026-11-03T11:00:00Z", NOON + timedelta(hours=23)),
+        ("2026-11-03T13:00:00Z", NOON),
         ("2026-09-01T10:00:00.1234567Z", datetime(2026, 9, 1, 10, 0, 0, 123_456, tzinfo=UTC)),
         ("0001-01-01T00:00:00", NOON),
         ("9999-12-31T23:59:59-05:00", NOON),
@@ -57,7 +59,10 @@ def test_another_file_with_the_same_name_size_and_dates_is_read(edexml: Made, sc
 def test_an_export_is_of_the_moment_that_it_tells(
     edexml: Made, school: SchoolId, tmp_path: Path, told: str, moment: datetime
 ) -> None:
-    """Without a time zone that is the clock of the school; where there is none in it, when the file was written."""
+    """Without a time zone that is the clock of the school; where there is none in it, when the file was written.
+
+    None is also a moment after that, but for clocks that differ.
+    """
     inside = f"{block('99XX')}<aanmaakdatum>{told}</aanmaakdatum>"
     assert EdexmlFile(put(tmp_path / "EDEX.XML", edexml(school=inside))).pull(school, None).received_at == moment
 
@@ -81,6 +86,16 @@ def test_the_newest_file_of_the_school_is_chosen(edexml: Made, school: SchoolId,
     export = EdexmlFile(tmp_path).pull(school, None)
     assert isinstance(export, Export)
     assert export.origin == "edexml EDEX (1).XML"
+
+
+def test_an_export_that_says_to_be_of_later_is_not_the_newest_for_ever(
+    edexml: Made, school: SchoolId, tmp_path: Path
+) -> None:
+    """The clock of who made it was wrong; until that moment no other file would be read."""
+    for name, told in (("klok.xml", "2027-03-01T10:00:00"), ("EDEX.XML", "2026-11-02T10:00:00")):
+        inside = f"{block('99XX')}<aanmaakdatum>{told}</aanmaakdatum>"
+        put(tmp_path / name, edexml(school=inside), NOON + timedelta(hours=name == "EDEX.XML"))
+    assert EdexmlFile(tmp_path).chosen(school).name == "EDEX.XML"
 
 
 @pytest.mark.parametrize("dated", [True, False])
