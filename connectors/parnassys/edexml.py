@@ -52,8 +52,8 @@ class EdexmlFile:
     def chosen(self, school: SchoolId) -> Path:
         """The file that is read for this school; a path of its own is not looked at.
 
-        Of more than one, the export that was made last, as they say themselves: a copy is written later than what it is of.
-        Where one does not say it, or says what cannot be, the file that was written last.
+        Of more than one, the export of the school year that is expected, and of those the one that was made last: as in
+        `moment_of`, for a copy is written later than what it is of.
 
         Raises:
             PermanentError: `geen_plek`, `geen_bestand`, `geen_bestand_van_deze_school`, `geen_edexml_bestand`.
@@ -63,38 +63,37 @@ class EdexmlFile:
             raise refusal("geen_plek", school=school.key, place=self.path.name)
         if not self.path.is_dir():
             return self.path
-        candidates = _newest_first(self.path, self.pattern)
-        ours = {each: block for each in candidates if (block := _block_of(each, school))}
-        made = {each: moment for each, block in ours.items() if (moment := _made(block, _written(each.stat())))}
-        if ours:
-            return max(made, key=lambda each: made[each]) if len(made) == len(ours) else next(iter(ours))
-        if candidates:
-            found = {each.name: _whose(each) for each in candidates[:_TOLD]}
-            code = "geen_edexml_bestand" if {*found.values()} <= _NO_EDEXML else "geen_bestand_van_deze_school"
-            told = "; ".join(f"{name}: {what}" for name, what in found.items())
-            raise refusal(code, school=school.key, found=told)
-        raise refusal("geen_bestand", school=school.key)
+        found = {path: looked_at(path) for path in _newest_first(self.path, self.pattern)}
+        blocks = {path: block for path, block in found.items() if isinstance(block, SchoolBlock)}
+        if ours := {path: block for path, block in blocks.items() if block.is_of(school)}:
+            return max(
+                ours, key=lambda each: (ours[each].schooljaar == school.schooljaar, _moment(ours[each], each.stat()))
+            )
+        if not found:
+            raise refusal("geen_bestand", school=school.key)
+        lies = [f"{path.name}: {_whose(what)}" for path, what in (blocks | found).items()][:_TOLD]
+        strange = {*found.values()} <= _NO_EDEXML
+        code = "geen_edexml_bestand" if strange else "geen_bestand_van_deze_school"
+        raise refusal(code, school=school.key, found="; ".join(lies))
 
 
 def moment_of(file: BinaryIO) -> datetime:
-    """When the export in this open file was made, as it says itself; where it does not, when the file was written (aware).
+    """When the export in this open file was made, as it says itself; where it does not, or says what cannot be, when the file
+    was written (aware).
 
     Reads from where the file stands, and no further than the school block.
     """
-    written = _written(fstat(file.fileno()))
     try:
-        return _made(read_school_block(chunks_from(file)), written) or written
+        block = read_school_block(chunks_from(file))
     except PermanentError:
-        return written
+        block = None
+    return _moment(block, fstat(file.fileno()))
 
 
-def _made(block: SchoolBlock, written: datetime) -> datetime | None:
-    """When an export was made, as it says itself, where that can be true: clocks differ, but by no more than a day."""
-    return block.made if block.made and block.made <= written + timedelta(days=1) else None
-
-
-def _written(file: stat_result) -> datetime:
-    return datetime.fromtimestamp(file.st_mtime, HERE)
+def _moment(block: SchoolBlock | None, file: stat_result) -> datetime:
+    """No export was made after its file was written, but for clocks that differ."""
+    written = datetime.fromtimestamp(file.st_mtime, HERE)
+    return block.made if block and block.made and block.made <= written + timedelta(days=1) else written
 
 
 def school_of(path: Path) -> SchoolBlock:
@@ -108,6 +107,16 @@ def school_of(path: Path) -> SchoolBlock:
         return read_school_block(chunks_from(file))
 
 
+def looked_at(path: Path) -> SchoolBlock | str:
+    """Whose export lies at `path`, or what it is, in Dutch, where it says nothing readable of that."""
+    try:
+        return school_of(path) if path.stat().st_size else _EMPTY
+    except PermanentError as error:
+        return _STRANGE if error.code in {"geen_edexml", "afgebroken"} else error.message.rstrip(".")
+    except OSError:
+        return "niet te openen"
+
+
 def _newest_first(folder: Path, pattern: str) -> list[Path]:
     files = [path for path in folder.iterdir() if path.is_file() and _matches(path, pattern)]
     return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
@@ -117,28 +126,13 @@ def _matches(path: Path, pattern: str) -> bool:
     return Path(path.name.lower()).match(pattern.lower())
 
 
-def _block_of(path: Path, school: SchoolId) -> SchoolBlock | None:
-    """What a file in the inbox says of its school, if it is this one; a file that says nothing readable of that is nobody's."""
-    try:
-        block = school_of(path)
-    except (PermanentError, OSError):
-        return None
-    return block if block.is_of(school) else None
+def _whose(what: SchoolBlock | str) -> str:
+    return what if isinstance(what, str) else f"van {shown_school(what)}"
 
 
 _TOLD = 3
 """Of how many files it is said what they are, where none is the one that is looked for."""
 
 
-_EMPTY, _STRANGE = "een leeg bestand", "geen EDEXML"
+_EMPTY, _STRANGE = "een leeg bestand", "geen EDEXML, of niet heel"
 _NO_EDEXML = {_EMPTY, _STRANGE}
-
-
-def _whose(path: Path) -> str:
-    """What a file is that is not the one that is looked for."""
-    try:
-        return f"van {shown_school(school_of(path))}" if path.stat().st_size else _EMPTY
-    except PermanentError as error:
-        return _STRANGE if error.code in {"geen_edexml", "afgebroken"} else error.message.rstrip(".")
-    except OSError:
-        return "niet te openen"

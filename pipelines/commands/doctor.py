@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from connectors.base import ConnectorError, SchoolId
-from connectors.parnassys import EdexmlFile, moment_of, read_roster, school_of
+from connectors.parnassys import EdexmlFile, SchoolBlock, looked_at, moment_of, read_roster
 from connectors.secrets import private_file, public_file, resolve, resolve_token
 from data_contracts.dutch_time import today_in_the_netherlands
 from mappings.agreement import SCHOOL_KEY
@@ -158,21 +158,18 @@ def _named(settings: Settings) -> Iterator[Finding]:
 
 def _exports(settings: Settings) -> Iterator[Finding]:
     """What the next delivery would read of each school, and what else lies where exports are put."""
-    expected: list[SchoolId] = []
+    chosen: dict[SchoolId, Path | None] = {}
     folders = [settings.inbox]
-    told: set[Path] = set()
     for school in settings.schools:
         if isinstance(school.source, EdexmlSource):
             place, mine = settings.home / school.source.path, school.id_on(today_in_the_netherlands())
-            expected.append(mine)
             folders.append(place)
-            finding, file = _export(place, mine, needed=school.school in settings.delivering)
-            told |= {file} if file else set()
+            finding, chosen[mine] = _export(place, mine, needed=school.school in settings.delivering)
             yield finding
-    for folder in dict.fromkeys(folders) if expected else ():
-        for file in sorted(set(folder.glob("*")) - told):
+    for folder in dict.fromkeys(folders) if chosen else ():
+        for file in sorted(set(folder.glob("*")) - {*chosen.values()}):
             if file.suffix.lower() == ".xml" and file.is_file():
-                yield _tried(f"{folder.name}/{file.name}", partial(_lying, file, expected))
+                yield _lying(f"{folder.name}/{file.name}", looked_at(file), chosen)
             elif file.is_file() and folder == settings.inbox and not file.name.startswith("."):
                 yield Finding(f"inbox/{file.name}", "let op", "wordt niet gelezen: de naam moet eindigen op .xml")
 
@@ -210,18 +207,28 @@ def _whole(file: Path, school: SchoolId, *, needed: bool) -> str:
     return told
 
 
-def _lying(file: Path, expected: Sequence[SchoolId]) -> str:
-    """Whose a file is; what is not the code of a school or a school year is not repeated."""
-    block = school_of(file)
-    mine = next((school for school in expected if block.is_of(school)), None)
+def _lying(name: str, what: SchoolBlock | str, chosen: Mapping[SchoolId, Path | None]) -> Finding:
+    """Of a file that is not read."""
+    if isinstance(what, str):
+        return Finding(name, "fout", f"{what}; dit wordt niet gelezen. Haal het weg, of zet er een goede export neer")
+    return Finding(name, "let op", _not_read(what, chosen))
+
+
+def _not_read(block: SchoolBlock, chosen: Mapping[SchoolId, Path | None]) -> str:
+    """Whose an export is, and why it is not read; what is not the code of a school or a school year is not repeated."""
+    mine = next((school for school in chosen if block.is_of(school)), None)
     if mine is None:
         found = f"{block.brincode}-{block.dependancecode}"
         name = found if re.fullmatch(SCHOOL_KEY, found) else "een onbekende school"
-        raise _Remark(f"van {name}, en die staat niet in schools.yaml met een bestand: dit wordt niet gelezen")
+        return f"van {name}, en die staat niet in schools.yaml met een bestand: dit wordt niet gelezen"
     if block.schooljaar != mine.schooljaar:
         year = block.schooljaar if re.fullmatch(r"\d{4}-\d{4}", block.schooljaar or "") else "onbekend"
-        raise _Remark(f"school {mine.key}, maar schooljaar {year}; verwacht wordt {mine.schooljaar}")
-    raise _Remark(f"school {mine.key}: wordt niet gelezen, want een nieuwere export gaat voor; gooi dit bestand weg")
+        return f"school {mine.key}, maar schooljaar {year}; verwacht wordt {mine.schooljaar}"
+    read = chosen[mine]
+    why = (
+        f"{read.name} gaat voor, die is later gemaakt" if read else "`path` van deze school wijst naar een andere plek"
+    )
+    return f"school {mine.key}: wordt niet gelezen, want {why}; haal weg wat niet meer nodig is"
 
 
 def _addresses(settings: Settings) -> Iterator[Finding]:

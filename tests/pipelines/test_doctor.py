@@ -113,7 +113,7 @@ def test_of_two_exports_the_one_that_is_not_read_is_named(home: Path) -> None:
     answers = told(home)
     assert answers["export van 99XX-00 (EDEX.XML)"].startswith("ok: ")
     assert answers["inbox/oud.xml"] == (
-        "let op: school 99XX-00: wordt niet gelezen, want een nieuwere export gaat voor; gooi dit bestand weg"
+        "let op: school 99XX-00: wordt niet gelezen, want EDEX.XML gaat voor, die is later gemaakt; haal weg wat niet meer nodig is"
     )
 
 

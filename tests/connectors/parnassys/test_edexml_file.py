@@ -92,21 +92,28 @@ def test_an_export_that_says_to_be_of_later_is_not_the_newest_for_ever(
     edexml: Made, school: SchoolId, tmp_path: Path
 ) -> None:
     """The clock of who made it was wrong; until that moment no other file would be read."""
-    for name, told in (("klok.xml", "2027-03-01T10:00:00"), ("EDEX.XML", "2026-11-02T10:00:00")):
+    for name, told in (("klok.xml", "2027-03-01T10:00:00"), ("EDEX.XML", "2026-11-02T13:30:00")):
         inside = f"{block('99XX')}<aanmaakdatum>{told}</aanmaakdatum>"
         put(tmp_path / name, edexml(school=inside), NOON + timedelta(hours=name == "EDEX.XML"))
     assert EdexmlFile(tmp_path).chosen(school).name == "EDEX.XML"
 
 
-@pytest.mark.parametrize("dated", [True, False])
-def test_a_copy_of_an_old_export_is_not_the_newest(
-    edexml: Made, school: SchoolId, tmp_path: Path, *, dated: bool
-) -> None:
-    """What the exports say themselves counts; where one says nothing, when the files were written."""
+def test_a_copy_of_an_old_export_is_not_the_newest(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
+    """What an export says itself counts; of one that says nothing, when the file was written."""
     inside = f"{block('99XX')}<aanmaakdatum>2026-{{}}-01T10:00:00</aanmaakdatum>"
-    put(tmp_path / "EDEX.XML", edexml(school=inside.format("11") if dated else block("99XX")))
     put(tmp_path / "kopie.xml", edexml(school=inside.format("09")), NOON + timedelta(hours=1))
-    assert EdexmlFile(tmp_path).chosen(school).name == ("EDEX.XML" if dated else "kopie.xml")
+    for made in (inside.format("11"), block("99XX")):
+        put(tmp_path / "EDEX.XML", edexml(school=made))
+        assert EdexmlFile(tmp_path).chosen(school).name == "EDEX.XML"
+
+
+def test_an_export_of_another_year_does_not_stand_in_the_way(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
+    """Somebody made the wrong one last; where it is all there is, it is read, and so refused by its year."""
+    last_year = block("99XX").replace("2026-2027", "2025-2026")
+    put(tmp_path / "vorig.xml", edexml(school=last_year), NOON + timedelta(hours=1))
+    assert EdexmlFile(tmp_path).chosen(school).name == "vorig.xml"
+    put(tmp_path / "EDEX.XML", edexml())
+    assert EdexmlFile(tmp_path).chosen(school).name == "EDEX.XML"
 
 
 def test_a_file_with_a_strange_section_is_still_the_schools(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
@@ -143,9 +150,9 @@ def test_no_file_is_named(edexml: Made, school: SchoolId, tmp_path: Path) -> Non
     ("content", "told"),
     [
         (b"", "EDEX.XML: een leeg bestand."),
-        (b"sleutel;naam\n1;Kanarie\n", "EDEX.XML: geen EDEXML."),
-        (b"<html><p>Kanarie</p></html>", "EDEX.XML: geen EDEXML."),
-        (b"PK\x03\x04Kanarie", "EDEX.XML: geen EDEXML."),
+        (b"sleutel;naam\n1;Kanarie\n", "EDEX.XML: geen EDEXML, of niet heel."),
+        (b"<html><p>Kanarie</p></html>", "EDEX.XML: geen EDEXML, of niet heel."),
+        (b"PK\x03\x04Kanarie", "EDEX.XML: geen EDEXML, of niet heel."),
         (None, "EDEX.XML: van 99YY-00."),
     ],
     ids=["empty", "csv", "html", "zip", "another school"],
@@ -161,6 +168,19 @@ def test_what_lies_there_instead_is_told(
     assert ("code in schools.yaml" in caught.value.action) is (content is None)
     assert caught.value.message.endswith(told)
     assert "Kanarie" not in str(caught.value)
+
+
+def test_an_export_of_another_school_is_told_behind_whatever_else_lies_there(
+    edexml: Made, school: SchoolId, tmp_path: Path
+) -> None:
+    """It is likelier that the code in the settings is wrong than that somebody wants to deliver a picture."""
+    put(tmp_path / "buren.xml", edexml(school=block("99YY")))
+    for number in range(3):
+        put(tmp_path / f"{number}.xml", b"PK", NOON + timedelta(hours=1))
+    with pytest.raises(PermanentError) as caught:
+        EdexmlFile(tmp_path).pull(school, None)
+    assert caught.value.code == "geen_bestand_van_deze_school"
+    assert "buren.xml: van 99YY-00" in caught.value.message
 
 
 def test_a_file_over_the_limit_is_not_read(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
