@@ -2,7 +2,7 @@
 
 import csv
 import io
-import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -72,7 +72,6 @@ _DELIMITERS: Final = {";": "een ;", ",": "een ,", "\t": "een tab"}
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
 _HEAD: Final = 20
 """How far down the columns are looked for, to say where they are."""
-_A_VALUE: Final = re.compile(r"\d|(ja|nee)$", re.IGNORECASE)
 _WORKBOOK = "Dit is een Excel-bestand: sla het op als CSV (Bestand > Opslaan als), en lees dat bestand in."
 _NO_COLUMN = {
     False: "De kolom `{}` staat niet in de eerste regel van het bestand.",
@@ -90,14 +89,13 @@ def _shifted(cells: int, expected: int, delimiter: str) -> str:
 
 
 def _where_they_are(header: Sequence[str], text: str, delimiter: str, names: Sequence[str]) -> str:
-    """What to do about columns that are not there. A first line of values is not repeated: a pupil may be in it."""
+    """What to do about columns that are not there. A first line with none of them is not repeated: it may be a pupil's."""
     for number, row in islice(_rows(text, delimiter), 1, _HEAD):
         if row and all(_places(row, name) for name in names):
             return f"De namen van de kolommen staan in regel {number}: haal de regels daarboven weg."
-    there = [cell.strip() for cell in header if cell.strip()]
-    if any(_places(header, name) for name in names) or not any(map(_A_VALUE.match, there)):
-        return f"In de eerste regel staat: {', '.join(f'`{cell}`' for cell in there)}."
-    return "Zet in de eerste regel de namen van de kolommen."
+    if any(_places(header, name) for name in names):
+        return f"In de eerste regel staat: {', '.join(f'`{cell.strip()}`' for cell in header if cell.strip())}."
+    return "Zet in de eerste regel de namen van de kolommen, of geef de namen op die er staan."
 
 
 def _places(header: Sequence[str], name: str) -> list[int]:
@@ -132,7 +130,9 @@ def _fit(text: str, delimiter: str, names: Sequence[str]) -> tuple[int, int]:
 
 
 def _text(content: bytes) -> str:
-    """UTF-8, or what a spreadsheet on Windows writes."""
+    """UTF-8, or what a spreadsheet on Windows writes: as CSV, or as Unicode text."""
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

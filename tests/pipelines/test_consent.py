@@ -135,6 +135,7 @@ def test_what_cannot_be_written_down_is_told_in_dutch(world: World, words: tuple
         (f"leerling,naam,mag\r\n{PUPIL},A,JA\r\n{OTHER},B,Nee\r\n".encode("utf-8-sig"), "leerling"),
         (f"leerling\tnaam\tmag\n{PUPIL}\tA\t ja \n{OTHER}\tB\tnee\n".encode(), "leerling"),
         (f'sleutel één;naam;mag\n{PUPIL};"A;B";ja\n{OTHER};B;nee\n'.encode("cp1252"), "sleutel één"),
+        (f"sleutel één\tnaam\tmag\n{PUPIL}\tA\tja\n{OTHER}\tB\tnee\n".encode("utf-16"), "sleutel één"),
     ],
 )
 def test_a_file_of_any_spreadsheet_is_read(world: World, tmp_path: Path, content: bytes, key: str) -> None:
@@ -169,9 +170,11 @@ _SHIFTED = "Regel {}: heeft {}, de eerste regel {}. {}?"
         (f"leerling;mag\n{PUPIL};ja\n{PUPIL};nee\n", "Regel 3: deze leerling staat er al eerder in."),
         (f"leerling;mag\n{PUPIL};ja\n;ja\n", "Regel 3: de sleutel van de leerling ontbreekt."),
         (f"Kanarie;ja\n{PUPIL};ja\n", "De kolom `leerling` staat niet in de eerste regel"),
-        (f"Kanarie;ja\n{PUPIL};ja\n", "Zet in de eerste regel de namen van de kolommen."),
+        (f"Kanarie;ja\n{PUPIL};ja\n", "Zet in de eerste regel de namen van de kolommen"),
         (f"leerling;gedicht\n{PUPIL};ja\n", "In de eerste regel staat: `leerling`, `gedicht`."),
-        (f"kind;gedicht;\n{PUPIL};a,b,c,d,e;\n", "In de eerste regel staat: `kind`, `gedicht`."),
+        (f"kind;gedicht;mag;\n{PUPIL};a,b,c,d,e;ja;\n", "In de eerste regel staat: `kind`, `gedicht`, `mag`."),
+        (f"Kanarie|{PUPIL}|ja\n{PUPIL}|ja|ja\n", "Zet in de eerste regel de namen van de kolommen"),
+        (f"Kanarie;Lk{PUPIL};Ja, dat mag\n", "Zet in de eerste regel de namen van de kolommen"),
         (f"Foto's 2026;\n\nleerling;mag\n{PUPIL};ja\n", "kolommen staan in regel 3: haal de regels daarboven weg."),
         (f"leerling;mag;mag\n{PUPIL};ja;nee\n", "De kolom `mag` staat meer dan eens in de eerste regel"),
         (f"leerling;Mag;MAG\n{PUPIL};ja;nee\n", "De kolom `mag` staat meer dan eens in de eerste regel"),
