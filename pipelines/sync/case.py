@@ -139,14 +139,16 @@ class Planned:
         """The changes that go ahead: all of what is allowed, and of the rest those that wait for nobody.
 
         Those a hold does not stop, nor that something new would go out with the others; what the school agreed does. Those who
-        take each other's ids go together or not at all: half of that would write the one over the other.
+        take each other's ids go together or not at all: half of that would write the one over the other. Nor is anybody deleted
+        to be created anew where nothing is to be created.
         """
         changes = self.concerned
         binding = {
             stop.operation for stop in self.stops if stop.effect == "block" and stop.rule is not Rule.NOTHING_NEW
         }
         by_right = self.plan.by_right.loc[changes.index] & ~changes["operation"].isin(binding)
-        going = changes["operation"].isin(self.allowed) | by_right
+        stuck = changes.index.isin(self.plan.anew if self.stopped_by("create") else ())
+        going = (changes["operation"].isin(self.allowed) & ~stuck) | by_right
         labels = frozenset(changes.index[going] if self.plan.together else ())
         halves = [row for rows in self.plan.together if not rows <= labels for row in rows]
         return changes[going & ~changes.index.isin(halves)]
@@ -177,7 +179,9 @@ class Planned:
     @property
     def waiting(self) -> frozenset[bytes]:
         """Of what this run is for, the refs of who waits until it is certain whose an id is at the supplier, and it is free."""
-        return self.plan.waiting if self.only is None else self.plan.waiting & self.only.refs
+        stopped = self.concerned.index.difference(self.going.index).intersection([*self.plan.anew])
+        waiting = self.plan.waiting.union(self.concerned.loc[stopped, "ref"])
+        return waiting if self.only is None else waiting & self.only.refs
 
     @property
     def _parts(self) -> tuple[Part, ...]:

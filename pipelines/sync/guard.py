@@ -83,11 +83,16 @@ def stops(
     """
     waiting = plan.may_wait
     found = [
-        *(stop for stop in _not_agreed(plan, agreement, day) if len(plan.of(stop.operation))),
+        *(stop for stop in _not_agreed(plan, agreement, day) if len(plan.of(stop.operation)) or _to_come(plan, stop)),
         *(stop for stop in _limits(waiting, agreement, history, export_size, day) if len(waiting.of(stop.operation))),
         *_clear_out(plan, agreement, day, next_begins),
     ]
     return tuple(found)
+
+
+def _to_come(plan: ChangePlan, stop: Stop) -> bool:
+    """Whether it stops the creation, by the next plan, of who is deleted in this one."""
+    return stop.operation == "create" and bool(plan.anew)
 
 
 def _not_agreed(plan: ChangePlan, agreement: Agreement, day: date) -> Iterator[Stop]:

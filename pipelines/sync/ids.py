@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from data_contracts.fields import Record
+from mappings.choices import BY_RIGHT, NO_CONSENT
 from mappings.projection import NOBODY, PERSONS, DeliverySet
 from pipelines.keys import Keys
 from pipelines.ledger.delivered import may_be_absent
 from pipelines.ledger.handles import NO_HANDLE
 from pipelines.ledger.records import refs_of
-from pipelines.sync.compare import Cause, Known, columns_of, gets_another_id, rekeyed
+from pipelines.sync.compare import Cause, Known, among_refs, columns_of, gets_another_id, rekeyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Settled:
     goes_on: bool
     waiting: frozenset[bytes]
     together: tuple[frozenset[int], ...]
+    anew: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def ids_settled(
 
     `lingering` are the records that the supplier has and the export leaves open.
     """
-    settled = Settled(changes, goes_on=False, waiting=frozenset(), together=())
+    settled = Settled(changes, goes_on=False, waiting=frozenset(), together=(), anew=frozenset())
     if known.state.empty:
         return settled
     for kind in PERSONS:
@@ -98,6 +101,7 @@ def _carried_out(
         before.goes_on or bool(found.waiting or found.first),
         before.waiting | waiting,
         (*before.together, *found.together),
+        before.anew | found.first,
     )
 
 
@@ -125,19 +129,27 @@ def _people(
     known_by = {row: ids(number, key_of.get(row)) for row, number in numbers.items()}
     now = wanted.of(kind)["id"]
     wants = dict(zip(key_of, now.reindex(upserts).tolist(), strict=True))
-    away = wanted.gone.get(kind, NOBODY)
-    still_here = {*refs_of(wanted.school, kind, away.index[away.ne(str(Cause.LEFT))].tolist(), keys)}
     return _People(
         kind=kind,
         wants=wants,
         moving=frozenset(moving.index),
         gone=frozenset(gone.index),
-        departed=frozenset(gone.index[[ref not in still_here for ref in gone["ref"]]]),
+        departed=frozenset(gone.index[_departed(gone["ref"], kind, wanted, keys)]),
         known_by=known_by,
         numbers=numbers,
         left_open=[ids(number) for number in left_open],
         stays=frozenset(now[now.isin(frozenset[str]().union(*known_by.values()))]).difference(wants.values()),
     )
+
+
+def _departed(refs: pd.Series, kind: Record, wanted: DeliverySet, keys: Keys) -> npt.NDArray[np.bool_]:
+    """Which of these the export says to have left, or knows nothing of: where it has somebody without a key, it could be any of them."""
+    away, broken = wanted.gone.get(kind, NOBODY), wanted.uncertain
+    left = away.eq(str(Cause.LEFT))
+    if kind in broken.kinds:
+        return among_refs(refs, {*refs_of(wanted.school, kind, away.index[left].tolist(), keys)})
+    here = [*away.index[~left], *broken.keys[kind]]
+    return ~among_refs(refs, {*refs_of(wanted.school, kind, here, keys)})
 
 
 def _may_be_there(made: pd.DataFrame, known: Known) -> pd.Series:
@@ -284,10 +296,15 @@ def _go_on(
 
 
 def _delete_first(changes: pd.DataFrame, numbers: Mapping[int, int]) -> None:
-    """Make the changes at these rows deletes of those records; the next plan has what they were."""
+    """Make the changes at these rows deletes of those records; the next plan has what they were.
+
+    Where a value was to be cleared for want of a consent, that stays the cause: it waits for nobody.
+    """
     rows = [*numbers]
+    causes = changes.loc[rows, "cause"]
+    changes.loc[rows, "cause"] = causes.where(causes.isin([*BY_RIGHT, NO_CONSENT]), str(Cause.REKEYED))
     changes.loc[rows, "record_id"] = [*numbers.values()]
-    changes.loc[rows, ["operation", "cause", "changed_fields"]] = ["delete", str(Cause.REKEYED), ""]
+    changes.loc[rows, ["operation", "changed_fields"]] = ["delete", ""]
     changes.loc[rows, "fingerprint"] = None
 
 

@@ -26,7 +26,7 @@ class ChangePlan:
 
     `changes` has the columns of `compare.COLUMNS`. `waiting` has the refs of those whose id is, or may be, somebody else's at the
     supplier; `together` the rows of people who take each other's ids, or of whom nobody knows who goes by which: they can only go
-    in one message.
+    in one message; `anew` the rows of those who are deleted so that the next plan can create them.
     """
 
     supplier: str
@@ -40,6 +40,7 @@ class ChangePlan:
     goes_on: bool = False  # once this is carried out the next plan has more to do, from the same export
     waiting: frozenset[bytes] = frozenset()
     together: tuple[frozenset[int], ...] = ()
+    anew: frozenset[int] = frozenset()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -68,11 +69,15 @@ class ChangePlan:
         """Which changes wait for nobody, and are counted by no limit: what a parent asked for and the law grants, the
         clearing out that a person approved as a whole, and the removal of a kind of record that the agreement gives no more.
 
-        Clearing a photo that nobody consented to is one; removing pupils that nobody consented to waits for a person.
+        Clearing a photo that nobody consented to is one; removing pupils that nobody consented to waits for a person. So is
+        what cannot but go together with one.
         """
         cause, update = self.changes["cause"], self.changes["operation"].eq("update")
-        cleared, withdrawn = cause.eq(NO_CONSENT) & update, cause.eq(Cause.FIELD_WITHDRAWN) & ~update
-        return cause.isin([*BY_RIGHT, Cause.AGREEMENT_ENDED]) | cleared | withdrawn
+        cleared = cause.eq(NO_CONSENT) & (update | self.changes.index.isin(self.anew))
+        withdrawn = cause.eq(Cause.FIELD_WITHDRAWN) & ~update
+        mine = cause.isin([*BY_RIGHT, Cause.AGREEMENT_ENDED]) | cleared | withdrawn
+        rights = frozenset(mine.index[mine] if self.together else ())
+        return mine | mine.index.isin([row for rows in self.together if rows & rights for row in rows])
 
     @property
     def may_wait(self) -> Self:
@@ -125,6 +130,7 @@ def change_plan(
         goes_on=settled.goes_on,
         waiting=settled.waiting,
         together=settled.together,
+        anew=settled.anew,
     )
 
 
