@@ -43,7 +43,8 @@ class DeliverySet:
     `records`: per kind a frame with the record key of ParnasSys as index; columns `id` (how the supplier knows the
     record) and the agreed fields, all text. `gone`: per kind the keys that are in the export and not in the set, with
     the reason as value. `uncertain`: see there. `consents`: of each column of pupils that goes by a consent of its own, the
-    newest choice by record key; where that is not a consent, the column has no value.
+    newest choice by record key; where that is not a consent, the column has no value. `abandoned`: of the pupils who left, those
+    of whom the export has no ECK iD any more: the registration may have been put by for a new one.
     """
 
     supplier: str
@@ -53,6 +54,7 @@ class DeliverySet:
     gone: Mapping[Record, pd.Series] = field(repr=False)
     uncertain: Uncertain = field(repr=False)
     consents: Mapping[str, Mapping[str, Choice]] = field(default_factory=dict, repr=False)
+    abandoned: "pd.Index[str]" = field(default_factory=lambda: NOBODY.index, repr=False)
 
     def of(self, kind: Record) -> pd.DataFrame:
         """The records of one kind; none, and no column but `id`, where the agreement gives nothing of that kind."""
@@ -95,6 +97,7 @@ def delivery_set(
         gone={Record.LEERLING: pupils_gone, Record.LEERKRACHT: teachers_gone},
         uncertain=uncertain,
         consents=consents,
+        abandoned=_abandoned(roster.leerlingen, pupils_gone),
     )
 
 
@@ -108,6 +111,12 @@ def read_for(agreed: Iterable[AgreedField]) -> frozenset[str]:
 def has_left(pupils: pd.DataFrame, day: date) -> pd.Series:
     """Which pupils no longer go to this school on `day`: year group H, or a last school day that has passed."""
     return pupils["jaargroep"].eq("H") | pupils["uitstroomdatum"].lt(day.isoformat()).fillna(value=False)
+
+
+def _abandoned(pupils: pd.DataFrame, gone: pd.Series) -> "pd.Index[str]":
+    if "eckid" not in pupils:
+        return NOBODY.index
+    return gone.index[gone.eq("van_school")].intersection(pd.Index(pupils.loc[pupils["eckid"].isna(), "key"]))
 
 
 def consented(values: pd.Series, newest: Mapping[str, Choice]) -> pd.Series:

@@ -143,13 +143,13 @@ def _people(
 
 
 def _departed(refs: pd.Series, kind: Record, wanted: DeliverySet, keys: Keys) -> npt.NDArray[np.bool_]:
-    """Which of these the export says to have left, or knows nothing of: where it has somebody without a key, it could be any of them."""
-    away, broken = wanted.gone.get(kind, NOBODY), wanted.uncertain
-    left = away.eq(str(Cause.LEFT))
-    if kind in broken.kinds:
-        return among_refs(refs, {*refs_of(wanted.school, kind, away.index[left].tolist(), keys)})
-    here = [*away.index[~left], *broken.keys[kind]]
-    return ~among_refs(refs, {*refs_of(wanted.school, kind, here, keys)})
+    """Which of these have a key that is not in the export, or only in a registration that was put by.
+
+    Of none that is certain where somebody in the export has no usable key.
+    """
+    here = [*wanted.gone.get(kind, NOBODY).index.difference(wanted.abandoned), *wanted.uncertain.keys[kind]]
+    absent = ~among_refs(refs, {*refs_of(wanted.school, kind, here, keys)})
+    return absent & (kind not in wanted.uncertain.kinds)
 
 
 def _may_be_there(made: pd.DataFrame, known: Known) -> pd.Series:

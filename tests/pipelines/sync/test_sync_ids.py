@@ -7,6 +7,7 @@ import pytest
 from pipelines.ledger.handles import Handle
 from pipelines.ledger.records import refs_of
 from tests.pipelines.sync.bench import EMPTY, SCHOOL, SMALL, Bench, changed, eck, pupil, pupils, school, told, unread
+from tests.pipelines.sync.test_unanswered_moves import at_rest, given, names, swapped
 
 
 def test_an_eckid_that_arrives_later_keeps_one_pupil(bench: Bench) -> None:
@@ -146,3 +147,25 @@ def test_where_two_are_known_by_one_id_the_one_who_stays_is_not_deleted(
     plan = bench.plan(school(rows))
     assert told(plan) == set()
     assert (plan.waiting, plan.complete) == ({*refs_of(SCHOOL, "leerling", ["3"], bench.keys)}, False)
+
+
+@pytest.mark.parametrize("left", [{"jaargroep": "H"}, {"uitstroomdatum": "2026-11-20"}])
+def test_who_left_and_is_in_the_export_with_an_eckid_of_his_own_is_nobody_else(
+    bench: Bench, left: dict[str, str]
+) -> None:
+    """Two exchanged their ECK iDs and one of them left: the other keeps the number that is his."""
+    bench.night(school(pupils(6)))
+    was = given(bench, 3)
+    export = school(changed(swapped(pupils(6), 2, 3), 2, **left))
+    at_rest(bench, export)
+    assert names(bench)["2"] == "Roep3"
+    assert given(bench, 2) == was
+
+
+def test_a_newcomer_is_not_who_left_with_another_eckid(bench: Bench) -> None:
+    """What the supplier kept of the one is not the other's, though he has his former ECK iD."""
+    bench.night(school(pupils(6)))
+    was = given(bench, 2)
+    at_rest(bench, school([*changed(pupils(6), 2, jaargroep="H", eckid=eck(9)), pupil(7, eckid=eck(2))]))
+    assert names(bench)["2"] == "Roep7"
+    assert given(bench, 2) != was
