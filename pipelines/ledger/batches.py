@@ -54,16 +54,16 @@ def settle_batch(
     _refuse(transaction, known, {taken.left[n]: text for n, text in refused.items() if n in taken.left})
 
 
-def presume_batch(transaction: Transaction, plan_id: int, number: int, wire_ids: Mapping[int, str]) -> None:
+def presume_batch(transaction: Transaction, plan_id: int, number: int, known_by: Mapping[int, Handle]) -> None:
     """Settle a batch of which nobody can say any more whether it arrived: what it put or changed counts as delivered.
 
-    Its fingerprint is made one that nothing has, so that the next plan makes, corrects or removes the record. `wire_ids`
-    tells by record number under which id it was sent, where that is not the key.
+    Its fingerprint is made one that nothing has, so that the next plan makes, corrects or removes the record. `known_by`
+    tells by record number under which ids the supplier may have it now, where that is not the key alone.
     """
     known = _batch(transaction, plan_id, number)
     _set_apart(transaction, known)
     here = _of(known) & (change.c.state == "pending")
-    presume(transaction, known.supplier, known.field_set_id, here, wire_ids)
+    presume(transaction, known.supplier, known.field_set_id, here, known_by)
     transaction.execute(sa.update(change).where(here).values(state="presumed", answered_at=transaction.now))
 
 

@@ -104,20 +104,19 @@ def presume(
     supplier: str,
     field_set_id: int,
     sent: sa.ColumnElement[bool],
-    wire_ids: Mapping[int, str],
+    known_by: Mapping[int, Handle],
 ) -> None:
     """Count the records of the changes that `sent` finds as delivered, with a fingerprint that nothing has.
 
-    `wire_ids` tells under which id a record was sent, where that is not the key, or was not. After an update the supplier may
-    have it under that or under the one that was known. What was to be deleted may be there or not.
+    `known_by` tells under which ids the supplier may have a record now: by number, where that is not the key alone. What was to
+    be deleted may be there or not.
     """
     _may_be_gone(transaction, supplier, sent)
     sent &= change.c.operation != "delete"
     columns = (change.c.record_id, change.c.operation, change.c.fingerprint, change.c.replaces_id)
     rows = transaction.execute(sa.select(*columns).where(sent)).all()
     carried = Carried(sent, frozenset(), {row.record_id: row.replaces_id for row in rows if row.replaces_id})
-    ids = ((row, wire_ids.get(row.record_id)) for row in rows)
-    new = {row.record_id: Handle(i, None) if row.operation == "create" else Handle(None, None, i) for row, i in ids}
+    new = {row.record_id: known_by.get(row.record_id, NO_HANDLE) for row in rows}
     handles_id = _handles_moved(transaction, supplier, carried, new)
     constant = {"supplier": supplier, "field_set_id": field_set_id, "handles_id": handles_id}
     held = []

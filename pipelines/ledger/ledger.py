@@ -179,13 +179,13 @@ class Ledger(Database):
         with self._writing() as transaction:
             batches.settle_batch(transaction, plan_id, batch, accepted, refused, written)
 
-    def presume_batch(self, plan_id: int, batch: int, wire_ids: Mapping[int, str] | None = None) -> None:
+    def presume_batch(self, plan_id: int, batch: int, known_by: Mapping[int, Handle] | None = None) -> None:
         """Settle a batch of which nobody can say any more whether it arrived: it counts as delivered, with unknown content.
 
-        `wire_ids` tells by record number under which id it was sent, where that is not the key.
+        `known_by` tells by record number under which ids the supplier may have it now, where that is not the key alone.
         """
         with self._writing() as transaction:
-            batches.presume_batch(transaction, plan_id, batch, wire_ids or {})
+            batches.presume_batch(transaction, plan_id, batch, known_by or {})
 
     def abandon_rest(self, plan_id: int, left: Collection[int]) -> None:
         """Drop what is pending of a broken-off plan, but for the batches `left`, by number: it was never sent."""

@@ -3,7 +3,7 @@
 What may be sent was decided before; how a message looks on the wire is the connector's.
 """
 
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -98,7 +98,7 @@ def _end(ledger: Ledger, vault: Vault, plan: Plan, sent_again: Callable[[int, Pa
     ledger.abandon_rest(plan.id, [batch for batch, _ in left])
     for batch, parcel in left:
         if parcel is None or not sent_again(batch, parcel):
-            ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcel) if parcel else {})
+            ledger.presume_batch(plan.id, batch, _may_be_known_by(parcel) if parcel else {})
     ledger.finish_plan(plan.id, "abandoned", reason)
     drop_parcels(vault, plan.supplier, plan.school, map(int, changes["batch"].unique()))
 
@@ -129,10 +129,14 @@ def _sent_again(case: Case, supplier: Supplier, plan: Plan, batch: int, parcel: 
     return True
 
 
-def _ids_other_than_keys(parcel: Parcel) -> dict[int, str]:
-    """Under which id each record went out, where that is not its key, or was not."""
+def _may_be_known_by(parcel: Parcel) -> dict[int, Handle]:
+    """Under which ids the supplier may have each record of a parcel that it did not answer, where that is not its key alone.
+
+    Who got another id may be there under that, or still under the one from which he was to be moved.
+    """
     rows = parcel.changes[(parcel.changes["id"] != parcel.changes["key"]) | parcel.changes["previous_id"].notna()]
-    return dict(zip(map(int, rows["record_id"]), rows["id"], strict=True))
+    ids = zip(map(int, rows["record_id"]), rows["id"], rows["previous_id"], strict=True)
+    return {number: Handle(was, None, now) if isinstance(was, str) else Handle(now, None) for number, now, was in ids}
 
 
 def _open_holds(case: Case, plan: Planned) -> None:
@@ -289,7 +293,7 @@ def _taken_over(
     accepted, refused = _answers(parcel, receipts)
     case.ledger.settle_batch(plan.id, batch, accepted, refused, written)
     if len(accepted) + len(refused) < len(parcel.changes):
-        case.ledger.presume_batch(plan.id, batch, _ids_other_than_keys(parcel))
+        case.ledger.presume_batch(plan.id, batch, _may_be_known_by(parcel))
     return len(parcel.changes) - len(accepted)
 
 
@@ -297,11 +301,13 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[dict[int, Handle], dic
     """By record number: how the supplier knows what it accepted, and its reason for everything that it refused.
 
     What a whole set no longer holds is removed by it, so such a delete needs no answer of its own. Nor does whose former id is
-    accepted for another: the two are taken together or not at all. What is deleted under two ids needs an answer to both.
+    accepted for another, or who wanted that of one who was refused: they are taken together or not at all. What is deleted
+    under two ids needs an answer to both.
     """
     accepted, refused = {}, {}
     taken, not_taken, whole = receipts.accepted, receipts.refused, parcel.whole is not None
-    moved = _moved_along(parcel.changes, taken) if len(taken) + len(not_taken) < len(parcel.changes) else set()
+    silent = len(taken) + len(not_taken) < len(parcel.changes)
+    moved, stayed = _along(parcel.changes, taken, not_taken) if silent else (frozenset[str](), frozenset[str]())
     columns = (parcel.changes[name].tolist() for name in ("record_id", "kind", "id", "key", "previous_id", "operation"))
     for number, kind, wire_id, key, previous_id, operation in zip(*columns, strict=True):
         named = kind, wire_id  # the kind as the text that every `Record` is
@@ -313,23 +319,43 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[dict[int, Handle], dic
             refused[number] = not_taken.get(named) or not_taken[also]
         elif wire_id in moved:
             accepted[number] = Handle(wire_id, None)
+        elif wire_id in stayed:
+            refused[number] = _REFUSED_ALONG
         elif whole and operation == "delete":
             accepted[number] = NO_HANDLE
     return accepted, refused
 
 
-def _moved_along(changes: pd.DataFrame, taken: Collection[tuple[str, str]]) -> set[str]:
-    """The new ids of who must have moved, since his former id was accepted for another, and his for a third."""
+_REFUSED_ALONG = "Geweigerd met een ander, van wie hij het id zou overnemen."
+
+
+def _along(
+    changes: pd.DataFrame, taken: Collection[tuple[str, str]], not_taken: Collection[tuple[str, str]]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The new ids of who must have moved, since his former id was accepted for another, and of who cannot have, since the one
+    who has the id that he wants was refused another; and his for a third.
+    """
     moved = changes[changes["operation"].eq("update") & changes["previous_id"].notna()]
-    new_of = dict(zip(moved["previous_id"], moved["id"], strict=True))
-    todo = [i for kind, i in zip(moved["kind"], moved["id"], strict=True) if (kind, i) in taken]
-    found: set[str] = set()
+    named = list(zip(moved["kind"], moved["id"], strict=True))
+    new_of, old_of = (dict(zip(moved[one], moved[other], strict=True)) for one, other in (_LINK, reversed(_LINK)))
+    return (
+        _followed(new_of, [name[1] for name in named if name in taken]),
+        _followed(old_of, [name[1] for name in named if name in not_taken]),
+    )
+
+
+_LINK = ("previous_id", "id")
+
+
+def _followed(links: Mapping[str, str], starts: Iterable[str]) -> frozenset[str]:
+    """Everything that these lead to."""
+    todo, found = [*starts], set[str]()
     while todo:
-        new = new_of.get(todo.pop())
-        if new and new not in found:
-            found.add(new)
-            todo.append(new)
-    return found
+        following = links.get(todo.pop())
+        if following and following not in found:
+            found.add(following)
+            todo.append(following)
+    return frozenset(found)
 
 
 def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:

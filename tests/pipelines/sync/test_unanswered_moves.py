@@ -215,3 +215,56 @@ def test_who_may_be_where_one_in_quarantine_is_waits_and_is_told_so(bench: Bench
     at_rest(bench, school(rows))
     assert "Roep2" not in names(bench).values()
     assert names(bench)["2"] == "Roep3"
+
+
+def _lost_twice(bench: Bench, there: Roster, moved: Roster, number: int) -> None:
+    """Pupil 2 moves and is to move back: of the first nobody said anything, and the second never left."""
+    bench.night(there)
+    untold(bench, moved, number)
+    bench.killed(there, at=1, after=False)
+    bench.choose(Choice.OBJECTION, 6)
+
+
+LOST_TWICE = {
+    "two ECK iDs": (school(pupils(6)), school(changed(pupils(6), 2, eckid=eck(9))), 9),
+    "key and ECK iD": (school(changed(pupils(6), 2, eckid=None)), school(pupils(6)), 2),
+}
+
+
+@pytest.mark.parametrize("lost", LOST_TWICE.values(), ids=LOST_TWICE)
+def test_a_second_message_without_an_answer_does_not_end_the_doubt(
+    bench: Bench, lost: tuple[Roster, Roster, int]
+) -> None:
+    """He may still be under the first: with an objection he is gone there too."""
+    _lost_twice(bench, *lost)
+    bench.choose(Choice.OBJECTION, 2)
+    at_rest(bench, lost[0])
+    assert sorted(names(bench).values()) == ["Roep1", "Roep3", "Roep4", "Roep5"]
+
+
+@pytest.mark.parametrize("lost", LOST_TWICE.values(), ids=LOST_TWICE)
+def test_who_was_lost_twice_is_found(bench: Bench, lost: tuple[Roster, Roster, int]) -> None:
+    """Nothing else happens to him: he comes to where he should be."""
+    _lost_twice(bench, *lost)
+    at_rest(bench, lost[0])
+    assert sorted(names(bench).values()) == ["Roep1", "Roep2", "Roep3", "Roep4", "Roep5"]
+
+
+def test_a_newcomer_gets_nothing_of_who_may_be_there_still(bench: Bench) -> None:
+    """The number under which the supplier knows the one who moved stays his, or is nobody's."""
+    _lost_twice(bench, *LOST_TWICE["two ECK iDs"])
+    was = given(bench, 9)
+    at_rest(bench, school([*pupils(6), pupil(7, eckid=eck(9))]))
+    assert names(bench)["9"] == "Roep7"
+    assert given(bench, 9) != was
+
+
+def test_the_refusal_of_one_is_that_of_who_wanted_his_id(bench: Bench) -> None:
+    """They go together or not at all: of neither there is any doubt, and both keep their numbers."""
+    bench.night(school(pupils(6)))
+    were = given(bench, 2), given(bench, 3)
+    bench.held.refusals.ids[eck(2)] = "nee"
+    untold(bench, school(swapped(pupils(6), 2, 3)), 3)
+    bench.held.refusals.ids.clear()
+    at_rest(bench, school(swapped(pupils(6), 2, 3)))
+    assert (given(bench, 3), given(bench, 2)) == were
