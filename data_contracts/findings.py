@@ -70,7 +70,7 @@ class BrokenTable(Exception):  # noqa: N818  a state of the export, named as the
 class Checked:
     """A roster of which every record holds to its contract, and what was taken out of it.
 
-    `quarantined` has the columns soort, key ("" where there is none), groep (of a pupil: the key that was read).
+    `quarantined` has the columns soort, key ("" where there is none), groep (of a pupil: the key that was read), eckid (if read).
     `findings` has soort, key, veld, regel, gevolg: `record` (the record is in quarantine) or `waarde` (the value, or what
     was wrong in a list, is taken out). All text. A group in quarantine is gone from `roster.groepen`, but its pupils go on
     referring to it.
@@ -193,8 +193,11 @@ def _repaired(name: str, table: pd.DataFrame, found: list[Break], known: Known) 
 
 
 def _quarantine_of(name: str, rows: pd.DataFrame) -> pd.DataFrame:
-    groep = rows["groep"] if name == PUPILS and "groep" in rows else pd.Series(np.nan, index=rows.index)
-    return pd.DataFrame({"soort": _kinds(name, rows), "key": _keys(rows), "groep": groep})
+    nothing = pd.Series(np.nan, index=rows.index)
+    groep = rows["groep"] if name == PUPILS and "groep" in rows else nothing
+    return pd.DataFrame(
+        {"soort": _kinds(name, rows), "key": _keys(rows), "groep": groep, "eckid": rows.get("eckid", nothing)}
+    )
 
 
 def _kinds(name: str, table: pd.DataFrame) -> pd.Series:
@@ -214,7 +217,7 @@ def _findings(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _quarantined(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    return _text_frame(parts, ["soort", "key", "groep"]).reset_index(drop=True)
+    return _text_frame(parts, ["soort", "key", "groep", "eckid"]).reset_index(drop=True)
 
 
 def _text_frame(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

@@ -29,11 +29,13 @@ class Uncertain:
     """What a broken export leaves unsaid, so that nothing is concluded from it (design rule 3: quarantined is not absent).
 
     `keys` are the records, by kind, whose state at the supplier must stay as it is; `kinds` are the kinds of which no
-    record may be taken for absent, because a record without a usable key could be any of them.
+    record may be taken for absent, because a record without a usable key could be any of them; `eckids` are those of persons
+    in quarantine: somebody who was known by one has not left.
     """
 
     keys: Mapping[Record, "pd.Index[str]"]
     kinds: frozenset[Record]
+    eckids: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,7 @@ def _uncertain(quarantined: pd.DataFrame, findings: pd.DataFrame, waiting: pd.In
     if len(pupils) or len(waiting) or values["veld"].isin(("groep", "samengestelde_groepen", "groepen")).any():
         # The groups of these pupils are not all known; who teaches only such a group would seem to have gone as well.
         kinds |= {Record.GROEP, Record.SAMENGESTELDE_GROEP, Record.LEERKRACHT}
-    return Uncertain(keys, frozenset(kinds))
+    return Uncertain(keys, frozenset(kinds), frozenset(quarantined["eckid"].dropna()))
 
 
 def _keys_of(kind: Record, frame: pd.DataFrame) -> "pd.Index[str]":

@@ -35,6 +35,7 @@ class Settled:
     waiting: frozenset[bytes]
     together: tuple[frozenset[int], ...]
     anew: frozenset[int]
+    lingering: pd.DataFrame = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class _People:
     """Those of one kind of whose id the plan says something, by row of the changes.
 
     `wants`: the id of who is created or gets another (`moving`). `gone`: who is deleted, and of those `departed`: whose key the
-    export has no more. `known_by`: the ids by which the supplier may have who moves, is deleted, or is created and may be there
+    export has no more, and of those `unsaid`: who may be one in quarantine under another key. `known_by`: the ids by which the supplier may have who moves, is deleted, or is created and may be there
     already; `numbers`: theirs in the ledger. `left_open`: the ids of the records of which the export does not say what should
     become of them; `stays`: those of who keeps his, as far as they are in question.
     """
@@ -52,6 +53,7 @@ class _People:
     moving: frozenset[int]
     gone: frozenset[int]
     departed: frozenset[int]
+    unsaid: frozenset[int]
     known_by: dict[int, frozenset[str]]
     numbers: dict[int, int]
     left_open: list[frozenset[str]]
@@ -78,7 +80,7 @@ def ids_settled(
 
     `lingering` are the records that the supplier has and the export leaves open.
     """
-    settled = Settled(changes, goes_on=False, waiting=frozenset(), together=(), anew=frozenset())
+    settled = Settled(changes, goes_on=False, waiting=frozenset(), together=(), anew=frozenset(), lingering=lingering)
     if known.state.empty:
         return settled
     for kind in PERSONS:
@@ -102,6 +104,7 @@ def _carried_out(
         before.waiting | waiting,
         (*before.together, *found.together),
         before.anew | found.first,
+        pd.concat([before.lingering, before.changes.loc[[*people.unsaid], ["record_id", "kind"]]]),
     )
 
 
@@ -129,12 +132,15 @@ def _people(
     known_by = {row: ids(number, key_of.get(row)) for row, number in numbers.items()}
     now = wanted.of(kind)["id"]
     wants = dict(zip(key_of, now.reindex(upserts).tolist(), strict=True))
+    departed = frozenset(gone.index[_departed(gone["ref"], kind, wanted, keys)])
+    asked = frozenset(gone.index[gone["cause"].isin([*BY_RIGHT])])
     return _People(
         kind=kind,
         wants=wants,
         moving=frozenset(moving.index),
         gone=frozenset(gone.index),
-        departed=frozenset(gone.index[_departed(gone["ref"], kind, wanted, keys)]),
+        departed=departed,
+        unsaid=frozenset(row for row in departed - asked if known_by[row] & wanted.uncertain.eckids),
         known_by=known_by,
         numbers=numbers,
         left_open=[ids(number) for number in left_open],
@@ -175,9 +181,8 @@ def _judged(people: _People) -> _Verdict:
     for rows, left_open in tangles:
         if rows.isdisjoint(away):
             continue
-        if left_open or any(people.known_by[row] & people.stays for row in rows):
+        if left_open or rows & people.unsaid or any(people.known_by[row] & people.stays for row in rows):
             found.waiting.update(rows)
-            found.first.difference_update(rows)
         else:
             found.first.update(rows - people.gone)
             found.together.extend([rows] if len(rows) > 1 else [])
@@ -223,7 +228,7 @@ def _heirs(people: _People, alone: AbstractSet[int], found: _Verdict) -> None:
     Who is at school himself, by the export, is somebody else: he is removed, and the next plan gives his id to whom it is now.
     """
     wanting = {wire_id: row for row, wire_id in people.wants.items()}
-    for row in people.departed & alone:
+    for row in (people.departed - people.unsaid) & alone:
         wire_id, *doubt = people.known_by[row]
         heir = wanting.get(wire_id)
         if doubt or heir is None:
@@ -231,7 +236,7 @@ def _heirs(people: _People, alone: AbstractSet[int], found: _Verdict) -> None:
         found.left.add(row)
         if heir not in people.known_by:
             found.replaced[heir] = row
-        elif heir in alone:
+        else:
             found.first.add(heir)
 
 

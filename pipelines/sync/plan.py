@@ -126,7 +126,7 @@ def change_plan(
         quarantined=int(quarantined["soort"].isin(list(wanted.records)).sum()),
         known={kind: len(states[kind]) for kind in kinds},
         field_changes=_field_changes(settled.changes, wanted),
-        lingering=lingering,
+        lingering=settled.lingering,
         goes_on=settled.goes_on,
         waiting=settled.waiting,
         together=settled.together,

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import pytest
 
+from mappings.choices import Choice
 from pipelines.ledger.handles import Handle
 from pipelines.ledger.records import refs_of
 from tests.pipelines.sync.bench import EMPTY, SCHOOL, SMALL, Bench, changed, eck, pupil, pupils, school, told, unread
-from tests.pipelines.sync.test_unanswered_moves import at_rest, given, names, swapped
+from tests.pipelines.sync.test_unanswered_moves import at_rest, given, names, swapped, untold, without
 
 
 def test_an_eckid_that_arrives_later_keeps_one_pupil(bench: Bench) -> None:
@@ -169,3 +170,32 @@ def test_a_newcomer_is_not_who_left_with_another_eckid(bench: Bench) -> None:
     at_rest(bench, school([*changed(pupils(6), 2, jaargroep="H", eckid=eck(9)), pupil(7, eckid=eck(2))]))
     assert names(bench)["2"] == "Roep7"
     assert given(bench, 2) != was
+
+
+def test_who_goes_on_under_a_new_key_while_in_quarantine_stays(bench: Bench) -> None:
+    """Design rule 3: a broken record deletes nothing; once it is mended he goes on with the number that is his."""
+    bench.night(school(pupils(6)))
+    was = given(bench, 2)
+    broken = school(changed(pupils(6), 2, key="200", achternaam=None, roepnaam=None))
+    assert told(bench.plan(broken)) == set()
+    assert "het staat niet vast van wie: 1." in bench.night(broken).reason
+    at_rest(bench, school(changed(pupils(6), 2, key="200")))
+    assert given(bench, 2) == was
+
+
+def test_an_objection_does_not_wait_for_who_may_be_him_in_quarantine(bench: Bench) -> None:
+    """What a parent asked for the supplier is told at once."""
+    bench.night(school(pupils(6)))
+    bench.choose(Choice.OBJECTION, 2)
+    bench.night(school(changed(pupils(6), 2, key="200", achternaam=None, roepnaam=None)))
+    assert "2" not in names(bench)
+
+
+def test_who_may_be_under_either_of_two_ids_is_nobodys_past(bench: Bench) -> None:
+    """He left; who has one of his two ECK iDs by now begins afresh."""
+    bench.night(school(pupils(6)))
+    untold(bench, school(changed(pupils(6), 2, eckid=eck(9))), 9)
+    was = given(bench, 9)
+    at_rest(bench, school([*without(pupils(6), 2), pupil(7, eckid=eck(9))]))
+    assert names(bench)["9"] == "Roep7"
+    assert given(bench, 9) != was
