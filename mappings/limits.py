@@ -41,3 +41,4 @@ class Limits(Strict):
     field_changes: Limit = Limit(percent=30)
     creates: Limit = Limit(percent=25)
     export_size: ExportSize = ExportSize()
+    older_export: Literal["hold", "allow"] = "hold"

@@ -61,7 +61,7 @@ class PlanRefusedError(Exception):
 class NewPlan:
     """A change plan as it is about to be carried out.
 
-    `basis` names everything it was made from; `export_size` counts the pupils of the export; all digests are hexadecimal.
+    `basis` names everything it was made from; `export_size` counts the pupils of the export, which is of the moment `received_at`; all digests are hexadecimal.
     """
 
     digest: str
@@ -73,6 +73,7 @@ class NewPlan:
     schooljaar: str
     basis: str
     export_size: int
+    received_at: datetime
     counts: Mapping[str, int]
 
 
@@ -90,6 +91,7 @@ class Plan:
     schooljaar: str
     basis: str
     export_size: int
+    received_at: datetime | None
     counts: dict[str, int]
     state: str  # delivering, or how it ended
     reason: str | None

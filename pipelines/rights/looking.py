@@ -78,7 +78,7 @@ def look(instance: Instance, agreement: Agreement, school: str, data: SchoolData
     Raises:
         ContractBroken: the delivery set is not exactly what was agreed.
     """
-    facts = Facts(data.schooljaar, data.pupils, basis="")
+    facts = Facts(data.schooljaar, data.pupils, data.received_at, basis="")
     case = case_of(instance, agreement.supplier, school, facts, day, run_id="", pupil=pupil)
     wanted = projected(instance, data.checked, case.field_set, agreement, school, day)
     return Look(case.field_set, wanted, planned(case, wanted, data.checked.quarantined))

@@ -6,7 +6,7 @@ Reads the ledger and writes nothing: preview and delivery both start here.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Literal
 
@@ -36,7 +36,7 @@ NO_COUNTS = {"create": 0, "update": 0, "delete": 0, "unchanged": 0, "quarantined
 class Case:
     """Everything about one supplier of one school that a run knows before it plans.
 
-    `export_size` counts the pupils in the export; `basis` names everything that the plan follows from, so that an equal
+    `export_size` counts the pupils in the export, which is of the moment `received_at`; `basis` names everything that the plan follows from, so that an equal
     basis needs no new plan.
     """
 
@@ -45,6 +45,7 @@ class Case:
     field_set: FieldSet
     schooljaar: str
     export_size: int
+    received_at: datetime
     basis: str
     day: date
     run_id: str
@@ -226,7 +227,9 @@ def judged(case: Case, plan: ChangePlan, only: OnePupil | None = None, *, clears
     newest = case.ledger.last_plan(case.supplier, case.school)
     last = case.ledger.last_whole_plan(case.supplier, case.school)
     last_good = case.ledger.last_good_plan(case.supplier, case.school)
-    history = History(last_good.export_size if last_good else None, delivered_before=any(plan.known.values()))
+    moment = last_good.received_at if last_good else None
+    newer = moment if moment and moment > case.received_at else None
+    history = History(last_good.export_size if last_good else None, any(plan.known.values()), newer)
     found = (*stops(plan, case.agreement, history, case.export_size, case.day, case.next_begins), *_more_fields(case))
     digests = {stop.operation: part_of(case, plan, stop.operation).digest for stop in found if stop.effect == "hold"}
     decided = {CLEAR_OUT: clears, ADD_FIELDS: case.widening is not None and case.widening.approved}

@@ -360,6 +360,7 @@ def _followed(links: Mapping[str, str], starts: Iterable[str]) -> frozenset[str]
 
 def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
     """The plan as the ledger has it, written before anything is sent."""
+    measure = _measure(case, plan)
     new = NewPlan(
         digest=plan.digest,
         supplier=case.supplier,
@@ -369,7 +370,8 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
         field_set=case.field_set,
         schooljaar=case.schooljaar,
         basis=case.basis,
-        export_size=_believed_size(case, plan),
+        export_size=measure.export_size,
+        received_at=measure.received_at or case.received_at,
         counts=plan.counts,
     )
     case.ledger.open_plan(new, changes)
@@ -381,11 +383,11 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
     return written
 
 
-def _believed_size(case: Case, plan: Planned) -> int:
-    """The size that the next export is measured against: not that of one whose size waits for a person."""
-    doubted = any(s.rule is Rule.EXPORT_SIZE for part in PARTS for s in plan.stopped_by(part))
-    last_good = case.ledger.last_good_plan(case.supplier, case.school) if doubted else None
-    return last_good.export_size if last_good else case.export_size
+def _measure(case: Case, plan: Planned) -> Case | Plan:
+    """Whose size and moment the next export is measured against: not this one's, where it waits for a person for one of those."""
+    doubts = {Rule.EXPORT_SIZE, Rule.OLDER_EXPORT}
+    doubted = any(s.rule in doubts for part in PARTS for s in plan.stopped_by(part))
+    return (case.ledger.last_good_plan(case.supplier, case.school) if doubted else None) or case
 
 
 def _outcome(case: Case, plan: Planned, state: State, reason: str) -> Outcome:

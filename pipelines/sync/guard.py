@@ -5,11 +5,12 @@ Pure: a plan and numbers in, a verdict out. Approvals are looked up by the calle
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, Literal
 
 from connectors.base import Operation
+from data_contracts.dutch_time import HERE
 from data_contracts.fields import Record
 from mappings.agreement import Agreement, Stage
 from mappings.limits import Limit
@@ -44,6 +45,7 @@ class Rule(StrEnum):
     FIELD_CHANGES = "veel_wijzigingen_van_een_veld"
     CREATES = "veel_nieuwe_leerlingen"
     EXPORT_SIZE = "omvang_van_de_export"
+    OLDER_EXPORT = "oudere_export"
     STAGE = "fase"
     AGREEMENT = "overeenkomst"
     NOTHING_NEW = "niets_nieuws"
@@ -63,10 +65,13 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was before: pupils in the last good export (None: there was none), and whether the supplier ever got anything."""
+    """What was before: pupils in the last good export (None: there was none), whether the supplier ever got anything, and of what
+    moment that export is, if this one is older.
+    """
 
     export_size: int | None
     delivered_before: bool
+    newer_export: datetime | None = None
 
 
 def stops(
@@ -152,6 +157,15 @@ def _limits(plan: ChangePlan, agreement: Agreement, history: History, export_siz
         yield from _over(plan, limits.all_deletes, "delete", Rule.ALL_DELETES, "te verwijderen")
     yield from _field_changes(plan, limits.field_changes)
     yield from _size(agreement, history, export_size)
+    if history.newer_export and limits.older_export == "hold":
+        for operation in OPERATIONS:
+            yield Stop(operation, "hold", Rule.OLDER_EXPORT, _OLDER.format(history.newer_export.astimezone(HERE)))
+
+
+_OLDER = (
+    "De export is ouder dan die van de vorige levering, van {:%d-%m-%Y %H:%M}: wie daarna kwam, ging of is gewist, staat er "
+    "niet goed in."
+)
 
 
 def _over(plan: ChangePlan, limit: Limit, operation: Operation, rule: Rule, what: str) -> Iterator[Stop]:

@@ -1,7 +1,7 @@
 """From a school's data to the delivery set of one supplier, or to the outcome where there is nothing to project."""
 
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 
 import pandas as pd
 
@@ -23,6 +23,7 @@ class Facts:
 
     schooljaar: str
     export_size: int
+    received_at: datetime
     basis: str
     terms: str = ""  # what the agreement allowed when this was made
     key_id: str = ""  # under which key
@@ -62,7 +63,8 @@ def prepared(
         return Prepared(outcome=_ended(school, supplier, "failed", AGAIN))
     fields = fields_in_force(instance, supplier, school, day)
     chosen, erased = instance.ledger.choices(school, *fields.fields.subjects), instance.ledger.erasures.refs(school)
-    facts = Facts(known.schooljaar, known.pupils, basis(known.digest, fields, agreement, chosen, erased, day))
+    digest = basis(known.digest, fields, agreement, chosen, erased, day)
+    facts = Facts(known.schooljaar, known.pupils, known.received_at, digest)
     case = case_of(instance, supplier, school, facts, day, run_id, pupil)
     facts = replace(facts, terms=case.terms, key_id=instance.keys.fingerprint_id)
     if done := nothing_to_do(case):
@@ -91,6 +93,7 @@ def case_of(
         field_set=fields,
         schooljaar=facts.schooljaar,
         export_size=facts.export_size,
+        received_at=facts.received_at,
         basis=facts.basis,
         day=day,
         run_id=run_id,

@@ -27,7 +27,7 @@ from pipelines.sync.widening import InForce
 class SchoolData:
     """What a school's export says today, checked.
 
-    `digest` names everything that deliveries follow from: the content, what was kept out, and who has left by now.
+    `received_at` is the export's. `digest` names everything that deliveries follow from: the content, what was kept out, and who has left by now.
     `erased` are those in the export whom a parent asked to erase, as `looked_for` tells them.
     """
 
@@ -35,6 +35,7 @@ class SchoolData:
     digest: str
     schooljaar: str
     pupils: int
+    received_at: datetime
     erased: Mapping[bytes, Seen] = field(default_factory=dict, repr=False)
 
 
@@ -48,7 +49,8 @@ def school_data(export: Export, wanted: frozenset[str], day: date, sought: Sough
     roster = read_roster(export.content, wanted, export.school)
     roster, erased = looked_for(roster, export.school.key, sought) if sought else (roster, {})
     result = checked(roster, day, read=wanted)
-    return SchoolData(result, _digest(result, day), export.school.schooljaar, len(roster.leerlingen), erased)
+    digest, year = _digest(result, day), export.school.schooljaar
+    return SchoolData(result, digest, year, len(roster.leerlingen), export.received_at, erased)
 
 
 def meet(ledger: Ledger, school: str, data: SchoolData) -> None:

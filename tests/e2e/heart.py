@@ -64,7 +64,7 @@ class Night:
 
     def left_to_do(self, supplier: str) -> int:
         """How many changes a plan made now would have."""
-        facts = Facts(self.data.schooljaar, self.data.pupils, "")
+        facts = Facts(self.data.schooljaar, self.data.pupils, self.data.received_at, "")
         case = case_of(self.instance, supplier, self.school, facts, self.day, "proef")
         return len(planned(case, self.wanted(supplier), self.data.checked.quarantined).plan.changes)
 

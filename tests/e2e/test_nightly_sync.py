@@ -137,7 +137,7 @@ def test_a_day_that_comes_is_a_change_too(world: World) -> None:
 
 
 def test_a_wrong_file_that_is_taken_away_is_forgotten(world: World) -> None:
-    """The export before it counts again, be it written at the very same moment: the supplier has what that says."""
+    """The export before it counts again, be it written at the very same moment; it is older, so a person must have seen that."""
     roster, inbox = example_school(60), world.home / "inbox"
     key = classmate(roster)
     right, wrong = (edexml(r, aanmaakdatum=MADE) for r in (roster, renamed(roster, key, "Roosmarijn")))
@@ -150,6 +150,9 @@ def test_a_wrong_file_that_is_taken_away_is_forgotten(world: World) -> None:
     assert numbers(world.sync("uwlr_lvs_set")["uwlr_lvs_set"]) == (0, 1, 0)
     assert "Roosmarijn" in {record.get("roepnaam") for record in world.held_by("uwlr_lvs_set").values()}
     (inbox / "verkeerd.xml").unlink()
+    outcome = world.sync("uwlr_lvs_set")["uwlr_lvs_set"]
+    assert (outcome.state, "ouder dan die van de vorige levering, van 03-11-2026" in outcome.reason) == ("held", True)
+    approve_all(world)
     assert numbers(world.sync("uwlr_lvs_set")["uwlr_lvs_set"]) == (0, 1, 0)
     assert world.held_by("uwlr_lvs_set") == before
 

@@ -1,6 +1,7 @@
 """A small school and its deliveries, as frames that the ledger takes."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import NewPlan
 
 SCHOOL, SUPPLIER = "99XX-00", "basispoort"
+MOMENT = datetime(2026, 11, 2, 12, tzinfo=UTC)
 FIELDS = FieldSet(
     supplier=SUPPLIER,
     profile_version="2026",
@@ -36,7 +38,7 @@ class Deliveries:
         return self.ledger.register_records(self.school, "leerling", pd.Series(keys, dtype="str"))["record_id"].tolist()
 
     def plan(self, digest: str = "d1", supplier: str = SUPPLIER, school: str = SCHOOL, **counts: int) -> NewPlan:
-        return NewPlan(digest, supplier, school, "run-1", "a1", self.fields, "2026-2027", "b1", 200, counts)
+        return NewPlan(digest, supplier, school, "run-1", "a1", self.fields, "2026-2027", "b1", 200, MOMENT, counts)
 
     def changes(
         self,

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
@@ -210,6 +210,7 @@ class Bench:
     misbehaviour: Misbehaviour
     schooljaar: str = "2026-2027"
     day: date = DAY
+    received_at: datetime = datetime(2026, 11, 24, 3, tzinfo=UTC)
     last: Checked | None = field(default=None, repr=False)
 
     def agree(self, **other: Any) -> None:
@@ -232,6 +233,7 @@ class Bench:
             widening=today.widening,
             schooljaar=self.schooljaar,
             export_size=len(data.roster.leerlingen),
+            received_at=self.received_at,
             basis="basis",
             day=self.day,
             run_id="run",

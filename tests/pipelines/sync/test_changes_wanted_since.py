@@ -16,7 +16,7 @@ ROWS = pupils(30)
 
 
 def _since(bench: Bench, roster: Roster, day: date) -> Any:
-    data = SchoolData(judged(roster, DAY), "inhoud", SCHOOL.schooljaar, len(roster.leerlingen))
+    data = SchoolData(judged(roster, DAY), "inhoud", SCHOOL.schooljaar, len(roster.leerlingen), MOMENT)
     remember(bench.ledger, Export(SCHOOL, b"", "proef", MOMENT), data, DAY, "run")
     return changes_wanted_since(bench.ledger, SCHOOL, {}, day)
 

@@ -1,5 +1,6 @@
 """Which fields are empty at a supplier, out of fingerprints alone."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipelines.sync.filled import empty_fields
 from pipelines.sync.fingerprint import fingerprints, packed
 
 SCHOOL, SUPPLIER = "99XX-00", "oefenplatform"
+MOMENT = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
 
 def fields(*names: str) -> FieldSet:
@@ -33,7 +35,7 @@ def sent(ledger: Ledger, keys: Keys, pupils: pd.DataFrame, *, accepted: bool = T
         {"record_id": ids, "operation": how, "cause": "nieuw", "batch": 0, "fingerprint": prints}
     ).assign(changed_fields=None, replaces_id=None)
     digest = f"{how} {'-'.join(pupils['key'])}"
-    new = NewPlan(digest, SUPPLIER, SCHOOL, "run", "a", fields(*pupils.columns), "2026-2027", digest, 2, {})
+    new = NewPlan(digest, SUPPLIER, SCHOOL, "run", "a", fields(*pupils.columns), "2026-2027", digest, 2, MOMENT, {})
     plan_id = ledger.open_plan(new, changes)
     if accepted:
         ledger.settle_batch(plan_id, 0, dict.fromkeys(ids, NO_HANDLE), {})

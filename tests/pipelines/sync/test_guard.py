@@ -1,6 +1,6 @@
 """The guard: each limit at, just below and just above its bound, and who may do what when."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
@@ -195,6 +195,17 @@ def test_who_may_clear_out_is_told_that_another_agreement_comes() -> None:
     after, begins = date(2027, 8, 1), date(2027, 9, 1)
     (stop,) = stops(_plan(), agreement(SMALL, limits=WIDE), BEFORE, 100, after, begins)
     assert "een volgende overeenkomst gaat in op 01-09-2027" in stop.reason
+
+
+@pytest.mark.parametrize(("allowed", "rules"), [("hold", {Rule.OLDER_EXPORT}), ("allow", set())])
+def test_an_older_export_than_the_last_stops_everything(allowed: str, rules: set[Rule]) -> None:
+    """Whoever came, left or was erased since would go back; what a parent asked for goes on."""
+    before = History(100, delivered_before=True, newer_export=datetime(2026, 11, 20, 12, tzinfo=UTC))
+    plan = _plan((1, "create", "nieuw"), (1, "delete", "bezwaar"))
+    found = stops(plan, agreement(SMALL, limits={"older_export": allowed}), before, 100, DAY)
+    assert {stop.rule for stop in found} == rules
+    assert {stop.operation for stop in found} <= {"create"}
+    assert all("20-11-2026 13:00" in stop.reason for stop in found)
 
 
 def test_an_operation_that_has_no_changes_has_no_stops() -> None:

@@ -1,5 +1,7 @@
 """Delivering to a real server: what arrives, what stays pending, and what a broken-off night leaves."""
 
+from datetime import timedelta
+
 import pytest
 
 from mappings.limits import Limits
@@ -244,3 +246,21 @@ def test_after_the_end_corrections_and_deletes_go_on_and_nothing_new_arrives(
     bench.night(school(now))
     names = sorted(record["roepnaam"] for record in bench.shown().values())
     assert names == ["Anders", "Roep1", "Roep4", "Roep5", "Roep6"]
+
+
+def test_an_export_that_is_older_than_the_last_waits(bench: Bench) -> None:
+    """Until a person has seen it; a newer one goes on by itself, and is measured against the last that was delivered."""
+    bench.agree(limits={**WIDE, "older_export": "hold"})
+    moments = [bench.received_at + timedelta(days=days) for days in (0, 2, 1, 1, 3)]
+    exports = [school(pupils(number)) for number in (5, 6, 5, 5, 6)]
+    states = []
+    for moment, export in zip(moments, exports, strict=True):
+        bench.received_at = moment
+        states.append(bench.night(export).state)
+    assert states == ["delivered", "delivered", "held", "held", "unchanged"]
+    bench.received_at = moments[2]
+    bench.night(exports[2])
+    bench.decide("approved")
+    assert bench.night(exports[2]).state == "delivered"
+    bench.received_at = moments[3]
+    assert bench.night(school(pupils(7))).state == "delivered"
