@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -32,6 +32,8 @@ from tests.e2e.nights import causes, states
 from tests.world import SCHOOL, World, a_world
 
 pytestmark = pytest.mark.slow
+NEWER = datetime(2026, 11, 10, 12, tzinfo=UTC)
+"""After the moment of every export of the example school."""
 
 
 @pytest.fixture
@@ -107,6 +109,19 @@ def test_who_is_erased_goes_everywhere_and_comes_back_as_a_new_pupil(world: Worl
     assert [number for number, text in keys.items() if text == key] != [record_id]
     assert record_id not in keys
     assert world.instance.ledger.verify() is None
+
+
+def test_who_is_erased_does_not_come_back_with_an_older_export(world: World) -> None:
+    """He left by the newest one; where that is taken away, nobody is made anew before a person has seen it."""
+    roster, key = _delivered(world, pupils=40)
+    _erase(world, key)
+    world.sync()
+    _finished(world)
+    world.export_bytes(edexml(without(roster, key), aanmaakdatum=NEWER))
+    assert states(world.sync()) == {"unchanged"}
+    world.export(roster)
+    assert states(world.sync()) == {"held"}
+    assert holders(world, roster, key) == []
 
 
 def test_who_asks_about_an_erased_pupil_hears_that_he_was_erased(world: World) -> None:
