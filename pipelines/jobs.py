@@ -16,10 +16,11 @@ from pipelines.launchpad import by_whom, empty, refused
 from pipelines.ledger.erasures import ErasureRefusedError
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.holds import Decision, HoldNotFoundError
+from pipelines.names import UnknownNameError
 from pipelines.pages import write_pages
 from pipelines.resources import InstanceResource
 from pipelines.retention import clean
-from pipelines.rights.erasure import followed
+from pipelines.rights.erasure import confirm_case, followed
 from pipelines.sync.readback import read_back
 from pipelines.verification import NoLinkError, verified
 from pipelines.words import hold_in_words
@@ -244,8 +245,8 @@ def bevestig_wissen(context: dg.OpExecutionContext, config: Confirmation, instan
     if not config.verzoek.strip().isdecimal():
         raise refused("Vul bij `verzoek` het nummer van het wisverzoek in; zie de job `wisverzoeken`.")
     try:
-        instance.opened.ledger.erasures.confirm(int(config.verzoek), supplier, by)
-    except (ErasureRefusedError, LedgerBrokenError) as error:
+        confirm_case(instance.opened, int(config.verzoek), supplier, by)
+    except (ErasureRefusedError, LedgerBrokenError, UnknownNameError) as error:
         raise refused(error) from None
     context.add_output_metadata(of_told(_CONFIRMED.format(supplier, config.verzoek.strip())))
 

@@ -10,7 +10,7 @@ from pipelines.commands.telling import FAILED, HELD, OK, WRONG_SETTINGS, err, ou
 from pipelines.instance import Instance, open_instance
 from pipelines.ledger.erasures import Erasure, ErasureRefusedError
 from pipelines.names import chosen_pairs, refusing
-from pipelines.rights.erasure import open_case, standings, state_of, what_to_do
+from pipelines.rights.erasure import confirm_case, open_case, standings, state_of, what_to_do
 from pipelines.settings import home_folder
 from pipelines.sync.erased import duty_bound
 
@@ -62,7 +62,7 @@ def confirm(option: Path | None, number: int, supplier: str, by: str) -> int:
     """Write down that a supplier erased the pupil itself, and close the request if that was the last."""
     instance = open_instance(home_folder(option))
     with refusing(ErasureRefusedError):
-        instance.ledger.erasures.confirm(number, supplier, who(by))
+        confirm_case(instance, number, supplier, who(by))
     deliver(instance.settings, {})
     return _told(instance, number)
 

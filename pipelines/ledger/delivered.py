@@ -1,6 +1,6 @@
 """What each supplier is known to hold now, and under which ids it knows its records."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from pipelines.ledger.handles import (
     Handle,
     forget_handles,
     handles_in,
+    handles_of,
     keep_handles,
     places_of,
     places_of_changes,
@@ -126,6 +127,28 @@ def presume(
         held.append({**constant, "record_id": row.record_id, "fingerprint": prints})
     _hold(transaction, transaction.insert(delivered), held)
     _no_longer_hold(transaction, supplier, carried)
+
+
+def shared_ids(transaction: Transaction, supplier: str, record_ids: Collection[int]) -> dict[int, frozenset[str]]:
+    """Where a supplier may know one of these records by either of two ids: whom else of the school by one of those, and by which."""
+    doubtful = [each for each in handles_of(transaction, supplier, record_ids).values() if each.other_id]
+    if not doubtful:
+        return {}
+    ids = {wire_id for each in doubtful for wire_id in (each.wire_id, each.other_id) if wire_id}
+    schools = sa.select(record.c.school).where(record.c.id.in_(record_ids))
+    query = sa.select(delivered.c.record_id).join_from(delivered, record).where(record.c.school.in_(schools))
+    others = {*transaction.execute(query.where(delivered.c.supplier == supplier)).scalars()}.difference(record_ids)
+    known = handles_of(transaction, supplier, others)
+    found = {number: ids.intersection(filter(None, each)) for number, each in known.items()}
+    return {number: frozenset(shared) for number, shared in found.items() if shared}
+
+
+def count_as_lost(transaction: Transaction, supplier: str, record_ids: Iterable[int]) -> None:
+    """Count these records as ones that the supplier may have no more."""
+    for here in among(delivered.c.record_id, record_ids):
+        rows = transaction.execute(sa.select(delivered).where(delivered.c.supplier == supplier, here)).mappings()
+        held = [{**row, "fingerprint": _MAY_BE_ABSENT * len(row["fingerprint"])} for row in rows]
+        _hold(transaction, transaction.insert(delivered), held)
 
 
 def _may_be_gone(transaction: Transaction, supplier: str, sent: sa.ColumnElement[bool]) -> None:

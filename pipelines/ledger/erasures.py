@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from pipelines.ledger import presence
 from pipelines.ledger.choices import UNKNOWN, UNKNOWN_PUPIL
+from pipelines.ledger.delivered import count_as_lost, shared_ids
 from pipelines.ledger.erasure_proofs import holds, prove
 from pipelines.ledger.forgetting import LedgerBrokenError
 from pipelines.ledger.handles import forget_handles, places_of
@@ -138,6 +139,8 @@ class Erasures:
     def confirm(self, number: int, supplier: str, by: str) -> None:
         """Write down that the supplier says it erased the pupil: it counts as not having him any more.
 
+        Whom it may know by one of his ids as well, it may have erased too.
+
         Raises:
             ErasureRefusedError: no such open request, or the supplier has nothing of the pupil.
         """
@@ -240,6 +243,7 @@ def _confirm(transaction: Transaction, number: int, supplier: str, by: str) -> N
     one = _unclosed(transaction, number)
     if supplier not in _holders(transaction, one.records):
         raise ErasureRefusedError(f"{supplier} heeft niets (meer) van deze leerling; er is niets te bevestigen.")
+    count_as_lost(transaction, supplier, shared_ids(transaction, supplier, one.records))
     forget_handles(transaction, supplier, set(one.records), places_of(transaction, supplier, one.records))
     here = (delivered.c.supplier == supplier) & delivered.c.record_id.in_(one.records)
     transaction.execute(sa.delete(delivered).where(here))

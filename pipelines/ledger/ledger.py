@@ -140,6 +140,11 @@ class Ledger(Database):
         with self._reading() as transaction:
             return handles_of(transaction, supplier, record_ids)
 
+    def shared_ids(self, supplier: str, record_ids: Collection[int]) -> dict[int, frozenset[str]]:
+        """Whom a supplier may know by an id of these records as well. See `delivered.shared_ids`."""
+        with self._reading() as transaction:
+            return delivered.shared_ids(transaction, supplier, record_ids)
+
     def field_ids(self, field_set_id: int) -> tuple[str, ...]:
         """The ids of the fields of a field set, in its order."""
         with self._reading() as transaction:

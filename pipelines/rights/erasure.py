@@ -62,6 +62,19 @@ def open_case(instance: Instance, school: str, pupil: str, by: str, how: str) ->
     return instance.ledger.erasures.open(school, pupil, by, named(How, how, "de manier"))
 
 
+def confirm_case(instance: Instance, number: int, supplier: str, by: str) -> None:
+    """Write down that a supplier says it erased the pupil itself.
+
+    Raises:
+        UnknownNameError: a supplier that neither the school has nor the request is about.
+        ErasureRefusedError: no such open request, or the supplier has nothing of the pupil.
+    """
+    known = {each.supplier for each in instance.ledger.erasures.followed(number)}
+    if supplier not in known:
+        refuse_unknown(instance.settings, [], [supplier])
+    instance.ledger.erasures.confirm(number, supplier, by)
+
+
 def standings(instance: Instance, one: Erasure, day: date) -> list[Standing]:
     """How an open or closed request stands on a day with every supplier of the school, and every other that had something of him."""
     known = {each.supplier: each for each in instance.ledger.erasures.followed(one.id)}
@@ -130,7 +143,8 @@ def state_of(one: Erasure) -> str:
 def what_to_do(instance: Instance, one: Erasure, found: Sequence[Standing], day: date) -> list[str]:
     """What a person must know or do about a request that stands like this (`standings`), a sentence each.
 
-    Writes a letter to every supplier that must be asked; it names the school, and the pupil by his ids at the supplier only.
+    Writes a letter to every supplier that must be asked; it names the school, and the pupil by those of his ids at the supplier
+    only by which it knows nobody else.
     """
     if one.closed_at:
         return [_STILL_THERE] if one.in_export else []
@@ -196,7 +210,10 @@ def _letter(instance: Instance, one: Erasure, standing: Standing, day: date) -> 
     keys = instance.ledger.record_keys(one.records)
     handles = instance.ledger.handles(standing.supplier, one.records)
     known = [(handles.get(number, NO_HANDLE), keys.get(number)) for number in one.records]
-    ids = [text for handle, key in known for text in (handle.wire_id or key, handle.other_id, handle.own_id)]
+    shared = instance.ledger.shared_ids(standing.supplier, one.records)
+    others = frozenset[str | None]().union(*shared.values())
+    ids = [text for handle, key in known for text in (handle.wire_id or key, handle.other_id) if text not in others]
+    ids += [handle.own_id for handle, _ in known]
     profile = instance.settings.profiles.get(standing.supplier)
     here = one.school in instance.settings.school_keys  # else it was taken out of the settings since
     return write_page(

@@ -13,7 +13,7 @@ from connectors.sandbox.school import example_school
 from mappings.choices import Choice
 from pipelines.consent import Said, write_down
 from pipelines.rights.access import letter
-from pipelines.rights.erasure import followed, open_case
+from pipelines.rights.erasure import confirm_case, followed, open_case
 from pipelines.rights.looking import fresh
 from pipelines.rights.rectification import corrections
 from pipelines.rights.trace import trace
@@ -241,13 +241,40 @@ def test_the_parents_of_a_pupil_with_two_registrations_do_not_hear_that_he_goes(
     assert "eerst verwijderd, en daarna gaan deze gegevens mee" in pending
 
 
+def _untold(world: World, pupils: pd.DataFrame, *eckids: str) -> None:
+    """A night in which the supplier carries everything out, and says nothing of these."""
+    behave = f"{world.urls[SUPPLIER]}/_sandbox/refuse"
+    requests.post(behave, json={"untold": eckids}, timeout=10).raise_for_status()
+    _night(world, pupils)
+    requests.post(behave, json={"untold": []}, timeout=10).raise_for_status()
+
+
+def test_a_letter_names_nobody_by_what_may_be_another_child(world: World) -> None:
+    """Nobody knows whether the exchange was carried out: the own number is his; what the supplier then erased is made anew."""
+    _night(world, PUPILS)
+    number = _numbers_given(world)[0]
+    exchanged = _with(PUPILS, one=OTHER_ECKID, other=ECKID)
+    _untold(world, exchanged, ECKID, OTHER_ECKID)
+    world.agree(SUPPLIER, stage="create_update")
+    case = open_case(world.instance, SCHOOL, KEY, "directeur", "mondeling")
+    _night(world, exchanged)
+    followed(world.instance, DAY)
+    (letter_to,) = (world.home / "reports" / "wissen" / SCHOOL).glob("*.html")
+    text = letter_to.read_text(encoding="utf-8")
+    assert [each in text for each in (ECKID, OTHER_ECKID, number)] == [False, False, True]
+    both = {"school": SCHOOL, "kind": "leerling", "records": {ECKID: None, OTHER_ECKID: None}}
+    requests.post(f"{world.urls[SUPPLIER]}/_sandbox/drift", json=both, timeout=10).raise_for_status()
+    confirm_case(world.instance, case, SUPPLIER, "directeur")
+    world.agree(SUPPLIER)
+    for _ in range(3):
+        _night(world, exchanged)
+    assert _shown(world) == (OTHER_NAME, None)
+
+
 def test_who_moved_unheard_and_is_erased_is_told_as_gone_when_he_is(world: World) -> None:
     """He got an ECK iD, the supplier did not say a word of it, and his parents ask to erase him."""
     _night(world, _with(PUPILS, other=None))
-    behave = f"{world.urls[SUPPLIER]}/_sandbox/refuse"
-    requests.post(behave, json={"untold": [OTHER_ECKID]}, timeout=10).raise_for_status()
-    _night(world, PUPILS)
-    requests.post(behave, json={"untold": []}, timeout=10).raise_for_status()
+    _untold(world, PUPILS, OTHER_ECKID)
     open_case(world.instance, SCHOOL, OTHER_KEY, "directeur", "mondeling")
     _night(world, PUPILS)
     assert not {OTHER_KEY, OTHER_ECKID} & world.held_by(SUPPLIER).keys()
