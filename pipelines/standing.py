@@ -7,6 +7,7 @@ from data_contracts.dutch_time import HERE, day_in_the_netherlands, day_of
 from pipelines.instance import Instance
 from pipelines.ledger.looks import Look
 from pipelines.ledger.plans import Plan
+from pipelines.ledger.readback import FOUND
 from pipelines.settings import EdexmlSource
 from pipelines.sync.case import NO_COUNTS, Outcome, State
 from pipelines.sync.guard import OPERATIONS
@@ -115,7 +116,7 @@ def _last_time(plan: Plan | None, failed: Failure | None) -> tuple[State, str]:
     if broken_off:
         return "failed", broken_off
     if plan.state == "partial" and not any(plan.counts[operation] for operation in OPERATIONS):
-        return "unchanged", plan.reason or ""
+        return "unchanged" if plan.reason == FOUND else "blocked", plan.reason or ""
     if plan.state == "unchanged" and plan.reason:  # nothing to do but what somebody refused
         return "blocked", plan.reason
     return _STATES.get(plan.state, "failed"), plan.reason or ""

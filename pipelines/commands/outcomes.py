@@ -53,17 +53,19 @@ def _show_in_lines(title: str, rows: Sequence[tuple[object, ...]]) -> None:
 
 
 def with_requests(instance: Instance, code: int, option: Path | None, *, aloud: bool) -> int:
-    """The exit code, where a request to erase a pupil waits for a person too; `aloud` says which, and what to do."""
+    """The exit code, where a request to erase a pupil does not come to an end by itself; `aloud` says which, and what to do."""
     day = today_in_the_netherlands()
-    numbers = [
-        one.id
-        for one in instance.ledger.erasures.all()
-        if one.closed_at is None and any(each.ask for each in standings(instance, one, day))
-    ]
-    if aloud and numbers:
-        _line(f"Wisverzoek {', '.join(map(str, numbers))}: een leverancier moet je zelf vragen om te wissen.")
+    unclosed = [one for one in instance.ledger.erasures.all() if one.closed_at is None]
+    found = {one.id: standings(instance, one, day) for one in unclosed}
+    ask = [str(number) for number, each in found.items() if any(one.ask for one in each)]
+    missed = [str(number) for number, each in found.items() if any(one.missed for one in each)]
+    if aloud and ask:
+        _line(f"Wisverzoek {', '.join(ask)}: een leverancier moet je zelf vragen om te wissen.")
+    if aloud and missed:
+        _line(f"Wisverzoek {', '.join(missed)}: de levering die de leerling moet verwijderen kon dat nog niet.")
+    if aloud and (ask or missed):
         _line(f"  Bekijken:   doorgeefluik erase list{_where(option)}")
-    return HELD if numbers and code == OK else code
+    return HELD if (ask or missed) and code == OK else code
 
 
 def _where(option: Path | None) -> str:

@@ -41,7 +41,7 @@ REFUSED, MUST_BE_ASKED, DUTY = (
 class Standing:
     """How it stands with one supplier: in Dutch, since when, and whether anything is left to be done.
 
-    `ask`: only a person can get it done; there is a letter for it.
+    `ask`: only a person can get it done; there is a letter for it. `missed`: the delivery that was to do it could not.
     """
 
     supplier: str
@@ -49,6 +49,7 @@ class Standing:
     done: bool
     at: datetime | None = None
     ask: bool = False
+    missed: bool = False
 
 
 def open_case(instance: Instance, school: str, pupil: str, by: str, how: str) -> int:
@@ -202,8 +203,13 @@ def _holding(instance: Instance, one: Erasure, known: Followed, day: date) -> St
     if known.operation == "delete" and known.state == "refused" and after:
         return Standing(known.supplier, REFUSED, done=False, at=known.answered_at, ask=True)
     plan = instance.ledger.last_plan(known.supplier, one.school)
-    missed = plan and plan.created_at >= one.opened_at and plan.state in {"failed", "held"} and plan.reason
-    return Standing(known.supplier, f"{WAITS}. De vorige keer: {missed}" if missed else WAITS, done=False)
+    missed = plan and plan.created_at >= one.opened_at and plan.state in _NOT_ALL and plan.reason
+    told = f"{WAITS}. De vorige keer: {missed}" if missed else WAITS
+    return Standing(known.supplier, told, done=False, missed=bool(missed))
+
+
+_NOT_ALL = {"failed", "held", "partial"}
+"""How a plan ends that left something to do."""
 
 
 def _letter(instance: Instance, one: Erasure, standing: Standing, day: date) -> Path:

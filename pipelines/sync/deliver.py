@@ -213,11 +213,12 @@ def _exchange(
 def _nothing_sent(case: Case, plan: Planned) -> Outcome:
     """Nothing may go or nothing need go: remember that it was looked at, if it was at everybody."""
     parts = PARTS if plan.only is None else plan.concerned["operation"].unique()
-    state: State = "held" if plan.held else "blocked" if any(map(plan.stopped_by, parts)) else "unchanged"
+    stopped = any(map(plan.stopped_by, parts))
+    state: State = "held" if plan.held else "blocked" if stopped or plan.waiting else "unchanged"
     if plan.only:
         return _outcome(case, plan, state, plan.why())
     row = _opened(case, plan, plan.plan.changes.iloc[:0].assign(batch=0))
-    ending: Ending = "unchanged" if plan.complete else "partial" if state == "unchanged" else "held"
+    ending: Ending = "unchanged" if plan.complete else "held" if stopped else "partial"
     reason = why_not(case, plan)
     case.ledger.finish_plan(row.id, ending, reason)
     return _outcome(case, plan, state, reason)

@@ -18,6 +18,7 @@ from pipelines.rights.looking import fresh
 from pipelines.rights.rectification import corrections
 from pipelines.rights.trace import trace
 from pipelines.standing import standing
+from tests.commands import asked
 from tests.e2e.nights import numbers
 from tests.e2e.test_one_pupil import now, refuse
 from tests.world import DAY, SCHOOL, World, a_world
@@ -156,7 +157,7 @@ def test_an_eckid_of_one_in_quarantine_is_not_taken_from_him(world: World, befor
     broken = moved.copy()
     broken.loc[OTHER, ["achternaam", "roepnaam"]] = None
     for _ in range(2):
-        assert _night(world, broken) == ("unchanged", (0, 0, 0))
+        assert _night(world, broken) == ("blocked", (0, 0, 0))
         assert world.held_by(SUPPLIER) == held
     assert "nog van een ander, of het staat niet vast van wie: 1." in world.sync()[SUPPLIER].reason
     assert "nog van een ander" in now(world, KEY, SUPPLIER)[SUPPLIER].reason
@@ -230,7 +231,7 @@ def test_of_who_waits_for_an_eckid_nobody_says_that_all_is_well(world: World) ->
     assert "nog van een ander" in plan
     assert "niet meer van een ander" in pending
     assert "nog van een ander" in correction
-    assert [outcome.state for outcome in standing(world.instance)] == [state] == ["unchanged"]
+    assert [outcome.state for outcome in standing(world.instance)] == [state] == ["blocked"]
 
 
 def test_the_parents_of_a_pupil_with_two_registrations_do_not_hear_that_he_goes(world: World) -> None:
@@ -269,6 +270,20 @@ def test_a_letter_names_nobody_by_what_may_be_another_child(world: World) -> Non
     for _ in range(3):
         _night(world, exchanged)
     assert _shown(world) == (OTHER_NAME, None)
+
+
+def test_an_erasure_that_cannot_be_carried_out_yet_is_told_each_day(world: World) -> None:
+    """The supplier may know him by the ECK iD of one who is in quarantine: nobody may think that all is well."""
+    _night(world, PUPILS)
+    exchanged = _with(PUPILS, one=OTHER_ECKID, other=ECKID)
+    _untold(world, exchanged, ECKID, OTHER_ECKID)
+    exchanged.loc[OTHER, ["achternaam", "roepnaam"]] = None
+    open_case(world.instance, SCHOOL, KEY, "directeur", "mondeling")
+    assert _night(world, exchanged)[0] == "blocked"
+    for command in ("status", "sync"):
+        answer = asked(command, instance=world.home)
+        assert answer.returncode == 2
+        assert "Wisverzoek 1: de levering die de leerling moet verwijderen kon dat nog niet." in answer.stdout
 
 
 def test_who_moved_unheard_and_is_erased_is_told_as_gone_when_he_is(world: World) -> None:
