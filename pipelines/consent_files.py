@@ -39,7 +39,7 @@ def take_in(instance: Instance, said: Said, file: Path, key: str, columns: Seque
             [f"De grondslag van {s} is niet toestemming. Leg bezwaren één voor één vast." for s in others]
         )
     lines, problems = answers(content, key, asked)
-    if problems := [*problems, *_unknown(instance, said.school, lines)]:
+    if problems := [*problems, *_about_pupils(instance, said.school, lines)]:
         raise FileRefusedError(problems)
     news = _written(instance, said, lines, today)
     counted = Counter((subject, choice) for line in lines.values() for subject, choice in line.choices.items())
@@ -48,7 +48,8 @@ def take_in(instance: Instance, said: Said, file: Path, key: str, columns: Seque
         yes, no = counted[subject, Choice.GIVEN], counted[subject, Choice.WITHDRAWN]
         follows = what_follows(instance, said.school, subject, Choice.WITHDRAWN if no else Choice.GIVEN, today)
         told.append(f"{subject}: {yes} keer ja, {no} keer nee. {follows}")
-    return [*told, f"Nieuw vastgelegd: {news}; de rest stond er al zo."]
+    rest = "; de rest stond er al zo" if news < counted.total() else ""
+    return [*told, f"Nieuw vastgelegd: {news}{rest}."]
 
 
 def _written(instance: Instance, said: Said, lines: Mapping[str, Line], today: date) -> int:
@@ -69,8 +70,8 @@ def _written(instance: Instance, said: Said, lines: Mapping[str, Line], today: d
         raise FileRefusedError([_at(at, str(error)) if at else str(error)]) from None
 
 
-def _unknown(instance: Instance, school: str, lines: Mapping[str, Line]) -> list[str]:
-    """What is wrong with the pupils in these lines whom the ledger does not know."""
+def _about_pupils(instance: Instance, school: str, lines: Mapping[str, Line]) -> list[str]:
+    """What is wrong with the pupils in these lines: whom the ledger does not know, or who has two keys and two answers."""
     refs = dict(zip(lines, refs_of(school, PUPIL, lines, instance.keys), strict=True))
     known = instance.ledger.known_records(school, PUPIL, refs.values())
     problems: dict[str, list[int]] = {}
@@ -79,7 +80,20 @@ def _unknown(instance: Instance, school: str, lines: Mapping[str, Line]) -> list
             erased = told_erased(instance, school, key)
             why = f"{erased} Haal deze regel uit het bestand." if erased else UNKNOWN
             problems.setdefault(why, []).append(line.number)
+    people = instance.ledger.identities(school)
+    answers: dict[tuple[frozenset[int], str], dict[Choice, list[int]]] = {}
+    for key, line in lines.items():
+        if person := people.get(known.get(refs[key], 0)):
+            for subject, choice in line.choices.items():
+                answers.setdefault((person, subject), {}).setdefault(choice, []).append(line.number)
+    two = {number for each in answers.values() if len(each) > 1 for numbers in each.values() for number in numbers}
+    problems |= {_TWO_ANSWERS: sorted(two)} if two else {}
     return [_at(numbers, why) for why, numbers in problems.items()]
+
+
+_TWO_ANSWERS = (
+    "Dit is één leerling, onder een oude en een nieuwe sleutel, met verschillende antwoorden. Laat er één staan."
+)
 
 
 def _columns(asked: Sequence[str]) -> dict[str, str]:
