@@ -23,6 +23,7 @@ class GoodExport:
     schooljaar: str
     pupils: int
     received_at: datetime  # aware; as in `connectors.base.Export`
+    door: str | None  # edexml or uwlr; None where that was not written down yet
     next_date: date | None  # the first day on which the same export says something else
     findings: int
     quarantined: int

@@ -337,6 +337,7 @@ export = sa.Table(
     _text("schooljaar", 9),
     _number("pupils"),
     _moment("received_at"),
+    _text("door", 10, nullable=True),  # edexml, uwlr
     sa.Column("next_date", sa.Date, nullable=True),  # the first day on which the same export says something else
     _number("findings"),
     _number("quarantined"),

@@ -72,6 +72,7 @@ def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id
         schooljaar=data.schooljaar,
         pupils=data.pupils,
         received_at=export.received_at,
+        door=export.origin.partition(" ")[0],
         next_date=_next_date(data.checked, day),
         findings=len(data.checked.findings),
         quarantined=len(data.checked.quarantined),
@@ -128,12 +129,12 @@ def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str]
     """The moment after which changes matter; None where everything must be fetched.
 
     Only where every supplier (`bases`: supplier -> basis of the last export) has what that export says, it says the same
-    on `day`, and no attempt has failed since.
+    on `day`, and no attempt has failed since. A file does not tell exactly of what moment it is, so after one everything is.
     """
     last = ledger.last_good_export(school.key)
     if last is None or last.schooljaar != school.schooljaar or (last.next_date and last.next_date <= day):
         return None
-    if ledger.failed_export(school.key):
+    if last.door != "uwlr" or ledger.failed_export(school.key):
         return None
     for supplier, wanted in bases.items():
         plan = ledger.last_plan(supplier, school.key)

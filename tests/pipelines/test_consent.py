@@ -145,10 +145,7 @@ def test_a_file_of_any_spreadsheet_is_read(world: World, tmp_path: Path, content
     words = ("consent", "import", SCHOOL, str(file), "--key", key, "--column", "uwlr_smalle_set=mag")
     code, told = asked(world, *words)
     assert code == 0
-    assert (
-        told
-        == "uwlr_smalle_set: 1 keer ja, 1 keer nee. Het geldt vanaf de volgende levering. Nieuw vastgelegd: 2. "
-    )
+    assert told == "uwlr_smalle_set: 1 keer ja, 1 keer nee. Het geldt vanaf de volgende levering. Nieuw vastgelegd: 2. "
     assert {row["leerling"]: row["keuze"] for row in listed(world)} == {
         PUPIL: "toestemming",
         OTHER: "toestemming_ingetrokken",

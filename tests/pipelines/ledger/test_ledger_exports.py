@@ -16,6 +16,7 @@ GOOD = GoodExport(
     schooljaar="2026-2027",
     pupils=200,
     received_at=datetime(2026, 11, 2, 1, 30, 0, 123456, tzinfo=UTC),
+    door="uwlr",
     next_date=date(2027, 1, 1),
     findings=3,
     quarantined=1,

@@ -15,9 +15,9 @@ MOMENT = datetime(2026, 11, 24, 3, tzinfo=UTC)
 ROWS = pupils(30)
 
 
-def _since(bench: Bench, roster: Roster, day: date) -> Any:
+def _since(bench: Bench, roster: Roster, day: date, origin: str = "uwlr 2.3") -> Any:
     data = SchoolData(judged(roster, DAY), "inhoud", SCHOOL.schooljaar, len(roster.leerlingen), MOMENT)
-    remember(bench.ledger, Export(SCHOOL, b"", "proef", MOMENT), data, DAY, "run")
+    remember(bench.ledger, Export(SCHOOL, b"", origin, MOMENT), data, DAY, "run")
     return changes_wanted_since(bench.ledger, SCHOOL, {}, day)
 
 
@@ -36,6 +36,11 @@ def test_the_same_export_counts_as_long_as_it_says_the_same(bench: Bench, rows: 
     for later in (1, 6, 7, 365):
         expected = None if days and later >= days else MOMENT
         assert _since(bench, roster, DAY + timedelta(days=later)) == expected
+
+
+def test_after_a_file_everything_is_asked_for(bench: Bench) -> None:
+    """It may be of before the moment at which it was put there."""
+    assert _since(bench, school(ROWS), DAY, "edexml EDEX.XML") is None
 
 
 def test_after_an_export_that_failed_everything_is_asked_for(bench: Bench) -> None:
