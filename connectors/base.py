@@ -103,7 +103,7 @@ class Capabilities:
     whole_set: bool  # a message is the whole set: what is not in it is removed at the supplier
     assigns_ids: bool  # the receipt carries the supplier's own number of a record
     lists: bool  # it can be asked what the supplier holds
-    batch_size: int  # most records in one message; a whole set goes in one message all the same
+    batch_size: int  # records in one message; a whole set, and those who exchange ids, go in one message all the same
 
 
 Operation = Literal["create", "update", "delete"]

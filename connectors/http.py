@@ -177,7 +177,7 @@ _PERMANENT: Mapping[int, tuple[str, str, str]] = {
     401: (
         "niet_ingelogd",
         "{who} herkent de inlogsleutel niet (401).",
-        "Vraag een nieuwe sleutel aan en zet die op de plek die de instellingen bij token noemen.",
+        "Vraag een nieuwe sleutel aan en zet die op de plek die de instellingen ervoor noemen.",
     ),
     403: (
         "geen_toegang",

@@ -82,7 +82,7 @@ WORDS = MappingProxyType(
             "Open de leerling in ParnasSys, tabblad Groepsindeling, en kies het eigen leerjaar.",
         ),
         Rule.YEAR_GROUP: Words(
-            "De leerling heeft geen jaargroep, en zijn groep zegt ook niet welke. Wie alleen bepaalde jaargroepen krijgt, krijgt hem niet.",
+            "De leerling heeft geen jaargroep, en zijn groep zegt ook niet welke. Wie alleen bepaalde jaargroepen krijgt, krijgt hem niet, of houdt hem zoals hij was.",
             "Open de leerling in ParnasSys, tabblad Groepsindeling, en kies het eigen leerjaar.",
         ),
         Rule.ROLE: Words(

@@ -162,8 +162,8 @@ def _mark_in(name: Field, value: str) -> str:
 def found(files: Iterable[Path], marks: Marks) -> set[tuple[str, str]]:
     """Which fields have a mark in which files, in any spelling and any case; not the marks themselves.
 
-    A mark that begins with digits counts where no digit is before it: a database sets numbers of its own right after the
-    moments in it, and their last digits and two such numbers can look like a postcode.
+    In a database a postcode counts where no digit is before it: a database sets numbers of its own right after the moments in it,
+    and their last digits and two such numbers can look like a postcode.
     """
     wanted = {mark.lower().encode(): field_id for mark, field_id in marks.items()}
     beginnings: dict[int, list[bytes]] = {}
@@ -177,8 +177,11 @@ def found(files: Iterable[Path], marks: Marks) -> set[tuple[str, str]]:
         for view in _readings(content)
         for beginning in np.intersect1d(_sixes(view), known).tolist()
         for mark in beginnings[beginning]
-        if re.search(rb"(?<![0-9])%b" % re.escape(mark) if mark[:1].isdigit() else re.escape(mark), view)
+        if re.search(rb"(?<![0-9])%b" % mark if ".db" in file.name and _POSTCODE(mark) else re.escape(mark), view)
     }
+
+
+_POSTCODE = re.compile(rb"[0-9]{4} ?[a-z]{2}").fullmatch
 
 
 def _contents(file: Path) -> Iterator[bytes]:
