@@ -69,12 +69,13 @@ class EdexmlFile:
             return max(
                 ours, key=lambda each: (ours[each].schooljaar == school.schooljaar, _moment(ours[each], each.stat()))
             )
-        if not found:
+        lies = blocks | found | {path: what for path in self.path.iterdir() if (what := unlike_an_export(path))}
+        if not lies:
             raise refusal("geen_bestand", school=school.key)
-        lies = [f"{path.name}: {_whose(what)}" for path, what in (blocks | found).items()][:_TOLD]
-        strange = {*found.values()} <= _NO_EDEXML
+        strange = {*lies.values()} <= _NO_EDEXML
         code = "geen_edexml_bestand" if strange else "geen_bestand_van_deze_school"
-        raise refusal(code, school=school.key, found="; ".join(lies))
+        told = [f"{path.name}: {_whose(what)}" for path, what in lies.items()][:_TOLD]
+        raise refusal(code, school=school.key, found="; ".join(told))
 
 
 def moment_of(file: BinaryIO) -> datetime:
@@ -112,9 +113,16 @@ def looked_at(path: Path) -> SchoolBlock | str:
     try:
         return school_of(path) if path.stat().st_size else _EMPTY
     except PermanentError as error:
-        return _STRANGE if error.code in {"geen_edexml", "afgebroken"} else error.message.rstrip(".")
+        return _STRANGE if error.code in {"geen_edexml", "afgebroken", "doctype"} else error.message.rstrip(".")
     except OSError:
         return "niet te openen"
+
+
+def unlike_an_export(path: Path) -> str:
+    """What lies here, in Dutch, where it is a usual mistake in putting an export down; else ""."""
+    if path.suffix.lower() == ".zip" and path.is_file():
+        return _ZIPPED
+    return _FOLDER if path.is_dir() and not path.name.startswith(".") else ""
 
 
 def _newest_first(folder: Path, pattern: str) -> list[Path]:
@@ -135,4 +143,5 @@ _TOLD = 3
 
 
 _EMPTY, _STRANGE = "een leeg bestand", "geen EDEXML, of niet heel"
-_NO_EDEXML = {_EMPTY, _STRANGE}
+_ZIPPED, _FOLDER = "een zip-bestand, pak het eerst uit", "een map, en daar wordt niet in gekeken"
+_NO_EDEXML = {_EMPTY, _STRANGE, _ZIPPED, _FOLDER}

@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from connectors.base import ConnectorError, SchoolId
-from connectors.parnassys import EdexmlFile, SchoolBlock, looked_at, moment_of, read_roster
+from connectors.parnassys import EdexmlFile, SchoolBlock, looked_at, moment_of, read_roster, unlike_an_export
 from connectors.secrets import private_file, public_file, resolve, resolve_token
 from data_contracts.dutch_time import today_in_the_netherlands
 from mappings.agreement import SCHOOL_KEY
@@ -170,8 +170,9 @@ def _exports(settings: Settings) -> Iterator[Finding]:
         for file in sorted(set(folder.glob("*")) - {*chosen.values()}):
             if file.suffix.lower() == ".xml" and file.is_file():
                 yield _lying(f"{folder.name}/{file.name}", looked_at(file), chosen)
-            elif file.is_file() and folder == settings.inbox and not file.name.startswith("."):
-                yield Finding(f"inbox/{file.name}", "let op", "wordt niet gelezen: de naam moet eindigen op .xml")
+            elif folder == settings.inbox and not file.name.startswith("."):
+                why = unlike_an_export(file) or "de naam moet eindigen op .xml"
+                yield Finding(f"inbox/{file.name}", "let op", f"wordt niet gelezen: {why}")
 
 
 def _export(place: Path, school: SchoolId, *, needed: bool) -> tuple[Finding, Path | None]:

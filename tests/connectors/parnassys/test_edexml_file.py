@@ -153,9 +153,10 @@ def test_no_file_is_named(edexml: Made, school: SchoolId, tmp_path: Path) -> Non
         (b"sleutel;naam\n1;Kanarie\n", "EDEX.XML: geen EDEXML, of niet heel."),
         (b"<html><p>Kanarie</p></html>", "EDEX.XML: geen EDEXML, of niet heel."),
         (b"PK\x03\x04Kanarie", "EDEX.XML: geen EDEXML, of niet heel."),
+        (b"<!DOCTYPE html><p>Kanarie</p>", "EDEX.XML: geen EDEXML, of niet heel."),
         (None, "EDEX.XML: van 99YY-00."),
     ],
-    ids=["empty", "csv", "html", "zip", "another school"],
+    ids=["empty", "csv", "html", "zip", "page", "another school"],
 )
 def test_what_lies_there_instead_is_told(
     edexml: Made, school: SchoolId, tmp_path: Path, content: bytes | None, told: str
@@ -168,6 +169,20 @@ def test_what_lies_there_instead_is_told(
     assert ("code in schools.yaml" in caught.value.action) is (content is None)
     assert caught.value.message.endswith(told)
     assert "Kanarie" not in str(caught.value)
+
+
+def test_an_export_that_was_not_unpacked_or_lies_too_deep_is_told(
+    edexml: Made, school: SchoolId, tmp_path: Path
+) -> None:
+    """As the browser and the unpacking leave it."""
+    put(tmp_path / "EDEX.zip", b"PK")
+    (tmp_path / "EDEX").mkdir()
+    put(tmp_path / "EDEX" / "EDEX.XML", edexml())
+    with pytest.raises(PermanentError) as caught:
+        EdexmlFile(tmp_path).pull(school, None)
+    assert caught.value.code == "geen_edexml_bestand"
+    assert "EDEX.zip: een zip-bestand, pak het eerst uit" in caught.value.message
+    assert "EDEX: een map" in caught.value.message
 
 
 def test_an_export_of_another_school_is_told_behind_whatever_else_lies_there(
