@@ -48,10 +48,16 @@ class Instance:
 
 
 class LedgerUnreadableError(Exception):
-    """The file of the ledger is no database any more; the message is a Dutch sentence."""
+    """The ledger is no database any more, or not the one that it was; the message is a Dutch sentence."""
 
 
 _UNREADABLE = "Het grootboek is beschadigd en niet te lezen. Zet het terug uit de reservekopie; zie de handleiding, ‘Reservekopie’."
+
+_LOST = (
+    "Het grootboek is leeg, terwijl er een rapport van een eerdere levering is. Daarmee zijn ook bezwaren, toestemmingen en "
+    "wisverzoeken weg. Zet het terug uit de reservekopie; zie de handleiding, ‘Reservekopie’. Begin je bewust opnieuw, haal dan "
+    "eerst de rapporten ({}) weg."
+)
 
 
 def open_instance(home: Path, day: date | None = None) -> Instance:
@@ -61,7 +67,7 @@ def open_instance(home: Path, day: date | None = None) -> Instance:
         SettingsError: the settings are wrong.
         PermanentError: a secret is missing.
         KeyMissingError: the keys of this ledger are gone.
-        LedgerUnreadableError: it is damaged.
+        LedgerUnreadableError: it is damaged, or gone.
     """
     # Arrow's own pool keeps what a large export once took, some 45 MiB for 25,000 pupils; the system's gives it back.
     pa.set_memory_pool(pa.system_memory_pool())
@@ -81,6 +87,9 @@ def open_instance(home: Path, day: date | None = None) -> Instance:
     if ledger.is_outdated():
         _ledger.cache_clear()
         ledger = _ledger(settings.ledger_url, keys.encryption_ids, settings.sleutels)
+    reports = [file.name for key in settings.school_keys if (file := settings.reports / f"{key}.html").exists()]
+    if reports and ledger.is_blank():
+        raise LedgerUnreadableError(_LOST.format(", ".join(reports)))
     return Instance(settings, ledger.keys, ledger, Vault(settings.vault, ledger.keys))
 
 

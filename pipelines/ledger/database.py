@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Self
 
+import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
 from pipelines.keys import KeyMissingError, Keys
 from pipelines.ledger import renewal, resealings
 from pipelines.ledger.engine import compact, for_reading, open_engine
 from pipelines.ledger.migrate import upgrade
-from pipelines.ledger.tables import key_use
+from pipelines.ledger.tables import export, failed_export, key_use, plan
 from pipelines.ledger.transaction import Transaction
 
 
@@ -66,6 +67,12 @@ class Database:
         with self._engine.begin() as connection:
             found = renewal.ids_in_use(Transaction(connection, self._keys, self._now()))
         return found != renewal.ids_of(self._keys)
+
+    def is_blank(self) -> bool:
+        """Whether no school was ever looked at."""
+        rows = (sa.exists(sa.select(table)) for table in (plan, export, failed_export))
+        with self._engine.begin() as connection:
+            return not connection.execute(sa.select(sa.or_(*rows))).scalar_one()
 
     def close(self) -> None:
         """Give back the connections to the database."""

@@ -106,6 +106,22 @@ def test_a_ledger_that_is_no_database_any_more_is_told_so(home: Path, words: tup
     assert "sqlalche" not in told
 
 
+@pytest.mark.parametrize("left", [b"", None], ids=["empty", "gone"])
+def test_a_ledger_that_was_lost_is_not_begun_anew(home: Path, left: bytes | None) -> None:
+    """With it went every objection and every request to erase: nobody may go out as if there were none."""
+    for file in home.glob("ledger.db*"):
+        file.unlink()
+    if left is not None:
+        (home / "ledger.db").write_bytes(left)
+    for _ in range(2):  # the first made the tables
+        answer = asked("sync", instance=home)
+        assert answer.returncode == 1
+        assert "Het grootboek is leeg, terwijl er een rapport" in " ".join((answer.stdout + answer.stderr).split())
+    for report in (home / "reports").glob("*.html"):
+        report.unlink()
+    assert asked("sync", instance=home).returncode == 0
+
+
 def test_verify_refuses_what_is_no_link(home: Path) -> None:
     """A slip of the pen is told as one, and not as a broken ledger."""
     answer = asked("verify", "--head", "abc", instance=home)
