@@ -16,7 +16,7 @@ from mappings.agreement import Agreement, Stage
 from mappings.limits import Limit
 from mappings.projection import PERSONS
 from pipelines.sync.compare import Cause
-from pipelines.sync.plan import ChangePlan
+from pipelines.sync.plan import ALL_FIELDS, ChangePlan
 
 Part = Literal["create", "update", "delete", "clear_out", "add_fields"]
 """What can wait for a person on its own: an operation, clearing a supplier out, or giving it more fields."""
@@ -181,7 +181,12 @@ def _over(plan: ChangePlan, limit: Limit, operation: Operation, rule: Rule, what
 def _field_changes(plan: ChangePlan, limit: Limit) -> Iterator[Stop]:
     for name, number in plan.field_changes.items():
         if limit.reached(number, plan.known.get(Record.LEERLING, 0)):
-            yield Stop("update", "hold", Rule.FIELD_CHANGES, f"Het veld {name} verandert bij {number} leerlingen.")
+            pupils = "1 leerling" if number == 1 else f"{number} leerlingen"
+            what = _ANEW if name == ALL_FIELDS else f"Het veld {name} verandert bij {{}}."
+            yield Stop("update", "hold", Rule.FIELD_CHANGES, what.format(pupils))
+
+
+_ANEW = "Alle velden van {} gaan opnieuw, want het staat niet vast wat de leverancier daarvan heeft."
 
 
 def _size(agreement: Agreement, history: History, export_size: int) -> Iterator[Stop]:

@@ -16,8 +16,12 @@ from data_contracts.fields import Record
 from mappings.choices import BY_RIGHT, NO_CONSENT
 from mappings.projection import PERSONS, DeliverySet, Uncertain
 from pipelines.keys import Keys
-from pipelines.sync.compare import Cause, Known, compared
+from pipelines.ledger.delivered import is_presumed
+from pipelines.sync.compare import Cause, Known, among_refs, compared
 from pipelines.sync.ids import ids_settled
+
+ALL_FIELDS = "*"
+"""In `ChangePlan.field_changes`: of these pupils nobody knows what the supplier has, so which fields change."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def change_plan(
         unchanged=sum(map(len, wanted.records.values())) - sum(map(len, upserts)),
         quarantined=int(quarantined["soort"].isin(list(wanted.records)).sum()),
         known={kind: len(states[kind]) for kind in kinds},
-        field_changes=_field_changes(settled.changes, wanted),
+        field_changes=_field_changes(settled.changes, wanted, known),
         lingering=settled.lingering,
         goes_on=settled.goes_on,
         waiting=settled.waiting,
@@ -154,12 +158,17 @@ def _digest(changes: pd.DataFrame) -> bytes:
     return hashlib.blake2b(whole, digest_size=16).digest()
 
 
-def _field_changes(changes: pd.DataFrame, wanted: DeliverySet) -> dict[str, int]:
+def _field_changes(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> dict[str, int]:
     """How many pupils had each field changed, their key among them, where only a correction in ParnasSys, or a consent, can
     explain it: not a field that the agreement gives no more. Their id at the supplier is one of those fields.
+
+    Of whom nobody knows what the supplier has, nobody knows which field changes: those count as `ALL_FIELDS`.
     """
     mine = changes[changes["operation"].eq("update") & changes["kind"].eq(Record.LEERLING)]
     mine = mine[mine["cause"].isin([Cause.CORRECTED, Cause.REGROUPED, Cause.CONSENT_GIVEN, Cause.REKEYED])]
     given = {"key", *wanted.of(Record.LEERLING).columns} - {"id"}
-    counts = mine["changed_fields"].str.split(",").explode().value_counts()
-    return {str(name): int(n) for name, n in counts.items() if name in given}
+    blank = known.state.loc[known.state["fingerprint"].map(is_presumed).astype(bool), "ref"]
+    anew = among_refs(mine["ref"], {*blank})
+    counts = mine.loc[~anew, "changed_fields"].str.split(",").explode().value_counts()
+    found = {str(name): int(n) for name, n in counts.items() if name in given}
+    return found | ({ALL_FIELDS: int(anew.sum())} if anew.any() else {})

@@ -264,3 +264,18 @@ def test_an_export_that_is_older_than_the_last_waits(bench: Bench) -> None:
     assert bench.night(exports[2]).state == "delivered"
     bench.received_at = moments[3]
     assert bench.night(school(pupils(7))).state == "delivered"
+
+
+def test_of_whom_nobody_knows_what_the_supplier_has_no_field_is_told_to_change(bench: Bench) -> None:
+    """An update that was not answered goes again; a limit may hold that, with its real reason."""
+    bench.night(school(pupils(5)))
+    bench.held.refusals.untold += [eck(2), eck(3)]
+    rows = changed(changed(pupils(5), 2, roepnaam="A"), 3, roepnaam="B")
+    bench.night(school(rows))
+    bench.held.refusals.untold.clear()
+    bench.agree(limits=WIDE | {"field_changes": {"count": 1}})
+    plan = bench.plan(school(changed(rows, 4, achternaam="C")))
+    assert plan.why() == (
+        "Het veld achternaam verandert bij 1 leerling. "
+        "Alle velden van 2 leerlingen gaan opnieuw, want het staat niet vast wat de leverancier daarvan heeft."
+    )
