@@ -89,6 +89,8 @@ def _standing(instance: Instance, supplier: str, school: str, plan: Plan | None,
     discarded = instance.ledger.holds(school, supplier, "discarded")
     if plan and state == "blocked" and (said := [h.answer for h in discarded if h.plan_digest == plan.digest]):
         reason = " ".join(said)
+    elif state == "blocked" and instance.ledger.holds(school, supplier, "approved"):
+        reason = f"{_APPROVED} {reason}"
     if waiting := instance.ledger.holds(school, supplier, "open"):
         held = " ".join(f"[{hold.id}] {hold.reason}" for hold in waiting)
         state, reason = "held", f"{held} {reason}" if failed else held
@@ -100,6 +102,9 @@ def _standing(instance: Instance, supplier: str, school: str, plan: Plan | None,
         reason = f"{coming} {reason}".strip()
     counts = plan.counts if plan and not failed else dict(NO_COUNTS)
     return Outcome(school, supplier, state, counts, plan.digest if plan else None, reason)
+
+
+_APPROVED = "Goedgekeurd: bij de volgende levering gaat het mee. Het wachtte hierop:"
 
 
 def _last_time(plan: Plan | None, failed: Failure | None) -> tuple[State, str]:

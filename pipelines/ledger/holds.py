@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import sqlalchemy as sa
 
+from data_contracts.dutch_time import day_of
 from pipelines.ledger.tables import REASON_SIZE, hold
 from pipelines.ledger.transaction import Transaction
 
@@ -41,7 +42,8 @@ class Hold:
     @property
     def answer(self) -> str:
         """What is told of a hold that was discarded: by whom, and how to come back on that."""
-        return f"Afgewezen door {self.decided_by}: {self.reason} Toch doen? Keur nummer {self.id} goed."
+        then = f"Zo was het op {day_of(self.decided_at)}."
+        return f"Afgewezen door {self.decided_by}: {self.reason} {then} Toch doen? Keur nummer {self.id} goed."
 
 
 @dataclass(frozen=True, slots=True)

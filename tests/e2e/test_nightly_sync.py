@@ -28,6 +28,7 @@ from connectors.sandbox.school import (
 )
 from data_contracts.roster import Roster
 from pipelines.cli import app
+from pipelines.standing import standing
 from tests.e2e.nights import causes, effects, long_unchanged, numbers, seen, served_by_parnassys, states
 from tests.world import DAY, SCHOOL, World, a_world
 
@@ -109,6 +110,8 @@ def test_an_approval_is_for_one_plan(world: World) -> None:
     world.export(roster)
     assert world.sync("basispoort")["basispoort"].state == "held"
     approve_all(world)
+    told = {outcome.supplier: outcome.reason for outcome in standing(world.instance)}
+    assert told["basispoort"].startswith("Goedgekeurd: bij de volgende levering gaat het mee.")
     world.export(newcomer(roster))
     assert world.sync("basispoort")["basispoort"].state == "held"
     assert world.requests_seen("basispoort") == 0
