@@ -281,7 +281,7 @@ def _message(kind: str, context: Mapping[str, Any]) -> str:
 
 
 _PATTERNS = {
-    SCHOOL_KEY: "verwacht BRIN en vestiging van de school, zoals 99XX-00",
+    SCHOOL_KEY: "verwacht BRIN en vestiging van de school, zoals 99XX-00, met hoofdletters",
     SUPPLIER_NAME: "verwacht een naam van kleine letters, cijfers en lage streepjes",
 }
 

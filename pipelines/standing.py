@@ -71,8 +71,9 @@ def left_behind(instance: Instance, school: str | None = None) -> Iterator[Outco
 
 
 _LEFT_BEHIND = (
-    "Er is geen overeenkomst meer, maar deze leverancier heeft nog gegevens van deze school (records: {number}). Zet {missing} "
-    "terug met een valid_until in het verleden en ruim ze op (handleiding, ‘Stoppen met een leverancier’), of laat de "
+    "Er is geen overeenkomst meer, maar deze leverancier heeft nog gegevens van deze school (records: {number}). Was dat niet de "
+    "bedoeling, zet {missing} dan terug (staat het bestand er wel, dan eindigt de naam niet op .yaml). Stop je met deze leverancier, "
+    "zet {missing} dan terug met een valid_until in het verleden en ruim ze op (handleiding, ‘Stoppen met een leverancier’), of laat de "
     "leverancier ze verwijderen."
 )
 

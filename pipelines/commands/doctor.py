@@ -69,7 +69,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _tried("webpagina (Dagster)", partial(_dagster, settings))
     free = shutil.disk_usage(settings.home).free
     enough: Mark = "ok" if free >= SPACE else "let op"
-    yield Finding("schijf", enough, f"{free / SPACE:.1f} GiB vrij")
+    yield Finding("schijf", enough, f"{free / 10**9:.0f} GB vrij")
 
 
 def _agreements(settings: Settings) -> Iterator[Finding]:

@@ -83,5 +83,6 @@ def _explain(profile: Profile, agreement: Agreement, fields: FieldSet, schools: 
             soft_wrap=True,
         )
     left_out = [(left.item, left.id or "", left.reason) for left in fields.left_out]
-    out.print(table("Krijgt deze leverancier niet", ("gegeven", "veld", "waarom niet"), left_out))
+    if left_out:
+        out.print(table("Krijgt deze leverancier niet", ("gegeven", "veld", "waarom niet"), left_out))
     out.print("Wat hier niet bij staat, krijgt deze leverancier nooit.")

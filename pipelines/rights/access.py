@@ -26,6 +26,7 @@ from pipelines.ledger.dossier import Dossier, Passed
 from pipelines.rendering import write_page
 from pipelines.rights.looking import Look, NoExportError, fresh, full_names, look, refuse_unknown_pupil
 from pipelines.rights.trace import told_findings
+from pipelines.sync.compare import Cause
 from pipelines.sync.one_pupil import groups_of
 from pipelines.sync.school import SchoolData
 from pipelines.words import spaced
@@ -315,7 +316,11 @@ def _event(instance: Instance, one: Passed, cause: str) -> Event:
 def _cause(one: Passed, choices: Sequence[Entry], subjects: Collection[str]) -> str:
     """Why something went; who never gave consent was not taken away because it was withdrawn. What becomes empty was given by consent."""
     before = [e.choice for e in choices if e.subject in subjects and e.recorded_at <= one.planned_at]
-    return spaced(as_told(one.cause, before) if one.operation == "delete" else one.cause)
+    cause = as_told(one.cause, before) if one.operation == "delete" else one.cause
+    return _NO_LONGER_THERE if cause == Cause.UNEXPLAINED else spaced(cause)
+
+
+_NO_LONGER_THERE = "stond niet meer in de leerlingadministratie"
 
 
 def _moment(one: Passed) -> datetime:

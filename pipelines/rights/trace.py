@@ -12,7 +12,7 @@ from pipelines.instance import Instance
 from pipelines.ledger.dossier import Dossier, Passed
 from pipelines.rights.erasure import told_erased
 from pipelines.rights.looking import Look, in_export, in_quarantine, look
-from pipelines.sync.guard import ALLOWED_BY_STAGE
+from pipelines.sync.guard import ALLOWED_BY_STAGE, CLEAR_OUT
 from pipelines.sync.school import SchoolData
 from pipelines.words import OPERATIONS, spaced
 
@@ -182,6 +182,8 @@ def _nothing(seen: Look, pupil: str, *, has: bool) -> Step:
         return _no("Plan", "niets te doen zolang niet vaststaat of hij binnen het bereik valt; zie hierboven.")
     if pupil not in seen.wanted.of(Record.LEERLING).index and Record.LEERLING in uncertain.kinds:
         return _no("Plan", _WHO_KNOWS)
+    if has and seen.plan.stopped_by(CLEAR_OUT):
+        return _no("Plan", "wordt verwijderd zodra het leegruimen mag; zie `doorgeefluik hold list`.")
     if has:
         return _yes("Plan", "niets te doen: de leverancier heeft hem al zo.")
     return _yes("Plan", "niets te doen: de leverancier heeft hem niet, en hoort hem nu niet te krijgen.")

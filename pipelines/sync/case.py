@@ -18,7 +18,7 @@ from mappings.projection import DeliverySet
 from pipelines.keys import Keys
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.plans import Plan
-from pipelines.sync.compare import Known
+from pipelines.sync.compare import Cause, Known
 from pipelines.sync.guard import ADD_FIELDS, CLEAR_OUT, OPERATIONS, PARTS, History, Part, Rule, Stop, stops
 from pipelines.sync.one_pupil import OnePupil, one_pupil
 from pipelines.sync.plan import ChangePlan, change_plan, clearing, emptied
@@ -88,6 +88,8 @@ class Outcome:
 
 
 WAITS_FOR_ID = "Wacht op een volgende levering, want het ECK iD is bij deze leverancier nog van een ander, of het staat niet vast van wie: {}."
+
+MADE_ANEW = "Eerst verwijderd, en bij de volgende levering opnieuw gemaakt, want het staat niet vast onder welk id de leverancier hem kent: {}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,8 @@ class Planned:
         told = [self.discarded.get(s.operation, s.reason) if s.effect == "hold" else s.reason for s in stops]
         if parts is None and self.waiting:
             told.append(WAITS_FOR_ID.format(len(self.waiting)))
+        if parts is None and (anew := len(self.going.index.intersection([*self.plan.anew]))):
+            told.append(MADE_ANEW.format(anew))
         return " ".join(dict.fromkeys(told))
 
     @property
@@ -206,6 +210,7 @@ def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Plann
         fields={int(i): case.ledger.field_ids(int(i)) for i in state["field_set_id"].unique()},
         handles=partial(case.ledger.handles, case.supplier),
         schooljaar=last_good.schooljaar if last_good else None,
+        deleted_first=_deleted_first(case),
     )
     clears = case.ended and (state.empty or case.ledger.approved(case.supplier, case.school, CLEAR_OUT, _ending(case)))
     if clears:
@@ -216,6 +221,18 @@ def planned(case: Case, wanted: DeliverySet, quarantined: pd.DataFrame) -> Plann
         one_pupil(plan, wanted, case.pupil, case.ledger.refs_of_person(case.school, case.pupil)) if case.pupil else None
     )
     return judged(case, plan, only, clears=clears)
+
+
+def _deleted_first(case: Case) -> frozenset[bytes]:
+    last = case.ledger.last_whole_plan(case.supplier, case.school)
+    if last is None or not last.counts["delete"]:
+        return frozenset()
+    changes = case.ledger.changes(last.id)
+    went = changes["operation"].eq("delete") & changes["cause"].eq(Cause.REKEYED) & changes["state"].isin(_WENT)
+    return frozenset(changes.loc[went, "ref"])
+
+
+_WENT = ("accepted", "presumed")
 
 
 def judged(case: Case, plan: ChangePlan, only: OnePupil | None = None, *, clears: bool = False) -> Planned:

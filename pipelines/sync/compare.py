@@ -57,13 +57,15 @@ class Known:
     """What the ledger knows a supplier to hold of a school.
 
     `state` has `record_id, kind, ref, fingerprint, field_set_id`; `fields` gives, for each field set in it, the field
-    ids in the order of the fingerprints; `handles` finds how a supplier knows a record, where that is not by its key alone.
+    ids in the order of the fingerprints; `handles` finds how a supplier knows a record, where that is not by its key alone;
+    `deleted_first` are the refs of those whom the last plan deleted so that this one can create them.
     """
 
     state: pd.DataFrame = field(repr=False)
     fields: Mapping[int, Sequence[str]]
     handles: Callable[[Sequence[int]], Mapping[int, Handle]]
     schooljaar: str | None  # of the last delivery
+    deleted_first: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

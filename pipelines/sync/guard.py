@@ -174,6 +174,8 @@ def _over(plan: ChangePlan, limit: Limit, operation: Operation, rule: Rule, what
     persons = persons[persons["kind"].isin(PERSONS)]
     if rule is Rule.UNEXPLAINED_DELETES:
         persons = persons[persons["cause"] == Cause.UNEXPLAINED]
+    if rule is Rule.CREATES:  # who is made anew is not new
+        persons = persons[persons["cause"] != Cause.REKEYED]
     if limit.reached(len(persons), plan.known_persons):
         yield Stop(operation, "hold", rule, f"{len(persons)} {what}, van de {plan.known_persons} bij deze leverancier.")
 

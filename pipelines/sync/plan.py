@@ -73,15 +73,15 @@ class ChangePlan:
         """Which changes wait for nobody, and are counted by no limit: what a parent asked for and the law grants, the
         clearing out that a person approved as a whole, and the removal of a kind of record that the agreement gives no more.
 
-        Clearing a photo that nobody consented to is one; removing pupils that nobody consented to waits for a person. So is
-        what cannot but go together with one.
+        Clearing a photo that nobody consented to is one; removing pupils that nobody consented to waits for a person. So is the
+        removal of those of whom nobody knows which of them it is about.
         """
         cause, update = self.changes["cause"], self.changes["operation"].eq("update")
         cleared = cause.eq(NO_CONSENT) & (update | self.changes.index.isin(self.anew))
         withdrawn = cause.eq(Cause.FIELD_WITHDRAWN) & ~update
         mine = cause.isin([*BY_RIGHT, Cause.AGREEMENT_ENDED]) | cleared | withdrawn
-        rights = frozenset(mine.index[mine] if self.together else ())
-        return mine | mine.index.isin([row for rows in self.together if rows & rights for row in rows])
+        rights = frozenset(mine.index[mine] if self.anew else ())
+        return mine | mine.index.isin([row for rows in self.together if rows & rights for row in rows & self.anew])
 
     @property
     def may_wait(self) -> Self:
@@ -121,6 +121,8 @@ def change_plan(
     upserts = [part.upserts for part in parts]
     changes = pd.concat([*upserts, *(part.deletes for part in reversed(parts))], ignore_index=True)
     lingering = pd.concat([part.lingering for part in parts], ignore_index=True)
+    back = changes["operation"].eq("create") & among_refs(changes["ref"], known.deleted_first)
+    changes["cause"] = changes["cause"].mask(back, str(Cause.REKEYED))
     settled = ids_settled(changes, lingering, wanted, known, keys)
     return ChangePlan(
         supplier=wanted.supplier,

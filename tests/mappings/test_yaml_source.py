@@ -62,7 +62,11 @@ def test_an_anchor_stands_for_its_value() -> None:
         ("name: a\nday: 20260801", "day", "verwacht een datum die bestaat, zoals 2026-08-31"),
         ("name: a\non: misschien", "on", "verwacht true of false"),
         ("name: a\ncolour: groen", "colour", "verwacht een van: rood, blauw"),
-        ("name: a\nschool: 99XX", "school", "verwacht BRIN en vestiging van de school, zoals 99XX-00"),
+        (
+            "name: a\nschool: 99XX",
+            "school",
+            "verwacht BRIN en vestiging van de school, zoals 99XX-00, met hoofdletters",
+        ),
         ("name: a\nwords: een", "words", "verwacht een lijst, zoals [een, twee]"),
         ("name: a\npart: een", "part", "verwacht sleutels met waarden"),
         ("name: a\npart: {count: 0}", "part.count", "verwacht 1 of meer"),

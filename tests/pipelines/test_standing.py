@@ -90,7 +90,7 @@ def test_an_agreement_that_is_gone_is_told_with_what_the_supplier_holds(world: W
     (left,) = left_behind(world.instance)
     assert left == Outcome(SCHOOL, GONE, "blocked", NO_COUNTS, None, left.reason)
     assert f"(records: {held(world, GONE)})" in left.reason
-    assert "Zet de overeenkomst terug met een valid_until in het verleden" in left.reason
+    assert "zet de overeenkomst dan terug met een valid_until in het verleden" in left.reason
     assert [(o.supplier, o.state) for o in standing(world.instance)] == [(STAYING, "delivered"), (GONE, "blocked")]
     agreement(world).write_text(text, encoding="utf-8")
     assert [(o.supplier, o.state) for o in standing(world.instance)] == [(GONE, "delivered"), (STAYING, "delivered")]
@@ -115,7 +115,7 @@ def test_a_school_that_is_no_longer_in_the_settings_is_told(world: World) -> Non
     agreement(world, STAYING).unlink()
     left = list(left_behind(world.instance))
     assert [(o.school, o.supplier) for o in left] == [(SCHOOL, GONE), (SCHOOL, STAYING)]
-    assert all("Zet school en overeenkomst terug" in outcome.reason for outcome in left)
+    assert all("zet school en overeenkomst dan terug" in outcome.reason for outcome in left)
 
 
 def test_the_commands_and_the_report_tell_it(world: World) -> None:

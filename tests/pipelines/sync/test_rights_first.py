@@ -108,3 +108,24 @@ def test_who_waits_to_be_made_anew_is_told(bench: Bench) -> None:
     bench.night(SWAPPED)
     plan = bench.plan(SWAPPED)
     assert (len(plan.going), len(plan.waiting), AWAITED in plan.why()) == (0, 2, True)
+
+
+def test_who_was_deleted_first_is_not_counted_as_new(bench: Bench) -> None:
+    """Nobody has to approve that they are there again."""
+    _unanswered(bench)
+    bench.choose(Choice.OBJECTION, 6)
+    bench.agree(limits=WIDE | {"creates": {"count": 1}})
+    assert "Eerst verwijderd, en bij de volgende levering opnieuw gemaakt" in bench.night(SWAPPED).reason
+    at_rest(bench, SWAPPED)
+    assert sorted(names(bench).values()) == ["Roep1", "Roep2", "Roep3", "Roep4", "Roep5"]
+
+
+def test_a_photo_does_not_take_a_shifted_column_past_the_limit(photographed: Bench) -> None:
+    """Who exchange their ECK iDs go together, but what is held of the one is held of all."""
+    bench, rows = photographed, _rows()
+    shifted = [{**row, "eckid": eck(number % 20 + 1)} for number, row in enumerate(rows, 2)]
+    bench.choose(Choice.WITHDRAWN, 3, about=Purpose.PARRO)
+    bench.agree(optional=["foto"], limits=WIDE | {"field_changes": {"percent": 30}})
+    before = names(bench)
+    assert bench.night(school(shifted)).state == "held"
+    assert names(bench) == before
