@@ -92,9 +92,14 @@ def moment_of(file: BinaryIO) -> datetime:
 
 
 def _moment(block: SchoolBlock | None, file: stat_result) -> datetime:
-    """No export was made after its file was written, but for clocks that differ."""
+    """No export was made after its file was written, but for clocks that differ; a file of before there were any has no date."""
     written = datetime.fromtimestamp(file.st_mtime, HERE)
-    return block.made if block and block.made and block.made <= written + timedelta(days=1) else written
+    at_most = written if written.year >= _FIRST_YEAR else datetime.now(HERE)
+    return block.made if block and block.made and block.made <= at_most + timedelta(days=1) else written
+
+
+_FIRST_YEAR = 2000
+"""Unpacking can leave a file of 1980."""
 
 
 def school_of(path: Path) -> SchoolBlock:

@@ -8,7 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from pipelines.ledger.records import record_keys, register_records
-from pipelines.ledger.tables import REASON_SIZE, export, failed_export, finding
+from pipelines.ledger.tables import REASON_SIZE, export, failed_export, finding, plan
 from pipelines.ledger.transaction import Transaction
 
 _COLUMNS = ("soort", "key", "veld", "regel", "gevolg", "leverancier", "run_id", "gevonden")
@@ -41,7 +41,14 @@ class FailedExport:
 
 
 def remember_export(transaction: Transaction, good: GoodExport) -> None:
-    """Keep `good` in the place of the school's previous one, and of a failure since."""
+    """Keep `good` in the place of the school's previous one, and of a failure since.
+
+    Where it says the same later, that is also the moment of the plans that followed from the previous one.
+    """
+    before = last_good_export(transaction, good.school)
+    if before and before.digest == good.digest and before.received_at < good.received_at:
+        same = (plan.c.school == good.school) & (plan.c.received_at == before.received_at)
+        transaction.execute(sa.update(plan).where(same).values(received_at=good.received_at))
     row = {field.name: getattr(good, field.name) for field in fields(GoodExport)}
     _keep(transaction, export, row)
     forget_failed_export(transaction, good.school)

@@ -3,7 +3,7 @@
 What may be sent was decided before; how a message looks on the wire is the connector's.
 """
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -302,13 +302,11 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[dict[int, Handle], dic
     """By record number: how the supplier knows what it accepted, and its reason for everything that it refused.
 
     What a whole set no longer holds is removed by it, so such a delete needs no answer of its own. Nor does whose former id is
-    accepted for another, or who wanted that of one who was refused: they are taken together or not at all. What is deleted
-    under two ids needs an answer to both.
+    accepted for another: the two are taken together or not at all. What is deleted under two ids needs an answer to both.
     """
     accepted, refused = {}, {}
     taken, not_taken, whole = receipts.accepted, receipts.refused, parcel.whole is not None
-    silent = len(taken) + len(not_taken) < len(parcel.changes)
-    moved, stayed = _along(parcel.changes, taken, not_taken) if silent else (frozenset[str](), frozenset[str]())
+    moved = _moved_along(parcel.changes, taken) if len(taken) + len(not_taken) < len(parcel.changes) else set()
     columns = (parcel.changes[name].tolist() for name in ("record_id", "kind", "id", "key", "previous_id", "operation"))
     for number, kind, wire_id, key, previous_id, operation in zip(*columns, strict=True):
         named = kind, wire_id  # the kind as the text that every `Record` is
@@ -320,43 +318,23 @@ def _answers(parcel: Parcel, receipts: Receipts) -> tuple[dict[int, Handle], dic
             refused[number] = not_taken.get(named) or not_taken[also]
         elif wire_id in moved:
             accepted[number] = Handle(wire_id, None)
-        elif wire_id in stayed:
-            refused[number] = _REFUSED_ALONG
         elif whole and operation == "delete":
             accepted[number] = NO_HANDLE
     return accepted, refused
 
 
-_REFUSED_ALONG = "Geweigerd met een ander, van wie hij het id zou overnemen."
-
-
-def _along(
-    changes: pd.DataFrame, taken: Collection[tuple[str, str]], not_taken: Collection[tuple[str, str]]
-) -> tuple[frozenset[str], frozenset[str]]:
-    """The new ids of who must have moved, since his former id was accepted for another, and of who cannot have, since the one
-    who has the id that he wants was refused another; and his for a third.
-    """
+def _moved_along(changes: pd.DataFrame, taken: Collection[tuple[str, str]]) -> set[str]:
+    """The new ids of who must have moved, since his former id was accepted for another, and his for a third."""
     moved = changes[changes["operation"].eq("update") & changes["previous_id"].notna()]
-    named = list(zip(moved["kind"], moved["id"], strict=True))
-    new_of, old_of = (dict(zip(moved[one], moved[other], strict=True)) for one, other in (_LINK, reversed(_LINK)))
-    return (
-        _followed(new_of, [name[1] for name in named if name in taken]),
-        _followed(old_of, [name[1] for name in named if name in not_taken]),
-    )
-
-
-_LINK = ("previous_id", "id")
-
-
-def _followed(links: Mapping[str, str], starts: Iterable[str]) -> frozenset[str]:
-    """Everything that these lead to."""
-    todo, found = [*starts], set[str]()
+    new_of = dict(zip(moved["previous_id"], moved["id"], strict=True))
+    todo = [i for kind, i in zip(moved["kind"], moved["id"], strict=True) if (kind, i) in taken]
+    found: set[str] = set()
     while todo:
-        following = links.get(todo.pop())
-        if following and following not in found:
-            found.add(following)
-            todo.append(following)
-    return frozenset(found)
+        new = new_of.get(todo.pop())
+        if new and new not in found:
+            found.add(new)
+            todo.append(new)
+    return found
 
 
 def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:

@@ -181,10 +181,13 @@ def _over(plan: ChangePlan, limit: Limit, operation: Operation, rule: Rule, what
 
 
 def _field_changes(plan: ChangePlan, limit: Limit) -> Iterator[Stop]:
+    """A field may be among those of whom nobody knows what the supplier has, so these count with each."""
+    unknown = plan.field_changes.get(ALL_FIELDS, 0)
     for name, number in plan.field_changes.items():
-        if limit.reached(number, plan.known.get(Record.LEERLING, 0)):
+        if limit.reached(number + (unknown if name != ALL_FIELDS else 0), plan.known.get(Record.LEERLING, 0)):
             pupils = "1 leerling" if number == 1 else f"{number} leerlingen"
-            what = _ANEW if name == ALL_FIELDS else f"Het veld {name} verandert bij {{}}."
+            also = f" Bij {unknown} staat dat niet vast." if unknown and name != ALL_FIELDS else ""
+            what = _ANEW if name == ALL_FIELDS else f"Het veld {name} verandert bij {{}}.{also}"
             yield Stop("update", "hold", Rule.FIELD_CHANGES, what.format(pupils))
 
 

@@ -169,8 +169,8 @@ def _field_changes(changes: pd.DataFrame, wanted: DeliverySet, known: Known) -> 
     mine = changes[changes["operation"].eq("update") & changes["kind"].eq(Record.LEERLING)]
     mine = mine[mine["cause"].isin([Cause.CORRECTED, Cause.REGROUPED, Cause.CONSENT_GIVEN, Cause.REKEYED])]
     given = {"key", *wanted.of(Record.LEERLING).columns} - {"id"}
-    blank = known.state.loc[known.state["fingerprint"].map(is_presumed).astype(bool), "ref"]
-    anew = among_refs(mine["ref"], {*blank})
-    counts = mine.loc[~anew, "changed_fields"].str.split(",").explode().value_counts()
+    presumed = known.state.loc[known.state["fingerprint"].map(is_presumed).astype(bool), "ref"]
+    unknown = among_refs(mine["ref"], {*presumed})
+    counts = mine.loc[~unknown, "changed_fields"].str.split(",").explode().value_counts()
     found = {str(name): int(n) for name, n in counts.items() if name in given}
-    return found | ({ALL_FIELDS: int(anew.sum())} if anew.any() else {})
+    return found | ({ALL_FIELDS: int(unknown.sum())} if unknown.any() else {})

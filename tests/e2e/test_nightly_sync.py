@@ -139,6 +139,17 @@ def test_a_day_that_comes_is_a_change_too(world: World) -> None:
     assert {(o.state, numbers(o)) for o in world.sync().values()} == {("delivered", (0, 0, 1))}
 
 
+def test_an_export_that_says_the_same_later_is_the_last_one(world: World) -> None:
+    """One that was made in between is older than that, though nothing was delivered since."""
+    roster = example_school(40)
+    one, between, same = (MADE + timedelta(days=days) for days in (0, 1, 2))
+    states = []
+    for made, there in ((one, roster), (same, roster), (between, newcomer(roster))):
+        world.export_bytes(edexml(there, aanmaakdatum=made))
+        states.append(world.sync("uwlr_lvs_set")["uwlr_lvs_set"].state)
+    assert states == ["delivered", "unchanged", "held"]
+
+
 def test_a_wrong_file_that_is_taken_away_is_forgotten(world: World) -> None:
     """The export before it counts again, be it written at the very same moment; it is older, so a person must have seen that."""
     roster, inbox = example_school(60), world.home / "inbox"

@@ -67,6 +67,15 @@ def test_an_export_is_of_the_moment_that_it_tells(
     assert EdexmlFile(put(tmp_path / "EDEX.XML", edexml(school=inside))).pull(school, None).received_at == moment
 
 
+def test_a_file_without_a_date_of_its_own_is_of_the_moment_that_it_tells(
+    edexml: Made, school: SchoolId, tmp_path: Path
+) -> None:
+    """As unpacking can leave it."""
+    inside = f"{block('99XX')}<aanmaakdatum>2026-09-01T10:00:00Z</aanmaakdatum>"
+    path = put(tmp_path / "EDEX.XML", edexml(school=inside), datetime(1980, 1, 1, tzinfo=UTC))
+    assert EdexmlFile(path).pull(school, None).received_at == datetime(2026, 9, 1, 10, tzinfo=UTC)
+
+
 def test_of_two_time_zones_the_later_moment_is_the_newest(edexml: Made, school: SchoolId, tmp_path: Path) -> None:
     """Half past eleven here is before ten o'clock in Greenwich."""
     for name, told in (("hier.xml", "2026-07-01T11:30:00+02:00"), ("daar.xml", "2026-07-01T10:00:00Z")):

@@ -274,8 +274,11 @@ def test_of_whom_nobody_knows_what_the_supplier_has_no_field_is_told_to_change(b
     bench.night(school(rows))
     bench.held.refusals.untold.clear()
     bench.agree(limits=WIDE | {"field_changes": {"count": 1}})
+    bench.agree(limits=WIDE | {"field_changes": {"count": 3}})
+    assert bench.plan(school(changed(rows, 4, achternaam="C"))).held == ("update",)
+    bench.agree(limits=WIDE | {"field_changes": {"count": 1}})
     plan = bench.plan(school(changed(rows, 4, achternaam="C")))
     assert plan.why() == (
-        "Het veld achternaam verandert bij 1 leerling. "
+        "Het veld achternaam verandert bij 1 leerling. Bij 2 staat dat niet vast. "
         "Alle velden van 2 leerlingen gaan opnieuw, want het staat niet vast wat de leverancier daarvan heeft."
     )

@@ -257,14 +257,3 @@ def test_a_newcomer_gets_nothing_of_who_may_be_there_still(bench: Bench) -> None
     at_rest(bench, school([*pupils(6), pupil(7, eckid=eck(9))]))
     assert names(bench)["9"] == "Roep7"
     assert given(bench, 9) != was
-
-
-def test_the_refusal_of_one_is_that_of_who_wanted_his_id(bench: Bench) -> None:
-    """They go together or not at all: of neither there is any doubt, and both keep their numbers."""
-    bench.night(school(pupils(6)))
-    were = given(bench, 2), given(bench, 3)
-    bench.held.refusals.ids[eck(2)] = "nee"
-    untold(bench, school(swapped(pupils(6), 2, 3)), 3)
-    bench.held.refusals.ids.clear()
-    at_rest(bench, school(swapped(pupils(6), 2, 3)))
-    assert (given(bench, 3), given(bench, 2)) == were
