@@ -159,17 +159,18 @@ def _named(settings: Settings) -> Iterator[Finding]:
 def _exports(settings: Settings) -> Iterator[Finding]:
     """What the next delivery would read of each school, and what else lies where exports are put."""
     chosen: dict[SchoolId, Path | None] = {}
-    folders = [settings.inbox]
+    folders = {settings.inbox: frozenset[SchoolId]()}
     for school in settings.schools:
         if isinstance(school.source, EdexmlSource):
             place, mine = settings.home / school.source.path, school.id_on(today_in_the_netherlands())
-            folders.append(place)
+            folders[place] = folders.get(place, frozenset()) | {mine}
             finding, chosen[mine] = _export(place, mine, needed=school.school in settings.delivering)
             yield finding
-    for folder in dict.fromkeys(folders) if chosen else ():
+    for folder, schools in folders.items() if chosen else ():
+        read = {school: file if school in schools else None for school, file in chosen.items()}
         for file in sorted(set(folder.glob("*")) - {*chosen.values()}):
             if file.suffix.lower() == ".xml" and file.is_file():
-                yield _lying(f"{folder.name}/{file.name}", looked_at(file), chosen)
+                yield _lying(f"{folder.name}/{file.name}", looked_at(file), read)
             elif folder == settings.inbox and not file.name.startswith("."):
                 why = unlike_an_export(file) or "de naam moet eindigen op .xml"
                 yield Finding(f"inbox/{file.name}", "let op", f"wordt niet gelezen: {why}")
@@ -208,16 +209,16 @@ def _whole(file: Path, school: SchoolId, *, needed: bool) -> str:
     return told
 
 
-def _lying(name: str, what: SchoolBlock | str, chosen: Mapping[SchoolId, Path | None]) -> Finding:
-    """Of a file that is not read."""
+def _lying(name: str, what: SchoolBlock | str, read: Mapping[SchoolId, Path | None]) -> Finding:
+    """Of a file that is not read; `read` says of each school which file of the same folder is."""
     if isinstance(what, str):
         return Finding(name, "fout", f"{what}; dit wordt niet gelezen. Haal het weg, of zet er een goede export neer")
-    return Finding(name, "let op", _not_read(what, chosen))
+    return Finding(name, "let op", _not_read(what, read))
 
 
-def _not_read(block: SchoolBlock, chosen: Mapping[SchoolId, Path | None]) -> str:
+def _not_read(block: SchoolBlock, read: Mapping[SchoolId, Path | None]) -> str:
     """Whose an export is, and why it is not read; what is not the code of a school or a school year is not repeated."""
-    mine = next((school for school in chosen if block.is_of(school)), None)
+    mine = next((school for school in read if block.is_of(school)), None)
     if mine is None:
         found = f"{block.brincode}-{block.dependancecode}"
         name = found if re.fullmatch(SCHOOL_KEY, found) else "een onbekende school"
@@ -225,10 +226,8 @@ def _not_read(block: SchoolBlock, chosen: Mapping[SchoolId, Path | None]) -> str
     if block.schooljaar != mine.schooljaar:
         year = block.schooljaar if re.fullmatch(r"\d{4}-\d{4}", block.schooljaar or "") else "onbekend"
         return f"school {mine.key}, maar schooljaar {year}; verwacht wordt {mine.schooljaar}"
-    read = chosen[mine]
-    why = (
-        f"{read.name} gaat voor, die is later gemaakt" if read else "`path` van deze school wijst naar een andere plek"
-    )
+    file = read[mine]
+    why = f"{file.name} gaat voor, die is later gemaakt" if file else "`path` van deze school wijst naar iets anders"
     return f"school {mine.key}: wordt niet gelezen, want {why}; haal weg wat niet meer nodig is"
 
 

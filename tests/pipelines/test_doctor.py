@@ -117,6 +117,16 @@ def test_of_two_exports_the_one_that_is_not_read_is_named(home: Path) -> None:
     )
 
 
+def test_a_file_beside_the_one_that_is_named_by_path_is_told_as_that(home: Path) -> None:
+    """Nobody compares the two: it may well be the newer one."""
+    schools = home / "schools.yaml"
+    schools.write_text(schools.read_text("utf-8").replace("path: inbox", "path: inbox/EDEX.XML"), encoding="utf-8")
+    for name, day in (("EDEX.XML", 2), ("nieuw.xml", 9)):
+        made = datetime(2026, 11, day, 12, tzinfo=UTC)
+        (home / "inbox" / name).write_bytes(edexml(example_school(30), aanmaakdatum=made))
+    assert "want `path` van deze school wijst naar iets anders" in told(home)["inbox/nieuw.xml"]
+
+
 def test_a_file_that_nobody_reads_is_named(home: Path) -> None:
     """An export of a school that is not in the settings, or of another year, is told beside the one that is good."""
     (home / "inbox" / "EDEX.XML").write_bytes(EXPORT)
