@@ -61,7 +61,7 @@ class PlanRefusedError(Exception):
 class NewPlan:
     """A change plan as it is about to be carried out.
 
-    `basis` names everything it was made from; `export_size` counts the pupils of the export, which is of the moment `received_at`; all digests are hexadecimal.
+    `basis` names everything it was made from; `export_size` counts the pupils of the export; the newest one until now is of the moment `received_at`; all digests are hexadecimal.
     """
 
     digest: str

@@ -129,7 +129,7 @@ plan = sa.Table(
     _text("schooljaar", 9),
     _text("basis", 64),  # digest of everything the plan was made from
     _number("export_size"),  # pupils in the export
-    _moment("received_at", nullable=True),  # of the export, as in `export`
+    _moment("received_at", nullable=True),  # of the newest export until then, as in `export`
     _json("counts"),
     _text("state", 12),
     _text("reason", REASON_SIZE, nullable=True),

@@ -6,6 +6,7 @@ What may be sent was decided before; how a message looks on the wire is the conn
 from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import datetime
 from functools import partial
 
 import pandas as pd
@@ -339,7 +340,6 @@ def _moved_along(changes: pd.DataFrame, taken: Collection[tuple[str, str]]) -> s
 
 def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
     """The plan as the ledger has it, written before anything is sent."""
-    measure = _measure(case, plan)
     new = NewPlan(
         digest=plan.digest,
         supplier=case.supplier,
@@ -349,8 +349,8 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
         field_set=case.field_set,
         schooljaar=case.schooljaar,
         basis=case.basis,
-        export_size=measure.export_size,
-        received_at=measure.received_at or case.received_at,
+        export_size=_believed_size(case, plan),
+        received_at=_newest_moment(case, plan),
         counts=plan.counts,
     )
     case.ledger.open_plan(new, changes)
@@ -362,11 +362,25 @@ def _opened(case: Case, plan: Planned, changes: pd.DataFrame) -> Plan:
     return written
 
 
-def _measure(case: Case, plan: Planned) -> Case | Plan:
-    """Whose size and moment the next export is measured against: not this one's, where it waits for a person for one of those."""
+def _believed_size(case: Case, plan: Planned) -> int:
+    """The size that the next export is measured against: not that of one that waits for a person because of its size or moment."""
     doubts = {Rule.EXPORT_SIZE, Rule.OLDER_EXPORT}
     doubted = any(s.rule in doubts for part in PARTS for s in plan.stopped_by(part))
-    return (case.ledger.last_good_plan(case.supplier, case.school) if doubted else None) or case
+    last_good = case.ledger.last_good_plan(case.supplier, case.school) if doubted else None
+    return last_good.export_size if last_good else case.export_size
+
+
+def _newest_moment(case: Case, plan: Planned) -> datetime:
+    """The moment before which the next export is older; it goes back only where a person approved that."""
+    last = case.ledger.last_plan(case.supplier, case.school)
+    older = [stop for stop in plan.stops if stop.rule is Rule.OLDER_EXPORT]
+    if (
+        last is None
+        or last.received_at is None
+        or (older and not any(s in plan.stopped_by(s.operation) for s in older))
+    ):
+        return case.received_at
+    return max(last.received_at, case.received_at)
 
 
 def _outcome(case: Case, plan: Planned, state: State, reason: str) -> Outcome:

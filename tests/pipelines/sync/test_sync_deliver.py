@@ -1,10 +1,13 @@
 """Delivering to a real server: what arrives, what stays pending, and what a broken-off night leaves."""
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
 
 from mappings.limits import Limits
+from pipelines.sync.case import planned
+from pipelines.sync.deliver import delivered
 from pipelines.sync.messages import NO_SNAPSHOT
 from tests.pipelines.sync.bench import (
     BASISPOORT,
@@ -14,6 +17,7 @@ from tests.pipelines.sync.bench import (
     Bench,
     changed,
     eck,
+    judged,
     pupil,
     pupils,
     school,
@@ -264,6 +268,27 @@ def test_an_export_that_is_older_than_the_last_waits(bench: Bench) -> None:
     assert bench.night(exports[2]).state == "delivered"
     bench.received_at = moments[3]
     assert bench.night(school(pupils(7))).state == "delivered"
+
+
+@pytest.mark.parametrize("how", ["killed", "for one pupil", "the same in between"])
+def test_no_night_lets_an_older_export_through_the_next(bench: Bench, how: str) -> None:
+    """Not one that broke off, one for a pupil alone, or one in which an older export said the same."""
+    bench.agree(limits={**WIDE, "older_export": "hold"})
+    start, newer = bench.received_at, bench.received_at + timedelta(days=5)
+    bench.night(school(pupils(6)))
+    bench.received_at = newer
+    if how == "killed":
+        bench.killed(school(pupils(8)), at=1, after=True)
+    elif how == "for one pupil":
+        data = judged(school(changed(pupils(6), 2, roepnaam="Anders")))
+        case, wanted = dataclasses.replace(bench.case(data), pupil="2"), bench.wanted(data)
+        delivered(case, bench.supplier(), wanted, data.quarantined, planned(case, wanted, data.quarantined))
+    else:
+        bench.night(school(pupils(7)))
+        bench.received_at = start + timedelta(days=1)
+        assert bench.night(school(pupils(7))).state == "unchanged"
+    bench.received_at = start + timedelta(days=3)
+    assert bench.night(school(changed(pupils(6), 4, roepnaam="Oud"))).state == "held"
 
 
 def test_of_whom_nobody_knows_what_the_supplier_has_no_field_is_told_to_change(bench: Bench) -> None:
