@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+import pandas as pd
+
 from data_contracts.fields import Record
 from data_contracts.roster import Roster
 from pipelines.instance import Instance
@@ -45,7 +47,7 @@ def looked_for(roster: Roster, school: str, whom: Sought) -> tuple[Roster, dict[
     """The roster, without whom is hidden; and those who are in it, by ref."""
     keys = roster.leerlingen["key"].fillna("").tolist()
     refs = refs_of(school, Record.LEERLING, keys, whom.keys)
-    told = eckid_of(roster)
+    told = eckid_of(roster.leerlingen)
     by_eckid = dict(zip(told, refs_of(school, "eckid", told.values(), whom.keys), strict=True))
     eckids = [by_eckid.get(key) for key in keys]
     present = set(refs).intersection(whom.refs)
@@ -60,10 +62,10 @@ def looked_for(roster: Roster, school: str, whom: Sought) -> tuple[Roster, dict[
     return replace(roster, leerlingen=roster.leerlingen[[not one for one in there]].reset_index(drop=True)), found
 
 
-def eckid_of(roster: Roster) -> dict[str, str]:
+def eckid_of(pupils: pd.DataFrame) -> dict[str, str]:
     """The ECK iD by key of every pupil who has one to himself; of nobody where no supplier needs it, for then it is not read."""
-    if "eckid" not in roster.leerlingen:
+    if "eckid" not in pupils:
         return {}
-    told = roster.leerlingen.dropna(subset=["key", "eckid"])
+    told = pupils.dropna(subset=["key", "eckid"])
     alone = told[~told["eckid"].duplicated(keep=False)]
     return dict(zip(alone["key"], alone["eckid"], strict=True))

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+import pandas as pd
+
 from connectors.base import Export, SchoolId
 from connectors.parnassys import read_roster
 from data_contracts.fields import Record
@@ -59,7 +61,7 @@ def meet(ledger: Ledger, school: str, data: SchoolData) -> None:
     What parents said before about a key that is gone counts after this, so it comes before any delivery set.
     """
     ledger.erasures.note_presence(school, data.erased, data.pupils, unnamed=_some_pupil_is_unnamed(data.checked))
-    ledger.meet_pupils(school, _pupils(data.checked), eckid_of(data.checked.roster))
+    ledger.meet_pupils(school, _pupils(data.checked), _eckids(data.checked))
 
 
 def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id: str) -> None:
@@ -145,9 +147,22 @@ def changes_wanted_since(ledger: Ledger, school: SchoolId, bases: dict[str, str]
 
 def _pupils(data: Checked) -> list[str]:
     """The keys of all pupils in an export, those in quarantine too where theirs can be used."""
+    return list(dict.fromkeys([*data.roster.leerlingen["key"], *_kept_out(data)["key"]]))
+
+
+def _eckids(data: Checked) -> dict[str, str]:
+    """The ECK iDs of all pupils in an export, those in quarantine too: also there somebody may stand under a new key."""
+    pupils, kept_out, columns = data.roster.leerlingen, _kept_out(data), ["key", "eckid"]
+    if "eckid" not in pupils:
+        return {}
+    known = kept_out[~kept_out["key"].duplicated(keep=False)]
+    return eckid_of(pd.concat([pupils[columns], known[columns]]))
+
+
+def _kept_out(data: Checked) -> pd.DataFrame:
+    """The pupils in quarantine whose key can be used."""
     out = data.quarantined
-    kept_out = out.loc[out["soort"].eq(Record.LEERLING) & out["key"].ne("") & ~out["key"].str.startswith("#"), "key"]
-    return list(dict.fromkeys([*data.roster.leerlingen["key"], *kept_out]))
+    return out[out["soort"].eq(Record.LEERLING) & out["key"].ne("") & ~out["key"].str.startswith("#")]
 
 
 def _some_pupil_is_unnamed(data: Checked) -> bool:

@@ -286,6 +286,22 @@ def test_an_erasure_that_cannot_be_carried_out_yet_is_told_each_day(world: World
         assert "Wisverzoek 1: de levering die de leerling moet verwijderen kon dat nog niet." in answer.stdout
 
 
+@pytest.mark.parametrize("asked_for", ["objection", "erasure"])
+def test_what_is_asked_for_one_in_quarantine_under_a_new_key_is_done(world: World, asked_for: str) -> None:
+    """His ECK iD tells that the old key was his too; that he is in quarantine keeps nobody from it."""
+    _night(world, PUPILS)
+    moved = PUPILS.copy()
+    moved.loc[ONE, ["key", "achternaam", "roepnaam"]] = ["990001", None, None]
+    assert _night(world, moved) == ("blocked", (0, 0, 0))
+    if asked_for == "erasure":
+        open_case(world.instance, SCHOOL, "990001", "directeur", "mondeling")
+    else:
+        write_down(world.instance, Said(SCHOOL, by="directie"), {SUPPLIER: {"990001": Choice.OBJECTION}}, DAY)
+    assert _night(world, moved) == ("delivered", (0, 0, 1))
+    assert _shown(world)[0] is None
+    assert all(one.done for _, found, _ in followed(world.instance, DAY) for one in found)
+
+
 def test_who_moved_unheard_and_is_erased_is_told_as_gone_when_he_is(world: World) -> None:
     """He got an ECK iD, the supplier did not say a word of it, and his parents ask to erase him."""
     _night(world, _with(PUPILS, other=None))
