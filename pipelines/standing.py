@@ -90,8 +90,10 @@ def _standing(instance: Instance, supplier: str, school: str, plan: Plan | None,
     discarded = instance.ledger.holds(school, supplier, "discarded")
     if plan and state == "blocked" and (said := [h.answer for h in discarded if h.plan_digest == plan.digest]):
         reason = " ".join(said)
-    elif state == "blocked" and instance.ledger.holds(school, supplier, "approved"):
-        reason = f"{_APPROVED} {reason}"
+    elif state == "blocked" and (approved := instance.ledger.holds(school, supplier, "approved")):
+        for hold in approved:
+            reason = reason.replace(hold.reason, "")
+        reason = f"{_APPROVED.format(' '.join(hold.reason for hold in approved))} {reason}".strip()
     if waiting := instance.ledger.holds(school, supplier, "open"):
         held = " ".join(f"[{hold.id}] {hold.reason}" for hold in waiting)
         state, reason = "held", f"{held} {reason}" if failed else held
@@ -105,7 +107,7 @@ def _standing(instance: Instance, supplier: str, school: str, plan: Plan | None,
     return Outcome(school, supplier, state, counts, plan.digest if plan else None, reason)
 
 
-_APPROVED = "Goedgekeurd: bij de volgende levering gaat het mee. Het wachtte hierop:"
+_APPROVED = "Goedgekeurd, en gaat bij de volgende levering mee: {}"
 
 
 def _last_time(plan: Plan | None, failed: Failure | None) -> tuple[State, str]:

@@ -111,7 +111,7 @@ def test_an_approval_is_for_one_plan(world: World) -> None:
     assert world.sync("basispoort")["basispoort"].state == "held"
     approve_all(world)
     told = {outcome.supplier: outcome.reason for outcome in standing(world.instance)}
-    assert told["basispoort"].startswith("Goedgekeurd: bij de volgende levering gaat het mee.")
+    assert told["basispoort"].startswith("Goedgekeurd, en gaat bij de volgende levering mee: Eerste levering")
     world.export(newcomer(roster))
     assert world.sync("basispoort")["basispoort"].state == "held"
     assert world.requests_seen("basispoort") == 0
