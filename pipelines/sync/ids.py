@@ -191,13 +191,17 @@ def _judged(people: _People) -> _Verdict:
 
 
 def _goes_away(people: _People, row: int, found: _Verdict) -> bool:
-    """Whether one whom nobody else is mixed up with is to be deleted now, if only because he cannot be sent: he could be left
-    behind under an id, or not be found under it.
-    """
+    """Whether one whom nobody else is mixed up with is to be deleted now, if only because he cannot be sent."""
     if row in people.gone or row in found.first:
         return True
-    known_by, wants = people.known_by[row], people.wants[row]
-    return known_by != {wants} and not (row in people.moving and (len(known_by) == 1 or wants in known_by))
+    return not _can_be_sent(people.known_by[row], people.wants[row], moving=row in people.moving)
+
+
+def _can_be_sent(known_by: frozenset[str], wants: str, *, moving: bool) -> bool:
+    """Whether one message brings him under the id that he wants, and leaves nothing of him under another: he is there, he is moved
+    from the only id that he can be under, or he is sent again of whom it is not known whether he was moved.
+    """
+    return known_by == {wants} or (moving and (len(known_by) == 1 or wants in known_by))
 
 
 def _tangles(people: _People) -> Iterator[tuple[frozenset[int], bool]]:
