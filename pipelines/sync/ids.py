@@ -133,14 +133,13 @@ def _people(
     now = wanted.of(kind)["id"]
     wants = dict(zip(key_of, now.reindex(upserts).tolist(), strict=True))
     departed = frozenset(gone.index[_departed(gone["ref"], kind, wanted, keys)])
-    asked = frozenset(gone.index[gone["cause"].isin([*BY_RIGHT])])
     return _People(
         kind=kind,
         wants=wants,
         moving=frozenset(moving.index),
         gone=frozenset(gone.index),
         departed=departed,
-        unsaid=frozenset(row for row in departed - asked if known_by[row] & wanted.uncertain.eckids),
+        unsaid=frozenset(row for row in departed if known_by[row] & wanted.uncertain.eckids),
         known_by=known_by,
         numbers=numbers,
         left_open=[ids(number) for number in left_open],
@@ -232,7 +231,7 @@ def _heirs(people: _People, alone: AbstractSet[int], found: _Verdict) -> None:
     Who is at school himself, by the export, is somebody else: he is removed, and the next plan gives his id to whom it is now.
     """
     wanting = {wire_id: row for row, wire_id in people.wants.items()}
-    for row in (people.departed - people.unsaid) & alone:
+    for row in people.departed & alone:
         wire_id, *doubt = people.known_by[row]
         heir = wanting.get(wire_id)
         if doubt or heir is None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from mappings.choices import Choice
 from mappings.limits import Limits
 from pipelines.sync.case import planned
 from pipelines.sync.deliver import delivered
@@ -263,7 +264,9 @@ def test_an_export_that_is_older_than_the_last_waits(bench: Bench) -> None:
         states.append(bench.night(export).state)
     assert states == ["delivered", "delivered", "held", "held", "unchanged"]
     bench.received_at = moments[2]
-    bench.night(exports[2])
+    bench.choose(Choice.OBJECTION, 4)
+    assert [bench.night(exports[2]).state for _ in range(2)] == ["held", "held"]
+    assert eck(4) not in bench.shown()
     bench.decide("approved")
     assert bench.night(exports[2]).state == "delivered"
     bench.received_at = moments[3]
