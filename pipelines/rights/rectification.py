@@ -148,7 +148,8 @@ class _Told:
             return Correction(supplier, "geweigerd; wordt opnieuw geprobeerd", fields, sent[-1].answered_at, late)
         if going:
             return Correction(supplier, "staat in de export; gaat mee met de volgende levering", fields, since, late)
-        return Correction(supplier, f"wacht. {plan.why([operation])}", fields, since, late)
+        asked = " Zie `doorgeefluik hold list`." if operation in plan.held else ""
+        return Correction(supplier, f"wacht. {plan.why([operation])}{asked}", fields, since, late)
 
     def _settled(self, supplier: str, sent: Sequence[Passed], *, held: bool) -> Correction:
         """Where there is nothing to send about the pupil."""
