@@ -36,8 +36,8 @@ NO_COUNTS = {"create": 0, "update": 0, "delete": 0, "unchanged": 0, "quarantined
 class Case:
     """Everything about one supplier of one school that a run knows before it plans.
 
-    `export_size` counts the pupils in the export, which is of the moment `received_at`; `basis` names everything that the plan follows from, so that an equal
-    basis needs no new plan.
+    `export_size` counts the pupils in the export, which is of the moment `received_at`; `basis` names everything that the plan
+    follows from, so that an equal basis needs no new plan.
     """
 
     school: str
