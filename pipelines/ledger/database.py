@@ -12,7 +12,7 @@ from pipelines.keys import KeyMissingError, Keys
 from pipelines.ledger import renewal, resealings
 from pipelines.ledger.engine import compact, for_reading, open_engine
 from pipelines.ledger.migrate import upgrade
-from pipelines.ledger.tables import export, failed_export, key_use, plan
+from pipelines.ledger.tables import export, failed_export, hold, key_use, plan, record
 from pipelines.ledger.transaction import Transaction
 
 
@@ -69,8 +69,8 @@ class Database:
         return found != renewal.ids_of(self._keys)
 
     def is_blank(self) -> bool:
-        """Whether no school was ever looked at."""
-        rows = (sa.exists(sa.select(table)) for table in (plan, export, failed_export))
+        """Whether nothing is known of any school."""
+        rows = (sa.exists(sa.select(table)) for table in (plan, export, failed_export, hold, record))
         with self._engine.begin() as connection:
             return not connection.execute(sa.select(sa.or_(*rows))).scalar_one()
 
