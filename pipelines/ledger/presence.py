@@ -29,9 +29,9 @@ def refs(transaction: Transaction, school: str) -> dict[bytes, int]:
 
 
 def eckids(transaction: Transaction, school: str) -> dict[bytes, set[bytes]]:
-    """By the ref of an ECK iD by which one of them is known under another key: the refs of the keys that he had."""
+    """By the ref of an ECK iD by which one of them is known under another key: the refs of all the keys that he had."""
     query = sa.select(erased_eckid.c.ref, erased_record.c.ref).join_from(erased_eckid, erasure)
-    query = query.join(erased_record, sa.and_(*_SAME)).where(
+    query = query.join(erased_record, erased_record.c.erasure_id == erasure.c.id).where(
         erasure.c.school == school, erased_record.c.ref.is_not(None)
     )
     found: dict[bytes, set[bytes]] = {}
@@ -46,7 +46,7 @@ _SAME = [erased_eckid.c[name] == erased_record.c[name] for name in ("erasure_id"
 class Seen(NamedTuple):
     """One of the erased in an export: his key, and the ref of his ECK iD where that is told.
 
-    `not_his`: the one that he was known by is another's, who is in the export beside him.
+    `not_his`: one that he was known by is another's, who is in the export beside him.
     """
 
     key: str
@@ -85,17 +85,20 @@ def note_presence(
     for number, of_one in groupby(rows, key=attrgetter("erasure_id")):
         news: list[tuple[AnyRow, _Known]] = []
         others: set[bytes] = set()
-        for row in of_one:
+        his = list(of_one)
+        not_his = any(row.ref in seen and seen[row.ref].not_his for row in his)
+        for row in his:
             before = _Known(row.ref, row.eckid, row.in_export)
             ref = row.ref if row.ref in seen else elsewhere.get(row.eckid)
             if ref and ref != row.ref and row.closed_at is None:
                 others.add(ref)
                 ref = None
             if ref:
-                kept = None if seen[ref].not_his else row.eckid
+                kept = None if not_his or seen[ref].not_his else row.eckid
                 now = _Known(ref, seen[ref].eckid or kept, in_export=True)
             else:
-                now = _Known(row.ref, row.eckid, in_export=row.in_export and not left)
+                kept = None if not_his else row.eckid
+                now = _Known(row.ref, kept, in_export=row.in_export and not left)
             if now != before:
                 news.append((row, now))
         if (news or others) and holds(transaction, number):  # what was tampered with must stay to be found

@@ -16,7 +16,7 @@ from pipelines.ledger.records import refs_of
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """The pupils to look for, by ref of their key, or of their ECK iD where none of the keys that they had with it is there.
+    """The pupils to look for, by ref of their key, or of their ECK iD where none of the keys that they had is there.
 
     `hidden` where no supplier may have them: then the rest of the run does not see them.
     """

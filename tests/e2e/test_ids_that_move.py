@@ -302,6 +302,23 @@ def test_what_is_asked_for_one_in_quarantine_under_a_new_key_is_done(world: Worl
     assert all(one.done for _, found, _ in followed(world.instance, DAY) for one in found)
 
 
+def test_an_eckid_that_went_to_another_does_not_make_him_the_erased(world: World) -> None:
+    """He who is erased had two keys, and has another ECK iD by now; who has his former one is somebody else, also when he left."""
+    _night(world, PUPILS)
+    moved = PUPILS.copy()
+    moved.loc[ONE, "key"] = "990001"
+    _night(world, moved)
+    world.agree(SUPPLIER, stage="create_update")
+    open_case(world.instance, SCHOOL, "990001", "directeur", "mondeling")
+    for _ in range(2):
+        _night(world, _with(moved, one=OTHER_ECKID, other=ECKID))
+    world.agree(SUPPLIER)
+    for pupils in (_with(moved, one=OTHER_ECKID, other=ECKID), _with(moved, other=ECKID).drop(index=ONE)):
+        for _ in range(3):
+            _night(world, pupils)
+        assert _shown(world) == (OTHER_NAME, None)
+
+
 def test_who_moved_unheard_and_is_erased_is_told_as_gone_when_he_is(world: World) -> None:
     """He got an ECK iD, the supplier did not say a word of it, and his parents ask to erase him."""
     _night(world, _with(PUPILS, other=None))
