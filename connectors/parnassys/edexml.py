@@ -92,7 +92,7 @@ def moment_of(file: BinaryIO) -> datetime:
 
 
 def _moment(block: SchoolBlock | None, file: stat_result) -> datetime:
-    """No export was made after its file was written, but for clocks that differ; a file of before there were any has no date."""
+    """No export was made after its file was written, but for clocks that differ; a file without a date of its own limits nothing."""
     written = datetime.fromtimestamp(file.st_mtime, HERE)
     at_most = written if written.year >= _FIRST_YEAR else datetime.now(HERE)
     return block.made if block and block.made and block.made <= at_most + timedelta(days=1) else written

@@ -66,7 +66,7 @@ class Stop:
 @dataclass(frozen=True, slots=True)
 class History:
     """What was before: pupils in the last good export (None: there was none), whether the supplier ever got anything, and of what
-    moment that export is, if this one is older.
+    moment the newest export until now is, if this one is older.
     """
 
     export_size: int | None
@@ -187,11 +187,11 @@ def _field_changes(plan: ChangePlan, limit: Limit) -> Iterator[Stop]:
         if limit.reached(number + (unknown if name != ALL_FIELDS else 0), plan.known.get(Record.LEERLING, 0)):
             pupils = "1 leerling" if number == 1 else f"{number} leerlingen"
             also = f" Bij {unknown} staat dat niet vast." if unknown and name != ALL_FIELDS else ""
-            what = _ANEW if name == ALL_FIELDS else f"Het veld {name} verandert bij {{}}.{also}"
+            what = _UNKNOWN if name == ALL_FIELDS else f"Het veld {name} verandert bij {{}}.{also}"
             yield Stop("update", "hold", Rule.FIELD_CHANGES, what.format(pupils))
 
 
-_ANEW = "Alle velden van {} gaan opnieuw, want het staat niet vast wat de leverancier daarvan heeft."
+_UNKNOWN = "Alle velden van {} gaan opnieuw, want het staat niet vast wat de leverancier daarvan heeft."
 
 
 def _size(agreement: Agreement, history: History, export_size: int) -> Iterator[Stop]:

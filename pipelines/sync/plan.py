@@ -73,8 +73,8 @@ class ChangePlan:
         """Which changes wait for nobody, and are counted by no limit: what a parent asked for and the law grants, the
         clearing out that a person approved as a whole, and the removal of a kind of record that the agreement gives no more.
 
-        Clearing a photo that nobody consented to is one; removing pupils that nobody consented to waits for a person. So is the
-        removal of those of whom nobody knows which of them it is about.
+        Clearing a photo that nobody consented to is one; removing pupils that nobody consented to waits for a person. One
+        is also the removal of those of whom nobody knows which of them the right is about.
         """
         cause, update = self.changes["cause"], self.changes["operation"].eq("update")
         cleared = cause.eq(NO_CONSENT) & (update | self.changes.index.isin(self.anew))

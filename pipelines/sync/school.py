@@ -29,7 +29,8 @@ from pipelines.sync.widening import InForce
 class SchoolData:
     """What a school's export says today, checked.
 
-    `received_at` is the export's. `digest` names everything that deliveries follow from: the content, what was kept out, and who has left by now.
+    `received_at` is the export's. `digest` names everything that deliveries follow from: the content, what was kept out, and who
+    has left by now.
     `erased` are those in the export whom a parent asked to erase, as `looked_for` tells them.
     """
 
@@ -73,7 +74,7 @@ def remember(ledger: Ledger, export: Export, data: SchoolData, day: date, run_id
         digest=data.digest,
         schooljaar=data.schooljaar,
         pupils=data.pupils,
-        received_at=export.received_at,
+        received_at=data.received_at,
         door=export.origin.partition(" ")[0],
         next_date=_next_date(data.checked, day),
         findings=len(data.checked.findings),
